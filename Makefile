@@ -1,0 +1,49 @@
+# Two commands do everything: `make demo` and `make test`. See README.md.
+PYTHON ?= python3
+VENV := .venv
+TTS_VENV := .venv-tts
+BIN := $(VENV)/bin
+
+.PHONY: demo serve test test-long check env system clean demo-checkpoints demo-audio perf-quick perf-locust
+
+demo: env
+	$(BIN)/qwen demo
+
+serve: env
+	exec $(BIN)/qwen serve
+
+test: env check
+	$(BIN)/pytest
+
+check: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# --- environments -----------------------------------------------------------------------------------------------
+
+env: $(VENV)/.complete $(TTS_VENV)/.complete
+
+# The stub of Triton's python backend needs the shared libpython of the interpreter.
+system:
+	@scripts/apt.sh $$($(PYTHON) -c "import os, sysconfig; \
+	  found = os.path.exists(os.path.join(*sysconfig.get_config_vars('LIBDIR', 'INSTSONAME'))); \
+	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/apt.sh python3-venv
+
+$(VENV)/.complete: pyproject.toml requirements/main.txt | system
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements/main.txt -e '.[engine,test,perf]'
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
+	touch $@
+
+# qwen-tts pins transformers 4.57.3; without --no-deps it would pull gradio, torchaudio and SoX, which serving
+# does not need (see qwen_engine/qwen_tts_import.py).
+$(TTS_VENV)/.complete: requirements/tts.txt $(VENV)/.complete
+	$(PYTHON) -m venv $(TTS_VENV)
+	$(TTS_VENV)/bin/python scripts/share_packages.py $(VENV)
+	$(TTS_VENV)/bin/pip install -q --disable-pip-version-check --no-deps -r requirements/tts.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(TTS_VENV) .venv-perf build out

@@ -1,0 +1,1 @@
+"""Scripts that make the demo checkpoints; see `make demo-checkpoints`."""

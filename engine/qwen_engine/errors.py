@@ -1,0 +1,31 @@
+"""What can go wrong, as the caller is told.
+
+EngineError
+├── InvalidRequest  the caller's mistake; the message names the field, the value and what is allowed
+├── Unavailable     queue full or shutting down; the same request may go through later
+├── Cancelled       the caller took the request back
+└── Internal        our fault; its cause is in the log, never in the message
+"""
+
+
+class EngineError(Exception):
+    """Base of all errors that end a request."""
+
+
+class InvalidRequest(EngineError):
+    """The request cannot be served as it is."""
+
+
+class Unavailable(EngineError):
+    """There is no room now, or the engine is shutting down."""
+
+
+class Cancelled(EngineError):
+    """The caller cancelled the request."""
+
+
+class Internal(EngineError):
+    """The engine failed; the cause was logged where it was caught."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error; the server's log has the cause")

@@ -1,0 +1,202 @@
+"""The seam of every engine: `submit` a request, get its events in a sink; one thread owns the device.
+
+The loop admits waiting requests into the batch, lets the model step it, and retires what has ended.
+A request ends exactly once: finished with a reason, or failed with an `EngineError`.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
+
+log = logging.getLogger(__name__)
+
+RequestT = TypeVar("RequestT")
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+class Sink(Protocol):
+    """Receives what one request yields. Called on the device thread: must hand over quickly."""
+
+    def emit(self, event: Any) -> None: ...
+
+    def end(self, reason: FinishReason, timings: dict[str, float]) -> None: ...
+
+    def fail(self, error: EngineError) -> None: ...
+
+    def abandoned(self) -> bool:
+        """True once nobody waits for the result any more."""
+        ...
+
+
+class Session(Generic[RequestT]):
+    """One accepted request on its way through the engine."""
+
+    def __init__(self, request: RequestT, sink: Sink) -> None:
+        self.request = request
+        self.arrived_s = time.monotonic()
+        self.admitted_s: float | None = None
+        self.first_event_s: float | None = None
+        self._sink = sink
+        self._cancelled = threading.Event()
+        self._ended = threading.Event()
+        self._end_lock = threading.Lock()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def cancel(self) -> None:
+        """Ask for an early end, at the model's next step. Any thread."""
+        self._cancelled.set()
+
+    def abandoned(self) -> bool:
+        return self.cancelled or self._sink.abandoned()
+
+    def emit(self, event: Any) -> None:
+        """Pass one event to the caller; nothing follows an end."""
+        if self.ended:
+            return
+        self.first_event_s = self.first_event_s or time.monotonic()
+        self._sink.emit(event)
+
+    def finish(self, reason: FinishReason) -> None:
+        if self._end():
+            self._sink.end(reason, self.timings())
+
+    def fail(self, error: EngineError) -> None:
+        if self._end():
+            self._sink.fail(error)
+
+    def timings(self) -> dict[str, float]:
+        """Seconds since arrival: until admission, until the first event, until now."""
+        marks = {"queue_s": self.admitted_s, "first_event_s": self.first_event_s, "total_s": time.monotonic()}
+        return {name: round(mark - self.arrived_s, 4) for name, mark in marks.items() if mark is not None}
+
+    def _end(self) -> bool:
+        with self._end_lock:
+            first, _ = not self._ended.is_set(), self._ended.set()
+            return first
+
+
+class Model(Protocol[RequestT]):
+    """What a modality supplies to the loop."""
+
+    max_batch: int
+
+    def check(self, request: RequestT) -> None:
+        """Raise `InvalidRequest` for what this checkpoint or its limits cannot serve."""
+        ...
+
+    def step(self, sessions: Sequence[Session[RequestT]]) -> None:
+        """Advance every session: `emit` what is ready, `finish` or `fail` what is done."""
+        ...
+
+
+class EngineLoop(Generic[RequestT]):
+    """Owns `model` on its thread; everyone else reaches it through `submit` and `Session.cancel`.
+
+    Example:
+        loop = EngineLoop(model, max_queue=64)
+        session = loop.submit([(request, sink)])[0]
+    """
+
+    def __init__(self, model: Model[RequestT], *, max_queue: int) -> None:
+        self.model = model
+        self._max_queue = max_queue
+        self._waiting: deque[Session[RequestT]] = deque()
+        self._live: list[Session[RequestT]] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+        self._thread.start()
+
+    def submit(self, arrivals: Sequence[tuple[RequestT, Sink]]) -> list[Session[RequestT]]:
+        """Queue requests that came together, so that they may share a first batch.
+
+        One that is refused (bad, or no room) fails in its own sink; its session is returned ended.
+        """
+        sessions = [Session(request, sink) for request, sink in arrivals]
+        checked = [session for session in sessions if self._checks(session)]
+        with self._changed:
+            for session in checked:
+                self._enqueue(session)
+            self._changed.notify()
+        return sessions
+
+    def close(self, timeout_s: float) -> None:
+        """Refuse new requests, finish the accepted ones, then fail what is left after `timeout_s`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        with self._changed:
+            left = [*self._live, *self._waiting]
+            self._waiting.clear()
+        for session in left:
+            session.cancel()
+            session.fail(Unavailable("the server is shutting down"))
+
+    def _checks(self, session: Session[RequestT]) -> bool:
+        try:
+            self.model.check(session.request)
+        except EngineError as error:
+            session.fail(error)
+        except Exception:
+            log.exception("check failed")
+            session.fail(Internal())
+        return not session.ended
+
+    def _enqueue(self, session: Session[RequestT]) -> None:
+        if self._closing:
+            session.fail(Unavailable("the server is shutting down"))
+        elif len(self._waiting) >= self._max_queue:
+            session.fail(Unavailable(f"the queue is full ({self._max_queue} waiting); try again later"))
+        else:
+            self._waiting.append(session)
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            self._admit()
+            self._step()
+            self._live = [session for session in self._live if not session.ended]
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            while not (self._live or self._waiting or self._closing):
+                self._changed.wait(timeout=1.0)
+            return bool(self._live or self._waiting)
+
+    def _admit(self) -> None:
+        while len(self._live) < self.model.max_batch:
+            with self._changed:
+                if not self._waiting:
+                    return
+                session = self._waiting.popleft()
+            if session.abandoned():  # work nobody waits for must not cost a batch place
+                session.fail(Cancelled("cancelled while waiting"))
+                continue
+            session.admitted_s = time.monotonic()
+            self._live.append(session)
+
+    def _step(self) -> None:
+        for session in self._live:
+            if session.cancelled:
+                session.finish("cancelled")
+        running = [session for session in self._live if not session.ended]
+        if not running:
+            return
+        try:
+            self.model.step(running)
+        except Exception:
+            log.exception("a step of %d requests failed", len(running))
+            for session in running:
+                session.fail(Internal())

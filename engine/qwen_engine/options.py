@@ -1,0 +1,88 @@
+"""OPTIONS of every model: one typed schema each; whatever it does not know it refuses by name."""
+
+import base64
+import binascii
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qwen_engine.errors import InvalidRequest
+
+Encoding = Literal["raw", "base64"]
+OptionsT = TypeVar("OptionsT", bound="Options")
+
+
+class Options(BaseModel):
+    """What every model accepts. `base64` serves callers whose transport is JSON, such as curl."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    input_encoding: Encoding = "raw"
+    output_encoding: Encoding = "raw"
+
+    def decode(self, payload: bytes, name: str) -> bytes:
+        """Undo `input_encoding` of the binary tensor `name`."""
+        if self.input_encoding == "raw":
+            return payload
+        try:
+            return base64.b64decode(payload, validate=True)
+        except binascii.Error as error:
+            raise InvalidRequest(f"{name} is not base64, as OPTIONS.input_encoding says it is") from error
+
+    def encode(self, payload: bytes) -> bytes:
+        """Apply `output_encoding` to a binary output."""
+        return payload if self.output_encoding == "raw" else base64.b64encode(payload)
+
+
+class AsrOptions(Options):
+    language: str | None = Field(None, description="name or ISO code; null or 'auto': detected")
+    context: str = Field("", max_length=4000, description="words to expect, such as names")
+    max_new_tokens: int | None = Field(None, ge=1, le=4096, description="null: from the duration")
+
+
+class TtsOptions(Options):
+    voice: str | None = Field(None, description="a named speaker; null: the checkpoint's first")
+    language: str = Field("auto", description="name, or 'auto'")
+    seed: int = Field(0, ge=0, lt=2**63)
+    temperature: float | None = Field(None, ge=0.0, le=2.0, description="0: greedy; null: the profile's")
+    top_k: int = Field(50, ge=1, le=1000)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    max_audio_s: float | None = Field(None, gt=0.0, description="stop there at the latest; null: from the text")
+
+
+class ImageOptions(Options):
+    width: int | None = Field(None, ge=16, description="pixels; null: the profile's")
+    height: int | None = Field(None, ge=16, description="pixels; null: the profile's")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: the profile's")
+    seed: int = Field(0, ge=0, lt=2**63)
+    negative_prompt: str = Field(" ", max_length=4000)
+    true_cfg_scale: float | None = Field(None, ge=1.0, le=20.0, description="1: off; null: the profile's")
+
+
+def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:
+    """Read an OPTIONS tensor.
+
+    Raises:
+        InvalidRequest: not a JSON object, or a field that is unknown, of the wrong type or out of range.
+    """
+    try:
+        return schema.model_validate_json(payload)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(_explain(schema, problem) for problem in error.errors())) from None
+
+
+def _explain(schema: type[Options], problem: dict) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"OPTIONS.{field} is unknown; allowed: {', '.join(schema.model_fields)}"
+    if not field:
+        return f"OPTIONS is not a JSON object: {problem['msg']}"
+    return f"OPTIONS.{field} is {str(problem['input'])[:80]!r}: {problem['msg']}"
+
+
+def parse_text(payload: bytes, name: str) -> str:
+    """The text of a payload tensor; `InvalidRequest` where it is not UTF-8."""
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}") from error

@@ -1,0 +1,40 @@
+"""Settings of every model: what a profile says and a model is built from. Free of torch, so that tools can read them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class ModelSettings(BaseModel):
+    """Common to all models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checkpoint: str = Field(description="folder, or hub id such as Qwen/Qwen3-ASR-0.6B-hf")
+    device: str = Field("cpu", description="torch device: cpu, cuda:0, ...")
+    dtype: Dtype = "float32"
+    instances: int = Field(1, ge=1, le=16, description="engine processes")
+    max_queue: int = Field(64, ge=1, description="requests waiting; one more is refused with UNAVAILABLE")
+
+
+class AsrSettings(ModelSettings):
+    max_batch: int = Field(16, ge=1)
+    max_audio_s: float = Field(1200.0, gt=0)
+
+
+class TtsSettings(ModelSettings):
+    max_text_chars: int = Field(4000, ge=1)
+    max_audio_s: float = Field(300.0, gt=0)
+    temperature: float = Field(0.9, ge=0, description="used where a request names none; 0 is greedy")
+
+
+class ImageSettings(ModelSettings):
+    width: int = Field(1328, ge=16, description="pixels, where a request names none")
+    height: int = Field(1328, ge=16)
+    steps: int = Field(50, ge=1)
+    true_cfg_scale: float = Field(4.0, ge=1)
+    max_pixels: int = Field(2048 * 2048, ge=256)
+    max_steps: int = Field(100, ge=1)
+    max_prompt_chars: int = Field(4000, ge=1)

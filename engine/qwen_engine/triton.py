@@ -1,0 +1,189 @@
+"""What all model.py files share: Triton requests in, responses out. The caller hands in `pb_utils`.
+
+`execute` only parses and submits; the engine's device thread does the work and one response thread
+sends the answers, so the engine never waits for Triton and batches form across execute calls.
+"""
+
+import json
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest, Unavailable
+from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
+from qwen_engine.options import Options
+from qwen_engine.wire import ModelWire
+
+log = logging.getLogger(__name__)
+
+Inputs = Mapping[str, bytes]
+Outputs = dict[str, bytes | dict[str, Any]]  # a dict is sent as JSON
+Parse = Callable[[Inputs], tuple[Any, Options]]
+Encode = Callable[[Any, Options], Outputs]
+
+MAX_UNSENT = 4096
+SEND_TIMEOUT_S = 60.0
+CLOSE_TIMEOUT_S = 25.0
+
+
+def settings_json(args: Mapping[str, str]) -> str:
+    """The settings that `qwen serve` wrote into the model's config, from the `args` of `initialize`."""
+    parameters = json.loads(args["model_config"]).get("parameters", {})
+    if "settings" not in parameters:
+        raise ValueError("config.pbtxt has no parameter 'settings'; start the server with `qwen serve`")
+    return parameters["settings"]["string_value"]
+
+
+class Adapter:
+    """Joins one Triton model to one engine.
+
+    `parse` turns a request's input payloads into an engine request and its options (raising `InvalidRequest`);
+    `encode` turns an engine event into output payloads. `max_queue` bounds what waits for the engine.
+    """
+
+    def __init__(
+        self, pb_utils: Any, wire: ModelWire, model: Model, *, max_queue: int, parse: Parse, encode: Encode
+    ) -> None:
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"{wire.name} %(levelname)s %(message)s")
+        self.pb_utils = pb_utils
+        self.wire = wire
+        self.encode = encode
+        self._parse = parse
+        self._loop = EngineLoop(model, max_queue=max_queue)
+        self._unsent: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_UNSENT)
+        self._sending = threading.Thread(target=self._send_all, name="responses", daemon=True)
+        self._sending.start()
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Submit every request; its answers follow later. Returns None, as Triton asks of such models."""
+        arrivals = []
+        for request in requests:
+            reply = _Reply(self, request.get_response_sender())
+            try:
+                parsed, reply.options = self._parse(self._inputs(request))
+            except EngineError as error:
+                reply.fail(error)
+            except Exception:
+                log.exception("a request could not be parsed")
+                reply.fail(Internal())
+            else:
+                arrivals.append((parsed, reply))
+        for (_, reply), session in zip(arrivals, self._loop.submit(arrivals), strict=True):
+            reply.session = session
+
+    def close(self) -> None:
+        """Finish what was accepted, then stop both threads."""
+        self._loop.close(CLOSE_TIMEOUT_S)
+        self._unsent.put(None, timeout=SEND_TIMEOUT_S)
+        self._sending.join(SEND_TIMEOUT_S)
+
+    def enqueue(self, send: Callable[[], None]) -> None:
+        """Have the response thread call `send`, after all that came before."""
+        self._unsent.put(send, timeout=SEND_TIMEOUT_S)
+
+    def response(self, outputs: Outputs) -> Any:
+        """The outputs as an InferenceResponse with tensors of shape [1, 1]."""
+        payloads = {name: json.dumps(out).encode() if isinstance(out, dict) else out for name, out in outputs.items()}
+        tensor = self.pb_utils.Tensor
+        return self.pb_utils.InferenceResponse(
+            [tensor(name, np.array([[payload]], dtype=np.object_)) for name, payload in payloads.items()]
+        )
+
+    def error_response(self, error: EngineError) -> Any:
+        codes = self.pb_utils.TritonError
+        known = {InvalidRequest: codes.INVALID_ARG, Unavailable: codes.UNAVAILABLE, Cancelled: codes.CANCELLED}
+        code = known.get(type(error), codes.INTERNAL)
+        return self.pb_utils.InferenceResponse([], codes(str(error), code))
+
+    def _inputs(self, request: Any) -> Inputs:
+        return {tensor.name: self._payload(request, tensor.name) for tensor in self.wire.inputs}
+
+    def _payload(self, request: Any, name: str) -> bytes:
+        tensor = self.pb_utils.get_input_tensor_by_name(request, name)
+        if tensor is None:
+            return b""
+        items = tensor.as_numpy()
+        if items.size != 1:
+            raise InvalidRequest(f"{name} has shape {list(items.shape)}: send one item a request, shape [1, 1]")
+        item = items.reshape(-1)[0]
+        return item.encode() if isinstance(item, str) else bytes(item)
+
+    def _send_all(self) -> None:
+        while (send := self._unsent.get()) is not None:
+            send()
+
+
+class _Reply:
+    """The sink of one request. Called by the device thread, it answers on the response thread:
+    events are numbered there, and exactly one response is final."""
+
+    def __init__(self, adapter: Adapter, sender: Any) -> None:
+        self.options = Options()
+        self.session: Session | None = None
+        self._adapter = adapter
+        self._sender = sender
+        self._num_sent = 0
+        self._result: Outputs = {}
+        self._closed = False
+
+    def abandoned(self) -> bool:
+        return bool(self._sender.is_cancelled())
+
+    def emit(self, event: Any) -> None:
+        self._adapter.enqueue(partial(self._guarded, self._emit, event))
+
+    def end(self, reason: FinishReason, timings: dict[str, float]) -> None:
+        self._adapter.enqueue(partial(self._guarded, self._end, reason, timings))
+
+    def fail(self, error: EngineError) -> None:
+        self._adapter.enqueue(partial(self._guarded, self._fail, error))
+
+    def _guarded(self, answer: Callable[..., None], *args: Any) -> None:
+        """A failing answer ends its own request and no other's."""
+        if self._closed:
+            return
+        try:
+            answer(*args)
+        except Exception:
+            log.exception("an answer could not be made or sent")
+            self._cancel()
+            self._close(self._adapter.error_response(Internal()))
+
+    def _emit(self, event: Any) -> None:
+        self._result = self._adapter.encode(event, self.options)
+        if not self._adapter.wire.decoupled:
+            return
+        self._sender.send(self._adapter.response(self._numbered(self._result)))
+        if self._sender.is_cancelled():
+            self._cancel()
+
+    def _end(self, reason: FinishReason, timings: dict[str, float]) -> None:
+        closing = {"finish_reason": reason, "timings": timings}
+        if self._adapter.wire.decoupled:
+            nothing: Outputs = dict.fromkeys(self._adapter.wire.outputs, b"")
+            self._close(self._adapter.response(self._numbered({**nothing, "EVENT": {"type": "end", **closing}})))
+        elif reason == "cancelled":
+            self._fail(Cancelled("the request was cancelled"))
+        else:
+            self._close(self._adapter.response({**self._result, "RESULT": {**self._result["RESULT"], **closing}}))
+
+    def _fail(self, error: EngineError) -> None:
+        self._close(self._adapter.error_response(error))
+
+    def _close(self, response: Any) -> None:
+        self._closed = True
+        self._sender.send(response, flags=self._adapter.pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _cancel(self) -> None:
+        if self.session is not None:
+            self.session.cancel()
+
+    def _numbered(self, outputs: Outputs) -> Outputs:
+        self._num_sent += 1
+        return {**outputs, "EVENT": {"index": self._num_sent - 1, **outputs["EVENT"]}}

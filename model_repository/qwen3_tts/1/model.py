@@ -1,0 +1,37 @@
+"""qwen3_tts: TEXT in, chunks of PCM16 out as they are made. Wire format: docs/wire-protocol.md."""
+
+import triton_python_backend_utils as pb_utils
+from qwen_engine.audio import pcm16
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.options import TtsOptions, parse_options, parse_text
+from qwen_engine.reference.tts import AudioChunk, ReferenceTts, TtsRequest
+from qwen_engine.settings import TtsSettings
+from qwen_engine.triton import Adapter, Inputs, Outputs, settings_json
+from qwen_engine.wire import TTS
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        settings = TtsSettings.model_validate_json(settings_json(args))
+        self.adapter = Adapter(
+            pb_utils, TTS, ReferenceTts(settings), max_queue=settings.max_queue, parse=parse, encode=encode
+        )
+
+    def execute(self, requests):
+        return self.adapter.execute(requests)
+
+    def finalize(self):
+        self.adapter.close()
+
+
+def parse(inputs: Inputs) -> tuple[TtsRequest, TtsOptions]:
+    options = parse_options(TtsOptions, inputs["OPTIONS"])
+    if inputs["REF_AUDIO"]:
+        raise InvalidRequest("REF_AUDIO is given, but this checkpoint has named voices only; leave it empty")
+    wanted = options.model_dump(exclude={"input_encoding", "output_encoding"})
+    return TtsRequest(parse_text(inputs["TEXT"], "TEXT"), **wanted), options
+
+
+def encode(chunk: AudioChunk, options: TtsOptions) -> Outputs:
+    event = {"type": "audio", "frames": chunk.frames, "sample_rate_hz": chunk.sample_rate_hz}
+    return {"AUDIO": options.encode(pcm16(chunk.samples)), "EVENT": event}

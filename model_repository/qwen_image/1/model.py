@@ -1,0 +1,41 @@
+"""qwen_image: PROMPT in, progress and a PNG out. Wire format: docs/wire-protocol.md."""
+
+import triton_python_backend_utils as pb_utils
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.options import ImageOptions, parse_options, parse_text
+from qwen_engine.picture import png
+from qwen_engine.reference.image import ImageRequest, Picture, Progress, ReferenceImage
+from qwen_engine.settings import ImageSettings
+from qwen_engine.triton import Adapter, Inputs, Outputs, settings_json
+from qwen_engine.wire import IMAGE
+
+
+class TritonPythonModel:
+    def initialize(self, args):
+        settings = ImageSettings.model_validate_json(settings_json(args))
+        self.adapter = Adapter(
+            pb_utils, IMAGE, ReferenceImage(settings), max_queue=settings.max_queue, parse=parse, encode=encode
+        )
+
+    def execute(self, requests):
+        return self.adapter.execute(requests)
+
+    def finalize(self):
+        self.adapter.close()
+
+
+def parse(inputs: Inputs) -> tuple[ImageRequest, ImageOptions]:
+    options = parse_options(ImageOptions, inputs["OPTIONS"])
+    for name in ("IMAGE", "MASK"):
+        if inputs[name]:
+            raise InvalidRequest(f"{name} is given, but this checkpoint draws from text only; leave it empty")
+    wanted = options.model_dump(exclude={"input_encoding", "output_encoding"})
+    return ImageRequest(parse_text(inputs["PROMPT"], "PROMPT"), **wanted), options
+
+
+def encode(event: Progress | Picture, options: ImageOptions) -> Outputs:
+    if isinstance(event, Progress):
+        return {"IMAGE": b"", "TEXT": b"", "EVENT": {"type": "progress", "step": event.step, "steps": event.steps}}
+    request = event.request
+    made = {"type": "image", "width": request.width, "height": request.height, "seed": request.seed}
+    return {"IMAGE": options.encode(png(event.image)), "TEXT": request.prompt.encode(), "EVENT": made}

@@ -1,0 +1,41 @@
+"""From a checkpoint's name to its folder: local paths as they are, hub ids from the Hugging Face cache."""
+
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from qwen_server.errors import ServerError
+from qwen_server.home import project_home
+from qwen_server.profiles import Profile
+
+
+def local_folder(checkpoint: str) -> Path | None:
+    """The folder that `checkpoint` names, relative to the project, or None if it is a hub id."""
+    folder = project_home() / checkpoint
+    return folder if folder.is_dir() else None
+
+
+def resolve(checkpoint: str) -> Path:
+    """The folder holding the checkpoint's files.
+
+    Raises:
+        ServerError: neither a folder nor in the cache.
+    """
+    folder = local_folder(checkpoint)
+    if folder:
+        return folder
+    try:
+        return Path(snapshot_download(checkpoint, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError) as error:  # ValueError: not of the form owner/name
+        raise ServerError(
+            f"checkpoint {checkpoint!r} is neither a folder nor in the Hugging Face cache; run `qwen pull PROFILE`"
+        ) from error
+
+
+def pull(profile: Profile) -> dict[str, Path]:
+    """Download what the profile needs, with progress; folders by model name."""
+    return {
+        name: local_folder(settings.checkpoint) or Path(snapshot_download(settings.checkpoint))
+        for name, settings in profile.models().items()
+    }

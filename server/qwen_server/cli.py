@@ -1,0 +1,102 @@
+"""`qwen`: the client's commands (transcribe, say, draw) and the server's (serve, doctor, pull, demo)."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from qwen_client.cli import app
+from rich.console import Console
+
+from qwen_server import checkpoints, doctor
+from qwen_server.demo import run_demo
+from qwen_server.errors import ServerError
+from qwen_server.profiles import load_profile
+from qwen_server.triton_process import Address, TritonProcess
+
+console = Console(stderr=True)
+
+ProfileOption = Annotated[str, typer.Option("--profile", "-p", envvar="QWEN_PROFILE", help="name or path of a profile")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+class _Stop(Exception):
+    """SIGINT or SIGTERM arrived."""
+
+
+@app.command()
+def serve(
+    profile: ProfileOption = "demo",
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    http_port: int = 8000,
+    grpc_port: int = 8001,
+    metrics_port: int = 8002,
+    log_file: Annotated[Path | None, typer.Option(help="Triton's log")] = None,
+) -> None:
+    """Start the server and keep it in the foreground; Ctrl-C or SIGTERM ends it after requests in flight."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise_stop)
+    try:
+        _serve(profile, Address(host, http_port, grpc_port, metrics_port), log_file)
+    except ServerError as error:
+        _complain(error)
+
+
+def _serve(profile: str, address: Address, log_file: Path | None) -> None:
+    try:
+        with TritonProcess(load_profile(profile), address, log_file) as server:
+            with console.status(f"loading {profile}; log: {server.log_file}"):
+                server.wait_ready()
+            console.print(f"ready: {', '.join(server.models)} at grpc {address.grpc}, {address.http}")
+            status = server.wait()
+            raise ServerError(f"tritonserver ended by itself with status {status}; see {server.log_file}")
+    except _Stop:
+        console.print("stopped")
+
+
+@app.command(name="doctor")
+def doctor_command(profile: ProfileOption = "demo", as_json: JsonOption = False) -> None:
+    """Check this machine and say how to mend what is wrong."""
+    checks = doctor.examine(profile)
+    doctor.report(checks, as_json=as_json)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pull(profile: Annotated[str, typer.Argument(help="name or path of a profile")]) -> None:
+    """Download the checkpoints a profile names."""
+    try:
+        for name, folder in checkpoints.pull(load_profile(profile)).items():
+            console.print(f"{name}: {folder}")
+    except ServerError as error:
+        _complain(error)
+
+
+@app.command()
+def demo(
+    profile: ProfileOption = "demo",
+    out: Annotated[Path, typer.Option(help="folder for the results")] = Path("out"),
+    as_json: JsonOption = False,
+) -> None:
+    """Start a server, have it hear a request, draw it and speak, print what happened, stop the server."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise_stop)
+    try:
+        run_demo(profile, out, as_json=as_json)
+    except ServerError as error:
+        _complain(error)
+    except _Stop:
+        console.print("stopped")
+
+
+def _raise_stop(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not cut the clean-up short
+        signal.signal(number, signal.SIG_IGN)
+    raise _Stop
+
+
+def _complain(error: ServerError) -> None:
+    console.print(f"error: {error}", style="red", highlight=False)
+    raise typer.Exit(1)

@@ -1,0 +1,148 @@
+"""`qwen doctor`: what the server needs of this machine, checked one by one, with the way to mend each."""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from qwen_server import checkpoints
+from qwen_server.errors import ServerError
+from qwen_server.home import project_home
+from qwen_server.installation import find_triton, stub_version
+from qwen_server.profiles import load_profile
+from qwen_server.repository import OWN_ENVIRONMENT
+from qwen_server.triton_process import SHARED_MEMORY, Address, port_is_taken
+
+MIN_SHARED_MEMORY_MB = 256
+MIN_DISK_MB = 1024
+MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """`mend` says what to do where `ok` is False."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def examine(profile: str) -> list[Check]:
+    """Run all checks; none raises."""
+    checks = [check() for check in (_python, _libpython, _numpy, _triton, _tts_environment, _shared_memory, _disk, _gpu)]
+    return [*checks, *_ports(), *_checkpoints(profile)]
+
+
+def report(checks: list[Check], *, as_json: bool) -> None:
+    """Print to stdout, as a table or as a JSON array."""
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return
+    table = Table("check", "", "found", "how to mend")
+    for check in checks:
+        table.add_row(check.name, "ok" if check.ok else "[red]wrong[/red]", check.found, "" if check.ok else check.mend)
+    Console().print(table)
+
+
+def _python() -> Check:
+    ok = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return Check("Python", ok, stub_version(), "use Python 3.11 (or 3.12 in the container)")
+
+
+def _libpython() -> Check:
+    """The stub is an executable linked against libpython; a static interpreter has none."""
+    library = Path(sysconfig.get_config_var("LIBDIR")) / sysconfig.get_config_var("INSTSONAME")
+    mend = "use an interpreter with a shared library, such as Debian's python3 with the package libpython3.11"
+    return Check("libpython", library.suffix != ".a" and library.exists(), str(library), mend)
+
+
+def _numpy() -> Check:
+    version = importlib.metadata.version("numpy")
+    return Check("numpy", version.startswith("1."), version, "pip install 'numpy<2' (the Triton stub needs it)")
+
+
+def _triton() -> Check:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            installation = find_triton(Path(folder))
+        except ServerError as error:
+            return Check("Triton", False, str(error), "run `make env`")
+        answer = subprocess.run(
+            [installation.binary, "--help"], env=installation.environment(), capture_output=True, timeout=60, check=False
+        )
+    starts = b"model-repository" in answer.stdout + answer.stderr
+    return Check("Triton and stub", starts, str(installation.binary), "run `make env` again; its libraries do not load")
+
+
+def _tts_environment() -> Check:
+    python = Path(OWN_ENVIRONMENT["qwen3_tts"]) / "bin" / "python"
+    return Check("environment of qwen3_tts", python.exists(), str(python.parents[1]), "run `make env`")
+
+
+def _shared_memory() -> Check:
+    return _free("shared memory", SHARED_MEMORY, MIN_SHARED_MEMORY_MB, "remove old files there, or mount it larger")
+
+
+def _disk() -> Check:
+    return _free("disk", project_home(), MIN_DISK_MB, "free some space")
+
+
+def _free(name: str, folder: Path, needed_mb: int, mend: str) -> Check:
+    free_mb = shutil.disk_usage(folder).free // MB
+    return Check(name, free_mb >= needed_mb, f"{free_mb} MB free at {folder}", f"{mend} ({needed_mb} MB are needed)")
+
+
+def _gpu() -> Check:
+    """A machine without a GPU is fine: the demo profile runs on the CPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Check("GPU", True, "none; profiles for the CPU only")
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    return Check("GPU", answer.returncode == 0, answer.stdout.strip(), "the driver does not answer; run nvidia-smi")
+
+
+def _ports() -> Iterator[Check]:
+    address = Address()
+    for name in ("http_port", "grpc_port", "metrics_port"):
+        port = getattr(address, name)
+        taken = port_is_taken(address.host, port)
+        mend = f"stop what listens there, or `qwen serve --{name.replace('_', '-')} OTHER`"
+        yield Check(f"port {port}", not taken, "taken" if taken else "free", mend)
+
+
+def _checkpoints(profile: str) -> Iterator[Check]:
+    try:
+        models = load_profile(profile).models()
+    except ServerError as error:
+        yield Check("profile", False, str(error), "correct the file")
+        return
+    for name, settings in models.items():
+        try:
+            folder = checkpoints.resolve(settings.checkpoint)
+        except ServerError as error:
+            yield Check(f"checkpoint of {name}", False, str(error), f"qwen pull {profile}")
+            continue
+        wrong = changed_files(folder)
+        found = f"changed: {', '.join(wrong)}" if wrong else str(folder)
+        yield Check(f"checkpoint of {name}", not wrong, found, "restore it: git checkout, or `make demo-checkpoints`")
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Files whose sha256 is not as the manifest beside `folder` says; none where no manifest names the folder."""
+    manifest = folder.parent / "manifest.json"
+    entries = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    expected: dict[str, str] = entries.get(folder.name, {}).get("sha256", {})
+    digest: Callable[[Path], str] = lambda file: hashlib.sha256(file.read_bytes()).hexdigest()  # noqa: E731
+    return [name for name, sha256 in expected.items() if not (folder / name).is_file() or digest(folder / name) != sha256]
