@@ -81,7 +81,7 @@ def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[tuple[np.ndarray, i
 
 def _av_blocks(data: bytes) -> Iterator[tuple[np.ndarray, int]]:
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             if not container.streams.audio:
                 raise InvalidRequest("AUDIO has no audio track")
             rate_hz = container.streams.audio[0].codec_context.sample_rate

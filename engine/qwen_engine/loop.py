@@ -83,8 +83,9 @@ class Session(Generic[RequestT]):
 
     def _end(self) -> bool:
         with self._end_lock:
-            first, _ = not self._ended.is_set(), self._ended.set()
-            return first
+            is_first = not self._ended.is_set()
+            self._ended.set()
+            return is_first
 
 
 class Model(Protocol[RequestT]):

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,6 +34,11 @@ class Options(BaseModel):
         """Apply `output_encoding` to a binary output."""
         return payload if self.output_encoding == "raw" else base64.b64encode(payload)
 
+    def request_fields(self, settings: BaseModel) -> dict[str, Any]:
+        """What is meant for the engine; where nothing is asked for, the settings' value of the same name."""
+        asked = self.model_dump(exclude={"input_encoding", "output_encoding"})
+        return {name: getattr(settings, name, None) if value is None else value for name, value in asked.items()}
+
 
 class AsrOptions(Options):
     language: str | None = Field(None, description="name or ISO code; null or 'auto': detected")
@@ -47,7 +53,7 @@ class TtsOptions(Options):
     temperature: float | None = Field(None, ge=0.0, le=2.0, description="0: greedy; null: the profile's")
     top_k: int = Field(50, ge=1, le=1000)
     top_p: float = Field(1.0, gt=0.0, le=1.0)
-    max_audio_s: float | None = Field(None, gt=0.0, description="stop there at the latest; null: from the text")
+    max_audio_s: float | None = Field(None, gt=0.0, description="stop there at the latest; null: the profile's")
 
 
 class ImageOptions(Options):
@@ -71,7 +77,7 @@ def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:
         raise InvalidRequest("; ".join(_explain(schema, problem) for problem in error.errors())) from None
 
 
-def _explain(schema: type[Options], problem: dict) -> str:
+def _explain(schema: type[Options], problem: Mapping[str, Any]) -> str:
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"OPTIONS.{field} is unknown; allowed: {', '.join(schema.model_fields)}"

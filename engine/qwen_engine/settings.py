@@ -1,4 +1,4 @@
-"""Settings of every model: what a profile says and a model is built from. Free of torch, so that tools can read them."""
+"""Settings of every model: what a profile says and a model is built from. Free of torch: tools read them too."""
 
 from typing import Literal
 

@@ -23,7 +23,7 @@ from qwen_engine.wire import ModelWire
 log = logging.getLogger(__name__)
 
 Inputs = Mapping[str, bytes]
-Outputs = dict[str, bytes | dict[str, Any]]  # a dict is sent as JSON
+Outputs = dict[str, Any]  # bytes, or a dict that is sent as JSON
 Parse = Callable[[Inputs], tuple[Any, Options]]
 Encode = Callable[[Any, Options], Outputs]
 

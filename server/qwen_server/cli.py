@@ -6,9 +6,9 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from qwen_client.cli import app
 from rich.console import Console
 
+from qwen_client.cli import app
 from qwen_server import checkpoints, doctor
 from qwen_server.demo import run_demo
 from qwen_server.errors import ServerError

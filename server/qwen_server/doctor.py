@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Check:
 
 def examine(profile: str) -> list[Check]:
     """Run all checks; none raises."""
-    checks = [check() for check in (_python, _libpython, _numpy, _triton, _tts_environment, _shared_memory, _disk, _gpu)]
-    return [*checks, *_ports(), *_checkpoints(profile)]
+    machine = (_python, _libpython, _numpy, _triton, _tts_environment, _shared_memory, _disk, _gpu)
+    return [*(check() for check in machine), *_ports(), *_checkpoints(profile)]
 
 
 def report(checks: list[Check], *, as_json: bool) -> None:
@@ -79,7 +79,11 @@ def _triton() -> Check:
         except ServerError as error:
             return Check("Triton", False, str(error), "run `make env`")
         answer = subprocess.run(
-            [installation.binary, "--help"], env=installation.environment(), capture_output=True, timeout=60, check=False
+            [installation.binary, "--help"],
+            env=installation.environment(),
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
     starts = b"model-repository" in answer.stdout + answer.stderr
     return Check("Triton and stub", starts, str(installation.binary), "run `make env` again; its libraries do not load")
@@ -144,5 +148,8 @@ def changed_files(folder: Path) -> list[str]:
     manifest = folder.parent / "manifest.json"
     entries = json.loads(manifest.read_text()) if manifest.is_file() else {}
     expected: dict[str, str] = entries.get(folder.name, {}).get("sha256", {})
-    digest: Callable[[Path], str] = lambda file: hashlib.sha256(file.read_bytes()).hexdigest()  # noqa: E731
-    return [name for name, sha256 in expected.items() if not (folder / name).is_file() or digest(folder / name) != sha256]
+    return [name for name, sha256 in expected.items() if _sha256(folder / name) != sha256]
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"

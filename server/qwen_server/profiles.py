@@ -1,15 +1,15 @@
 """Profiles: which checkpoint each model serves, on which device, within which limits.
 
-    profile = load_profile("demo")          # profiles/demo.toml, or a path to a file
-    profile.qwen3_asr.checkpoint
+profile = load_profile("demo")          # profiles/demo.toml, or a path to a file
+profile.qwen3_asr.checkpoint
 """
 
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
-from qwen_engine.settings import AsrSettings, ImageSettings, ModelSettings, TtsSettings
 
+from qwen_engine.settings import AsrSettings, ImageSettings, ModelSettings, TtsSettings
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 
@@ -55,7 +55,12 @@ def load_profile(name: str) -> Profile:
     class FileProfile(Profile):
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource, **_: object
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return env_settings, TomlConfigSettingsSource(settings_cls, path)
 

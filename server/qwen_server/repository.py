@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf import text_format
-from qwen_engine.settings import ModelSettings
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from qwen_engine.settings import ModelSettings
 from qwen_server import checkpoints
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile

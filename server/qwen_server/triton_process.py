@@ -90,7 +90,8 @@ class TritonProcess:
         self._refuse_taken_ports()
         installation = find_triton(self.work_folder)
         repositories, self.models = repository.stage(self.profile, self.work_folder)
-        command = [str(installation.binary), *self._arguments(repositories), f"--backend-directory={installation.backends}"]
+        backends = f"--backend-directory={installation.backends}"
+        command = [str(installation.binary), backends, *self._arguments(repositories)]
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 command,

@@ -1,7 +1,7 @@
 """Pictures by diffusers' QwenImagePipeline: one call per request, a progress event per step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,15 +17,15 @@ PIXEL_MULTIPLE = 16  # VAE stride 8 times patch 2
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """`width`, `height` in pixels; what is None is taken from the settings."""
+    """`width`, `height` in pixels; `true_cfg_scale` 1 draws without guidance."""
 
     prompt: str
-    width: int | None = None
-    height: int | None = None
-    steps: int | None = None
+    width: int
+    height: int
+    steps: int
+    true_cfg_scale: float
     seed: int = 0
     negative_prompt: str = " "
-    true_cfg_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,34 +59,26 @@ class ReferenceImage:
             raise InvalidRequest("PROMPT is empty; describe the picture")
         if len(request.prompt) > limits.max_prompt_chars:
             raise InvalidRequest(f"PROMPT has {len(request.prompt)} characters; the limit is {limits.max_prompt_chars}")
-        full = self._complete(request)
-        for name, pixels in (("width", full.width), ("height", full.height)):
+        for name, pixels in (("width", request.width), ("height", request.height)):
             if pixels % PIXEL_MULTIPLE:
                 raise InvalidRequest(f"OPTIONS.{name} is {pixels}; allowed: multiples of {PIXEL_MULTIPLE}")
-        if full.width * full.height > limits.max_pixels:
-            pixels = full.width * full.height
+        if request.width * request.height > limits.max_pixels:
+            pixels = request.width * request.height
             raise InvalidRequest(
-                f"OPTIONS.width x height is {full.width} x {full.height} = {pixels} pixels; "
+                f"OPTIONS.width x height is {request.width} x {request.height} = {pixels} pixels; "
                 f"the limit is {limits.max_pixels}"
             )
-        if full.steps > limits.max_steps:
-            raise InvalidRequest(f"OPTIONS.steps is {full.steps}; the limit is {limits.max_steps}")
+        if request.steps > limits.max_steps:
+            raise InvalidRequest(f"OPTIONS.steps is {request.steps}; the limit is {limits.max_steps}")
 
     def step(self, sessions: Sequence[Session[ImageRequest]]) -> None:
         for session in sessions:
-            request = self._complete(session.request)
-            image = self._draw(request, session)
+            image = self._draw(session.request, session)
             if session.cancelled:
                 session.finish("cancelled")
             else:
-                session.emit(Picture(image, request))
+                session.emit(Picture(image, session.request))
                 session.finish("stop")
-
-    def _complete(self, request: ImageRequest) -> ImageRequest:
-        """Fill in the settings' values."""
-        names = ("width", "height", "steps", "true_cfg_scale")
-        open_names = [name for name in names if getattr(request, name) is None]
-        return replace(request, **{name: getattr(self._settings, name) for name in open_names})
 
     @torch.inference_mode()
     def _draw(self, request: ImageRequest, session: Session[ImageRequest]) -> Image:

@@ -23,16 +23,16 @@ MIN_FRAMES = 25
 
 @dataclass(frozen=True)
 class TtsRequest:
-    """`voice` None: the checkpoint's first; `temperature` None: the settings', 0: greedy."""
+    """`voice` None: the checkpoint's first; `temperature` 0: greedy; the audio ends at `max_audio_s` at the latest."""
 
     text: str
+    max_audio_s: float
+    temperature: float
     voice: str | None = None
     language: str = "auto"
     seed: int = 0
-    temperature: float | None = None
     top_k: int = 50
     top_p: float = 1.0
-    max_audio_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class ReferenceTts:
             raise InvalidRequest(f"TEXT has {len(request.text)} characters; the limit is {limit}")
         _expect("voice", request.voice, (None, *self.voices))
         _expect("language", request.language, self.languages)
-        if request.max_audio_s is not None and request.max_audio_s > self._settings.max_audio_s:
-            limit_s = self._settings.max_audio_s
+        limit_s = self._settings.max_audio_s
+        if request.max_audio_s > limit_s:
             raise InvalidRequest(f"OPTIONS.max_audio_s is {request.max_audio_s:g}; the limit is {limit_s:g}")
 
     def step(self, sessions: Sequence[Session[TtsRequest]]) -> None:
@@ -83,13 +83,13 @@ class ReferenceTts:
     def _frame_budget(self, request: TtsRequest) -> int:
         """End of speech may never come: a budget scaled to the text bounds every request."""
         by_text = MIN_FRAMES + int(len(request.text) * FRAMES_PER_CHAR)
-        by_limit = int((request.max_audio_s or self._settings.max_audio_s) * FRAMES_PER_S)
-        return max(1, min(by_text, by_limit))
+        return max(1, min(by_text, int(request.max_audio_s * FRAMES_PER_S)))
 
     @torch.inference_mode()
     def _speak(self, request: TtsRequest) -> tuple[np.ndarray, int]:
-        temperature = self._settings.temperature if request.temperature is None else request.temperature
-        sampling = {"temperature": temperature, "top_k": request.top_k, "top_p": request.top_p} if temperature else {}
+        sampling: dict[str, float] = {}
+        if request.temperature:
+            sampling = {"temperature": request.temperature, "top_k": request.top_k, "top_p": request.top_p}
         torch.manual_seed(request.seed)
         waves, sample_rate_hz = self._tts.generate_custom_voice(
             text=request.text,

@@ -1,6 +1,7 @@
 """qwen3_asr: encoded AUDIO in, TEXT and RESULT out. Wire format: docs/wire-protocol.md."""
 
 import triton_python_backend_utils as pb_utils
+
 from qwen_engine.audio import decode_audio
 from qwen_engine.options import AsrOptions, parse_options
 from qwen_engine.reference.asr import SAMPLE_RATE_HZ, AsrRequest, ReferenceAsr, Transcript
@@ -31,7 +32,7 @@ class TritonPythonModel:
         options = parse_options(AsrOptions, inputs["OPTIONS"])
         data = options.decode(inputs["AUDIO"], "AUDIO")
         samples = decode_audio(data, sample_rate_hz=SAMPLE_RATE_HZ, max_s=self.settings.max_audio_s)
-        return AsrRequest(samples, options.language, options.context, options.max_new_tokens), options
+        return AsrRequest(samples, **options.request_fields(self.settings)), options
 
 
 def encode(transcript: Transcript, _options: AsrOptions) -> Outputs:

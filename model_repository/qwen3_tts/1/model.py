@@ -1,6 +1,7 @@
 """qwen3_tts: TEXT in, chunks of PCM16 out as they are made. Wire format: docs/wire-protocol.md."""
 
 import triton_python_backend_utils as pb_utils
+
 from qwen_engine.audio import pcm16
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.options import TtsOptions, parse_options, parse_text
@@ -12,9 +13,14 @@ from qwen_engine.wire import TTS
 
 class TritonPythonModel:
     def initialize(self, args):
-        settings = TtsSettings.model_validate_json(settings_json(args))
+        self.settings = TtsSettings.model_validate_json(settings_json(args))
         self.adapter = Adapter(
-            pb_utils, TTS, ReferenceTts(settings), max_queue=settings.max_queue, parse=parse, encode=encode
+            pb_utils,
+            TTS,
+            ReferenceTts(self.settings),
+            max_queue=self.settings.max_queue,
+            parse=self.parse,
+            encode=encode,
         )
 
     def execute(self, requests):
@@ -23,13 +29,11 @@ class TritonPythonModel:
     def finalize(self):
         self.adapter.close()
 
-
-def parse(inputs: Inputs) -> tuple[TtsRequest, TtsOptions]:
-    options = parse_options(TtsOptions, inputs["OPTIONS"])
-    if inputs["REF_AUDIO"]:
-        raise InvalidRequest("REF_AUDIO is given, but this checkpoint has named voices only; leave it empty")
-    wanted = options.model_dump(exclude={"input_encoding", "output_encoding"})
-    return TtsRequest(parse_text(inputs["TEXT"], "TEXT"), **wanted), options
+    def parse(self, inputs: Inputs) -> tuple[TtsRequest, TtsOptions]:
+        options = parse_options(TtsOptions, inputs["OPTIONS"])
+        if inputs["REF_AUDIO"]:
+            raise InvalidRequest("REF_AUDIO is given, but this checkpoint has named voices only; leave it empty")
+        return TtsRequest(parse_text(inputs["TEXT"], "TEXT"), **options.request_fields(self.settings)), options
 
 
 def encode(chunk: AudioChunk, options: TtsOptions) -> Outputs:

@@ -1,6 +1,7 @@
 """qwen_image: PROMPT in, progress and a PNG out. Wire format: docs/wire-protocol.md."""
 
 import triton_python_backend_utils as pb_utils
+
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.options import ImageOptions, parse_options, parse_text
 from qwen_engine.picture import png
@@ -12,9 +13,14 @@ from qwen_engine.wire import IMAGE
 
 class TritonPythonModel:
     def initialize(self, args):
-        settings = ImageSettings.model_validate_json(settings_json(args))
+        self.settings = ImageSettings.model_validate_json(settings_json(args))
         self.adapter = Adapter(
-            pb_utils, IMAGE, ReferenceImage(settings), max_queue=settings.max_queue, parse=parse, encode=encode
+            pb_utils,
+            IMAGE,
+            ReferenceImage(self.settings),
+            max_queue=self.settings.max_queue,
+            parse=self.parse,
+            encode=encode,
         )
 
     def execute(self, requests):
@@ -23,14 +29,12 @@ class TritonPythonModel:
     def finalize(self):
         self.adapter.close()
 
-
-def parse(inputs: Inputs) -> tuple[ImageRequest, ImageOptions]:
-    options = parse_options(ImageOptions, inputs["OPTIONS"])
-    for name in ("IMAGE", "MASK"):
-        if inputs[name]:
-            raise InvalidRequest(f"{name} is given, but this checkpoint draws from text only; leave it empty")
-    wanted = options.model_dump(exclude={"input_encoding", "output_encoding"})
-    return ImageRequest(parse_text(inputs["PROMPT"], "PROMPT"), **wanted), options
+    def parse(self, inputs: Inputs) -> tuple[ImageRequest, ImageOptions]:
+        options = parse_options(ImageOptions, inputs["OPTIONS"])
+        for name in ("IMAGE", "MASK"):
+            if inputs[name]:
+                raise InvalidRequest(f"{name} is given, but this checkpoint draws from text only; leave it empty")
+        return ImageRequest(parse_text(inputs["PROMPT"], "PROMPT"), **options.request_fields(self.settings)), options
 
 
 def encode(event: Progress | Picture, options: ImageOptions) -> Outputs:

@@ -1,0 +1,46 @@
+"""SDK for Qwen speech recognition, speech synthesis and image generation on Triton. No torch.
+
+    from qwen_client import Client
+
+    with Client("127.0.0.1:8001") as client:
+        heard = client.asr.transcribe("meeting.wav")
+        client.tts.synthesize(heard.text).save("reply.wav")
+        client.image.generate("a small red circle on a blue background").save("circle.png")
+
+`AsyncClient` has the same methods as coroutines. All errors are a `QwenError`.
+"""
+
+from qwen_client.asr import Segment, Transcription
+from qwen_client.audio import AudioInput
+from qwen_client.chains import SpokenPicture
+from qwen_client.client import AsyncClient, Client
+from qwen_client.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
+from qwen_client.health import Health
+from qwen_client.image import Picture, Progress, Size
+from qwen_client.jobs import Timings
+from qwen_client.stream import AsyncStream, Stream
+from qwen_client.tts import AudioChunk, Speech
+
+__all__ = [
+    "AsyncClient",
+    "AsyncStream",
+    "AudioChunk",
+    "AudioInput",
+    "Cancelled",
+    "Client",
+    "DeadlineExceeded",
+    "Health",
+    "InvalidRequest",
+    "Picture",
+    "Progress",
+    "QwenError",
+    "Segment",
+    "ServerError",
+    "Size",
+    "Speech",
+    "SpokenPicture",
+    "Stream",
+    "Timings",
+    "Transcription",
+    "Unavailable",
+]

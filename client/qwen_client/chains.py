@@ -1,0 +1,50 @@
+"""Models in a row, joined on the server: `client.chains`."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qwen_client.audio import AudioInput, audio_bytes
+from qwen_client.image import OnProgress, Picture, Size, announcing, collect_picture, picture_options
+from qwen_client.jobs import Ending, StreamJob
+from qwen_client.wire import Answer, options_json
+
+
+@dataclass(frozen=True)
+class SpokenPicture:
+    """What was `heard`, and the `picture` of it."""
+
+    heard: str
+    picture: Picture
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.heard)}</p>{self.picture._repr_html_()}"
+
+
+def spoken_image(
+    audio: AudioInput,
+    *,
+    language: str | None = None,
+    size: Size | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> StreamJob[Answer, SpokenPicture]:
+    """Draw what is said in `audio`, in one call.
+
+        spoken = client.chains.spoken_image("please draw a red circle.wav", seed=3)
+        spoken.heard, spoken.picture.image
+
+    `audio` and `language` as for `asr.transcribe`, the rest as for `image.generate`. Returns a `SpokenPicture`.
+    """
+    inputs = {
+        "AUDIO": audio_bytes(audio),
+        "ASR_OPTIONS": options_json(language=language),
+        "IMAGE_OPTIONS": picture_options(size, steps=steps, seed=seed),
+    }
+    return StreamJob("spoken_image", inputs, announcing(on_progress), _collect)
+
+
+def _collect(answers: Sequence[Answer], ending: Ending) -> SpokenPicture:
+    picture = collect_picture(answers, ending)
+    return SpokenPicture(picture.prompt, picture)

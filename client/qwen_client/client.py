@@ -1,0 +1,109 @@
+"""The front door: `Client`, and `AsyncClient` with the same methods as coroutines."""
+
+from typing import Self
+
+from qwen_client import asr, chains, image, tts
+from qwen_client.health import Health
+from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, running, streaming
+from qwen_client.transport import AsyncTransport, Transport
+
+DEFAULT_ADDRESS = "127.0.0.1:8001"
+DEFAULT_TIMEOUT_S = 60.0
+
+
+class Asr(Service):
+    transcribe = running(asr.transcribe)
+
+
+class Tts(Service):
+    synthesize = running(tts.synthesize)
+    stream = streaming(tts.synthesize)
+
+
+class Images(Service):
+    generate = running(image.generate)
+
+
+class Chains(Service):
+    spoken_image = running(chains.spoken_image)
+
+
+class Client:
+    """A connection to a server; threads may share it. Every call ends within `timeout_s` seconds.
+
+    with Client("127.0.0.1:8001", timeout_s=60) as client:
+        print(client.asr.transcribe("meeting.wav").text)
+        client.tts.synthesize("Good morning, everyone.").save("morning.wav")
+        client.image.generate("a small red circle").save("circle.png")
+        print(client.chains.spoken_image("please draw a star.wav").heard)
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._transport = Transport(address, timeout_s)
+        self.asr = Asr(self._transport)
+        self.tts = Tts(self._transport)
+        self.image = Images(self._transport)
+        self.chains = Chains(self._transport)
+
+    def health(self) -> Health:
+        """Whether the server takes requests, and which models are ready; `Unavailable` where none answers."""
+        return self._transport.health()
+
+    def close(self) -> None:
+        """Close the connection; what still runs on it is cancelled."""
+        self._transport.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncAsr(AsyncService):
+    transcribe = awaiting(asr.transcribe)
+
+
+class AsyncTts(AsyncService):
+    synthesize = awaiting(tts.synthesize)
+    stream = async_streaming(tts.synthesize)
+
+
+class AsyncImages(AsyncService):
+    generate = awaiting(image.generate)
+
+
+class AsyncChains(AsyncService):
+    spoken_image = awaiting(chains.spoken_image)
+
+
+class AsyncClient:
+    """As `Client`, for asyncio: make it inside a running loop.
+
+    async with AsyncClient("127.0.0.1:8001") as client:
+        speech = await client.tts.synthesize("Good morning, everyone.")
+        async with client.tts.stream("Good evening.") as chunks:
+            async for chunk in chunks:
+                ...
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._transport = AsyncTransport(address, timeout_s)
+        self.asr = AsyncAsr(self._transport)
+        self.tts = AsyncTts(self._transport)
+        self.image = AsyncImages(self._transport)
+        self.chains = AsyncChains(self._transport)
+
+    async def health(self) -> Health:
+        """As `Client.health`."""
+        return await self._transport.health()
+
+    async def close(self) -> None:
+        """Close the connection; what still runs on it is cancelled."""
+        await self._transport.channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,74 @@
+"""What the commands share: the result on stdout, everything else on stderr."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from qwen_client.errors import InvalidRequest, QwenError
+
+
+def print_error(error: QwenError, file: Path | None = None) -> None:
+    """One line on stderr: which file, what went wrong, and by which id the server's log knows the request."""
+    subject = f"{file}: " if file else ""
+    request = f" [request {error.request_id}]" if error.request_id else ""
+    line = f"error: {subject}{error.message} ({error.status}){request}"
+    typer.echo(" ".join(line.split()), err=True)
+
+
+@contextmanager
+def errors_on_one_line() -> Iterator[None]:
+    """Leave with exit code 1 and one line on stderr where the block raises a `QwenError` or `OSError`."""
+    try:
+        yield
+    except QwenError as error:
+        print_error(error)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        print_error(InvalidRequest(str(error)))
+        raise typer.Exit(1) from error
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def require_folder(path: Path) -> None:
+    """Raise at once where `path` could not be written after all the work."""
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+class Bar:
+    """A progress bar on stderr, shown on terminals only; it pulses until `show` knows how much there is to do.
+
+    with Bar("drawing") as bar:
+        bar.show(3, 20)
+    """
+
+    def __init__(self, label: str) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,  # the result may be going into a pipe
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(label, total=None)
+
+    def show(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

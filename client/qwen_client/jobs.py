@@ -1,0 +1,67 @@
+"""A job is one request and the way to read its answers.
+
+Jobs are free of I/O: the sync and the async client run the same ones, and differ in the call only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from qwen_client.errors import Cancelled
+from qwen_client.wire import Answer
+
+EventT = TypeVar("EventT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds since the request reached the engine: it waited, gave its first event, was done."""
+
+    queue_s: float
+    first_event_s: float
+    total_s: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a request ended: `finish_reason` is "stop", "length" or "cancelled"."""
+
+    finish_reason: str
+    timings: Timings
+    request_id: str
+
+
+def read_ending(fields: Mapping[str, Any], request_id: str) -> Ending:
+    """The ending told by an `end` event or a RESULT."""
+    timings = fields["timings"]
+    return Ending(
+        fields["finish_reason"],
+        Timings(timings["queue_s"], timings["first_event_s"], timings["total_s"]),
+        request_id,
+    )
+
+
+def require_complete(ending: Ending) -> None:
+    """Raise `Cancelled` where the server gave up on the request, so that nobody takes a part for the whole."""
+    if ending.finish_reason == "cancelled":
+        raise Cancelled("the server cancelled the request", request_id=ending.request_id)
+
+
+@dataclass(frozen=True)
+class UnaryJob(Generic[ResultT]):
+    """One request, one answer."""
+
+    model: str
+    inputs: Mapping[str, bytes]
+    read: Callable[[Answer], ResultT]
+
+
+@dataclass(frozen=True)
+class StreamJob(Generic[EventT, ResultT]):
+    """One request, many answers: each is `read` as an event, and all of them `collect` into the result."""
+
+    model: str
+    inputs: Mapping[str, bytes]
+    read: Callable[[Answer], EventT]
+    collect: Callable[[Sequence[EventT], Ending], ResultT]

@@ -1,0 +1,111 @@
+"""Events of a streaming request, as they arrive."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, Self
+
+import grpc
+from tritonclient.grpc import service_pb2
+
+from qwen_client.errors import ServerError
+from qwen_client.jobs import Ending, EventT, StreamJob, Timings, read_ending
+from qwen_client.wire import read_answer
+
+Translate = Callable[[], AbstractContextManager[None]]
+
+
+class _Events(Generic[EventT]):
+    """What sync and async streams share: reading each response, and remembering how it ended."""
+
+    def __init__(self, job: StreamJob[EventT, Any], request_id: str, call: Any, translate: Translate) -> None:
+        self.request_id = request_id
+        self._read = job.read
+        self._call = call
+        self._translate = translate
+        self._ending: Ending | None = None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """ "stop", "length" or "cancelled"; None while there is more to come."""
+        return self._ending.finish_reason if self._ending else None
+
+    @property
+    def timings(self) -> Timings | None:
+        """None while there is more to come."""
+        return self._ending.timings if self._ending else None
+
+    def ending(self) -> Ending:
+        """How the exhausted stream ended."""
+        if self._ending is None:
+            raise ServerError("the server ended the stream without an end event", request_id=self.request_id)
+        return self._ending
+
+    def _accept(self, response: service_pb2.ModelStreamInferResponse) -> EventT | None:
+        """The event of a response; None for the ending, which is not one of them."""
+        answer = read_answer(response.infer_response, self.request_id)
+        event = answer.json("EVENT")
+        if event["type"] == "end":
+            self._ending = read_ending(event, self.request_id)
+            return None
+        return self._read(answer)
+
+
+class Stream(_Events[EventT]):
+    """Iterate over it for the events; use it in a `with` block to cancel what is left on leaving.
+
+    with client.tts.stream("Good morning, everyone.") as chunks:
+        for chunk in chunks:
+            ...
+    print(chunks.finish_reason, chunks.timings)
+    """
+
+    def close(self) -> None:
+        """Cancel the request, unless it is over."""
+        self._call.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[EventT]:
+        return self
+
+    def __next__(self) -> EventT:
+        with self._translate():
+            for response in self._call:
+                if (event := self._accept(response)) is not None:
+                    return event
+        self.ending()
+        raise StopIteration
+
+
+class AsyncStream(_Events[EventT]):
+    """As `Stream`, with `async with` and `async for`."""
+
+    async def close(self) -> None:
+        """Cancel the request, unless it is over."""
+        self._call.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[EventT]:
+        return self
+
+    async def __anext__(self) -> EventT:
+        with self._translate():
+            while (response := await self._call.read()) is not grpc.aio.EOF:
+                if (event := self._accept(response)) is not None:
+                    return event
+        self.ending()
+        raise StopAsyncIteration

@@ -1,0 +1,61 @@
+"""Payloads to and from Triton's messages: BYTES tensors of shape [1, 1], one item a request. Free of I/O."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tritonclient.grpc import service_pb2
+
+from qwen_client.errors import ServerError
+
+# Triton puts each item's length before it, as 4 bytes.
+LENGTH_BYTES = 4
+
+# What the server assumes anyway stays out of the request, so that equal requests are equal bytes to its cache.
+DEFAULT_OPTIONS = {"language": "auto", "context": "", "seed": 0, "negative_prompt": " "}
+
+
+def options_json(**options: Any) -> bytes:
+    """An OPTIONS payload that holds only what differs from the server's defaults (None: the server's choice)."""
+    changed = {
+        name: value for name, value in options.items() if value is not None and value != DEFAULT_OPTIONS.get(name)
+    }
+    return json.dumps(changed).encode()
+
+
+def infer_request(model: str, inputs: Mapping[str, bytes], request_id: str) -> service_pb2.ModelInferRequest:
+    """The request message for `model`."""
+    tensor = service_pb2.ModelInferRequest.InferInputTensor
+    return service_pb2.ModelInferRequest(
+        model_name=model,
+        id=request_id,
+        inputs=[tensor(name=name, datatype="BYTES", shape=[1, 1]) for name in inputs],
+        raw_input_contents=[len(item).to_bytes(LENGTH_BYTES, "little") + item for item in inputs.values()],
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The output payloads of one response."""
+
+    request_id: str
+    payloads: Mapping[str, bytes]
+
+    def payload(self, name: str) -> bytes:
+        if name not in self.payloads:
+            raise ServerError(f"the answer has no {name}: client and server do not match", request_id=self.request_id)
+        return self.payloads[name]
+
+    def text(self, name: str) -> str:
+        return self.payload(name).decode()
+
+    def json(self, name: str) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.payload(name))
+        return fields
+
+
+def read_answer(response: service_pb2.ModelInferResponse, request_id: str) -> Answer:
+    """The payloads of a response message, by output name."""
+    items = [content[LENGTH_BYTES:] for content in response.raw_output_contents]
+    return Answer(request_id, dict(zip((output.name for output in response.outputs), items, strict=True)))

@@ -1,0 +1,1 @@
+"""Load tests: perf_analyzer on each model, locust on the SDK. See README.md."""

@@ -1,0 +1,44 @@
+"""Write perf/data/*.json: `python -m perf.make_inputs` (needs espeak-ng). The results are committed."""
+
+import io
+import json
+
+import soundfile
+
+from demo.training.speech import Voice, speak
+from perf.inputs import DATA, Entry, binary, input_file, text
+
+SAMPLE_RATE_HZ = 16_000
+HEARD = (
+    (Voice("en-us", 160, 50), "Please draw a large red circle on a blue background."),
+    (Voice("en-gb+f2", 150, 55), "The meeting starts at ten o'clock on Monday."),
+    (Voice("en-gb-scotland+m3", 165, 45), "Thank you everyone."),
+)
+SPOKEN = ("Good morning everyone.", "The meeting starts at three o'clock tomorrow.", "Thank you Anna.")
+DRAWN = ("a small red circle on a blue background", "a large green star", "a yellow ring on a black background")
+
+
+def main() -> None:
+    DATA.mkdir(exist_ok=True)
+    write("qwen3_asr", [{"AUDIO": binary(spoken(*line)), "OPTIONS": options()} for line in HEARD])
+    write("qwen3_tts", [{"TEXT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(SPOKEN)])
+    write("qwen_image", [{"PROMPT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(DRAWN)])
+
+
+def spoken(voice: Voice, line: str) -> bytes:
+    """A FLAC file."""
+    file = io.BytesIO()
+    soundfile.write(file, speak(line, voice, sample_rate_hz=SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, format="FLAC")
+    return file.getvalue()
+
+
+def options(**values: int) -> list[str]:
+    return [json.dumps(values)]
+
+
+def write(model: str, entries: list[Entry]) -> None:
+    input_file(model).write_text(json.dumps({"data": entries}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The server under load: a running one, or one of the test's own."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from qwen_server.profiles import load_profile
+from qwen_server.triton_process import Address, TritonProcess
+
+console = Console(stderr=True)
+
+
+def parse_url(description: str) -> str | None:
+    """The command line of a load test: a gRPC address, or nothing."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--url", help="gRPC address of a running server; without it one is started for the test")
+    url: str | None = parser.parse_args().url
+    return url
+
+
+@contextmanager
+def server_at(url: str | None) -> Iterator[str]:
+    """The gRPC address of the server at `url`, or of one that serves the demo profile within the with-block."""
+    if url:
+        yield url
+        return
+    with TritonProcess(load_profile("demo"), Address.free()) as server:
+        with console.status(f"starting a server; log: {server.log_file}"):
+            server.wait_ready()
+        yield server.address.grpc

@@ -1,0 +1,80 @@
+"""`qwen demo`: a spoken request is heard and drawn, a spoken message is heard and said back."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from qwen_client import Client
+from qwen_server.home import project_home
+from qwen_server.profiles import Profile, load_profile
+from qwen_server.triton_process import Address, TritonProcess
+
+ResultT = TypeVar("ResultT")
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the table: what went in, what came out, how long it took, who did it."""
+
+    step: str
+    given: str
+    made: str
+    latency_s: float
+    checkpoint: str
+
+
+def run_demo(profile_name: str, out: Path, *, as_json: bool) -> None:
+    """Start a server, take every step, write `out`/picture.png and `out`/reply.wav, stop the server."""
+    profile = load_profile(profile_name)
+    out.mkdir(parents=True, exist_ok=True)
+    with TritonProcess(profile, Address.free()) as server, console.status("starting Triton and loading the models"):
+        server.wait_ready()
+        with Client(server.address.grpc) as client:
+            steps = list(_steps(client, profile, project_home() / "demo" / "audio", out))
+    if as_json:
+        print(json.dumps([asdict(step) for step in steps], indent=2))
+    else:
+        _print(steps)
+
+
+def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator[Step]:
+    checkpoint = {name: settings.checkpoint for name, settings in profile.models().items()}
+    request, message = audio / "request.wav", audio / "message.wav"
+    picture_file, reply_file = out / "picture.png", out / "reply.wav"
+
+    spoken, latency_s = _timed(lambda: client.chains.spoken_image(request))
+    spoken.picture.save(picture_file)
+    both = f"{checkpoint['qwen3_asr']}, {checkpoint['qwen_image']}"
+    yield Step("speech → text → picture", request.name, f"“{spoken.heard}” → {picture_file}", latency_s, both)
+
+    heard, latency_s = _timed(lambda: client.asr.transcribe(message))
+    yield Step("speech → text", message.name, f"“{heard.text}”", latency_s, checkpoint["qwen3_asr"])
+
+    reply, latency_s = _timed(lambda: client.tts.synthesize(heard.text))
+    reply.save(reply_file)
+    made = f"{reply.duration_s:.1f} s of speech → {reply_file}"
+    yield Step("text → speech", f"“{heard.text}”", made, latency_s, checkpoint["qwen3_tts"])
+
+    again, latency_s = _timed(lambda: client.asr.transcribe(reply_file))
+    yield Step("speech → text", reply_file.name, f"“{again.text}”", latency_s, checkpoint["qwen3_asr"])
+
+
+def _timed(call: Callable[[], ResultT]) -> tuple[ResultT, float]:
+    started_s = time.monotonic()
+    return call(), round(time.monotonic() - started_s, 3)
+
+
+def _print(steps: list[Step]) -> None:
+    table = Table("step", "given", "made", "latency", "checkpoint", title="what the machine heard, drew and said")
+    for step in steps:
+        table.add_row(step.step, step.given, step.made, f"{step.latency_s:.2f} s", step.checkpoint)
+    Console().print(table)
+    if any("demo/checkpoints" in step.checkpoint for step in steps):
+        Console().print("demo checkpoints: small models with a closed vocabulary, trained on generated data")

@@ -1,0 +1,32 @@
+"""One real Triton for all tests that need it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qwen_client import Client
+from qwen_server.profiles import load_profile
+from qwen_server.triton_process import Address, TritonProcess
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def audio() -> Path:
+    """Spoken sentences outside the training set, each NAME.wav with its NAME.txt."""
+    return HOME / "demo" / "audio"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[TritonProcess]:
+    """The demo profile on free ports; alive for the whole session."""
+    with TritonProcess(load_profile("demo"), Address.free()) as process:
+        process.wait_ready()
+        yield process
+
+
+@pytest.fixture
+def client(server: TritonProcess) -> Iterator[Client]:
+    with Client(server.address.grpc) as connected:
+        yield connected

@@ -1,0 +1,22 @@
+"""`qwen demo`, as `make demo` runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import soundfile
+
+QWEN = Path(sys.prefix) / "bin" / "qwen"
+
+
+def test_the_demo_hears_draws_and_speaks(tmp_path, audio):
+    done = subprocess.run(
+        [QWEN, "demo", "--json", "--out", tmp_path], capture_output=True, text=True, timeout=300, check=True
+    )
+    steps = {step["step"]: step for step in json.loads(done.stdout)}
+    assert (audio / "request.txt").read_text().strip() in steps["speech → text → picture"]["made"]
+    assert PIL.Image.open(tmp_path / "picture.png").size == (64, 64)
+    assert soundfile.info(tmp_path / "reply.wav").duration > 1
+    assert all(step["latency_s"] > 0 and "demo/checkpoints" in step["checkpoint"] for step in steps.values())

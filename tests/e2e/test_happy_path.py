@@ -1,0 +1,148 @@
+"""What a user comes for, through the SDK and a real Triton."""
+
+import io
+import json
+import urllib.request
+from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import PIL.Image
+import soundfile
+
+from qwen_client import Client
+
+TEXT = "Good morning, the meeting starts at nine o'clock tomorrow."
+PROMPT = "A small yellow star on a blue background."
+
+
+def test_speech_becomes_text(client, audio):
+    heard = client.asr.transcribe(audio / "message.wav")
+    assert heard.text == (audio / "message.txt").read_text().strip()
+    assert heard.language == "English"
+    assert heard.finish_reason == "stop"
+    samples, rate_hz = soundfile.read(audio / "message.wav")
+    assert abs(heard.duration_s - len(samples) / rate_hz) < 0.01
+
+
+def test_silence_becomes_empty_text(client):
+    for duration_s in (0.1, 0.5, 3.0):
+        heard = client.asr.transcribe((np.zeros(int(16000 * duration_s), np.float32), 16000))
+        assert (heard.text, heard.language, list(heard.segments)) == ("", None, [])
+
+
+def test_requests_that_meet_in_a_batch_get_their_own_answers(client, audio):
+    names = ["request", "message"] * 6
+    with ThreadPoolExecutor(len(names)) as pool:
+        heard = list(pool.map(lambda name: client.asr.transcribe(audio / f"{name}.wav").text, names))
+    assert heard == [(audio / f"{name}.txt").read_text().strip() for name in names]
+
+
+def test_text_becomes_speech_that_is_heard_again(client):
+    speech = client.tts.synthesize(TEXT)
+    assert speech.sample_rate == 24000
+    assert 1.0 < speech.duration_s < 10.0
+    heard = client.asr.transcribe((speech.samples, speech.sample_rate)).text
+    said, understood = (set(text.lower().rstrip(".").replace(",", "").split()) for text in (TEXT, heard))
+    assert len(said & understood) >= 0.7 * len(said), heard
+
+
+def test_speech_comes_in_several_chunks_that_make_the_whole(client):
+    with client.tts.stream(TEXT) as stream:
+        chunks = list(stream)
+    assert len(chunks) >= 3
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    assert chunks[0].frames == 1
+    assert stream.finish_reason == "stop"
+    assert 0 < stream.timings["first_event_s"] <= stream.timings["total_s"]
+    whole = client.tts.synthesize(TEXT)
+    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), whole.samples)
+
+
+def test_speakers_and_seeds_differ_and_repeat(client):
+    def said(**options: object) -> np.ndarray:
+        return client.tts.synthesize("Hello everyone.", **options).samples
+
+    np.testing.assert_array_equal(said(seed=1, temperature=0.9), said(seed=1, temperature=0.9))
+    assert said(seed=1, temperature=0.9).tobytes() != said(seed=2, temperature=0.9).tobytes()
+
+
+def test_text_becomes_a_picture_with_progress_at_every_step(client):
+    progress = []
+    picture = client.image.generate(PROMPT, steps=5, seed=3, on_progress=progress.append)
+    assert [(event.step, event.steps) for event in progress] == [(step, 5) for step in range(1, 6)]
+    assert picture.image.size == (64, 64)
+    assert picture.prompt == PROMPT
+    again = client.image.generate(PROMPT, steps=5, seed=3)
+    other = client.image.generate(PROMPT, steps=5, seed=4)
+    assert picture.png == again.png
+    assert picture.png != other.png
+
+
+def test_a_picture_of_another_size(client):
+    assert client.image.generate(PROMPT, size=(96, 64), steps=2).image.size == (96, 64)
+
+
+def test_a_spoken_request_becomes_a_picture_with_progress(client, audio):
+    progress = []
+    drawn = client.chains.spoken_image(audio / "request.wav", on_progress=progress.append)
+    assert drawn.heard == (audio / "request.txt").read_text().strip()
+    assert drawn.picture.image.size == (64, 64)
+    assert len(progress) == progress[-1].steps
+    direct = client.image.generate(drawn.heard)
+    assert drawn.picture.png == direct.png
+
+
+def test_health_tells_every_model(client):
+    health = client.health()
+    assert health.live
+    assert health.ready
+    assert health.models == dict.fromkeys(["qwen3_asr", "qwen3_tts", "qwen_image", "spoken_image"], True)
+
+
+def test_leaving_a_stream_early_harms_nobody(server):
+    with Client(server.address.grpc) as client:
+        for _ in range(3):
+            with client.tts.stream(TEXT) as stream:
+                next(iter(stream))
+        assert client.tts.synthesize("Hello everyone.").duration_s > 0
+
+
+def post(url: str, body: object) -> list[dict]:
+    """POST JSON; the answer's JSON objects, one for plain JSON, several for server-sent events."""
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as response:
+        lines = response.read().decode().splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line]
+
+
+def test_recognition_over_plain_http(server, audio):
+    """Nothing but JSON: what curl can send."""
+    tensors = {
+        "AUDIO": b64encode((audio / "message.wav").read_bytes()).decode(),
+        "OPTIONS": json.dumps({"input_encoding": "base64"}),
+    }
+    inputs = [{"name": name, "shape": [1, 1], "datatype": "BYTES", "data": [value]} for name, value in tensors.items()]
+    answer = post(f"{server.address.http}/v2/models/qwen3_asr/infer", {"inputs": inputs})[0]
+    outputs = {output["name"]: output["data"][0] for output in answer["outputs"]}
+    assert outputs["TEXT"] == (audio / "message.txt").read_text().strip()
+    assert json.loads(outputs["RESULT"])["language"] == "English"
+    assert post(f"{server.address.http}/v2/models/qwen3_asr/generate", tensors)[0]["TEXT"] == outputs["TEXT"]
+
+
+def test_synthesis_over_plain_http(server):
+    body = {"TEXT": "Hello everyone.", "OPTIONS": json.dumps({"output_encoding": "base64"})}
+    events = post(f"{server.address.http}/v2/models/qwen3_tts/generate_stream", body)
+    told = [json.loads(event["EVENT"]) for event in events]
+    assert [event["index"] for event in told] == list(range(len(events)))
+    assert [event["type"] for event in told] == ["audio"] * (len(events) - 1) + ["end"]
+    samples = b"".join(b64decode(event["AUDIO"]) for event in events)
+    assert len(samples) == 2 * 1920 * told[-2]["frames"]
+
+
+def test_drawing_over_plain_http(server):
+    body = {"PROMPT": PROMPT, "OPTIONS": json.dumps({"output_encoding": "base64", "steps": 3})}
+    events = post(f"{server.address.http}/v2/models/qwen_image/generate_stream", body)
+    assert [json.loads(event["EVENT"])["type"] for event in events] == ["progress"] * 3 + ["image", "end"]
+    assert PIL.Image.open(io.BytesIO(b64decode(events[-2]["IMAGE"]))).size == (64, 64)
+    assert events[-2]["TEXT"] == PROMPT

@@ -1,0 +1,125 @@
+"""A gRPC server that speaks Triton's protocol and answers by script: what the client's tests connect to.
+
+It is strict where Triton is: one request a stream, BYTES of shape [1, 1], an id; and it tells errors of
+a stream as text unless the call asks for a status.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+Payloads = Mapping[str, bytes]
+Script = Callable[[Payloads], Iterator[Payloads]]
+LENGTH_BYTES = 4
+NUM_THREADS = 12
+
+
+@dataclass
+class Refusal(Exception):
+    """Ends a request with a status."""
+
+    code: grpc.StatusCode
+    message: str
+
+
+@dataclass
+class Received:
+    """A request as it arrived."""
+
+    model: str
+    request_id: str
+    inputs: dict[str, bytes]
+    deadline_s: float
+
+
+@dataclass
+class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Serves the scripts, by model name, on a free port of 127.0.0.1; those `unloaded` are known but not served.
+
+    with FakeTriton({"qwen3_asr": script}) as triton, Client(triton.address) as client: ...
+    """
+
+    scripts: dict[str, Script]
+    unloaded: set[str] = field(default_factory=set)
+    received: list[Received] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._server = grpc.server(ThreadPoolExecutor(NUM_THREADS), options=[("grpc.max_receive_message_length", -1)])
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop(None).wait()
+
+    def ServerLive(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ServerLiveResponse(live=True)
+
+    def ServerReady(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ServerReadyResponse(ready=not self.unloaded)
+
+    def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:
+        model = service_pb2.RepositoryIndexResponse.ModelIndex
+        states = {name: "" if name in self.unloaded else "READY" for name in self.scripts}
+        return service_pb2.RepositoryIndexResponse(
+            models=[model(name=name, version="1", state=state) for name, state in states.items()]
+        )
+
+    def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return next(self._answers(request, context))
+        except Refusal as refusal:
+            context.abort(refusal.code, refusal.message)
+
+    def ModelStreamInfer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        [request] = list(requests)  # ends with the half-close
+        finished = threading.Event()
+        context.add_callback(lambda: None if finished.is_set() else self.cancelled.set())
+        try:
+            for response in self._answers(request, context):
+                yield service_pb2.ModelStreamInferResponse(infer_response=response)
+        except Refusal as refusal:
+            finished.set()
+            if ("triton_grpc_error", "true") in context.invocation_metadata():
+                context.abort(refusal.code, refusal.message)
+            yield service_pb2.ModelStreamInferResponse(error_message=refusal.message)
+        finished.set()
+
+    def _answers(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        inputs = {tensor.name: _item(tensor, raw) for tensor, raw in _pairs(request.inputs, request.raw_input_contents)}
+        self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining()))
+        if request.model_name not in self.scripts.keys() - self.unloaded:
+            raise Refusal(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.model_name}' is not found")
+        for payloads in self.scripts[request.model_name](inputs):
+            yield _response(request, payloads)
+
+
+def _pairs(tensors: Any, contents: Any) -> Iterator[tuple[Any, bytes]]:
+    return zip(tensors, contents, strict=True)
+
+
+def _item(tensor: Any, raw: bytes) -> bytes:
+    item = raw[LENGTH_BYTES:]
+    if tensor.datatype != "BYTES" or list(tensor.shape) != [1, 1]:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{tensor.name} is {tensor.datatype} {list(tensor.shape)}")
+    if int.from_bytes(raw[:LENGTH_BYTES], "little") != len(item):
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{tensor.name} has a wrong length")
+    return item
+
+
+def _response(request: Any, payloads: Payloads) -> Any:
+    tensor = service_pb2.ModelInferResponse.InferOutputTensor
+    return service_pb2.ModelInferResponse(
+        model_name=request.model_name,
+        model_version="1",
+        id=request.id,
+        outputs=[tensor(name=name, datatype="BYTES", shape=[1, 1]) for name in payloads],
+        raw_output_contents=[len(item).to_bytes(LENGTH_BYTES, "little") + item for item in payloads.values()],
+    )

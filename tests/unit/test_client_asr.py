@@ -1,0 +1,134 @@
+"""`client.asr` against a scripted server: what is sent, and what comes back."""
+
+import io
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from client_scripts import ENDING, SCRIPTS
+from fake_triton import FakeTriton
+
+from qwen_client import AudioInput, Client, InvalidRequest, Segment, Timings
+
+
+@pytest.fixture
+def triton() -> Iterator[FakeTriton]:
+    with FakeTriton(dict(SCRIPTS)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(triton: FakeTriton) -> Iterator[Client]:
+    with Client(triton.address) as connected:
+        yield connected
+
+
+def sent_options(triton: FakeTriton) -> dict[str, object]:
+    return json.loads(triton.received[-1].inputs["OPTIONS"])
+
+
+def test_transcription_carries_everything_the_server_told(client: Client, triton: FakeTriton) -> None:
+    heard = client.asr.transcribe(b"a recording")
+
+    assert heard.text == "11 bytes"
+    assert heard.language == "English"
+    assert heard.duration_s == 2.5
+    assert heard.segments == (Segment(0.0, 2.5, "11 bytes"),)
+    assert heard.finish_reason == "stop"
+    assert heard.timings == Timings(queue_s=0.001, first_event_s=0.25, total_s=0.5)
+    assert heard.request_id == triton.received[0].request_id != ""
+
+
+@pytest.mark.parametrize("form", [bytes, str, Path, open, io.BytesIO])
+def test_files_go_as_they_are(form: type, client: Client, triton: FakeTriton, tmp_path: Path) -> None:
+    path = tmp_path / "recording.wav"
+    path.write_bytes(b"whatever it is")
+    forms: dict[object, AudioInput] = {bytes: b"whatever it is", str: str(path), Path: path}
+    forms[io.BytesIO] = io.BytesIO(b"whatever it is")
+    with path.open("rb") as file:
+        forms[open] = file
+        client.asr.transcribe(forms[form])
+
+    assert triton.received[0].inputs["AUDIO"] == b"whatever it is"
+
+
+@pytest.mark.parametrize("shape", [(800,), (800, 2)])
+@pytest.mark.parametrize(
+    ("dtype", "subtype"),
+    [("float32", "FLOAT"), ("float64", "FLOAT"), ("int16", "PCM_16"), ("int32", "PCM_32")],
+)
+def test_arrays_go_as_wav(dtype: str, subtype: str, shape: tuple[int, ...], client: Client, triton: FakeTriton) -> None:
+    scale = 1 if dtype.startswith("float") else np.iinfo(dtype).max
+    samples = (np.random.default_rng(0).uniform(-0.9, 0.9, shape) * scale).astype(dtype)
+
+    client.asr.transcribe((samples, 16_000))
+
+    with soundfile.SoundFile(io.BytesIO(triton.received[0].inputs["AUDIO"])) as file:
+        assert (file.format, file.subtype, file.samplerate) == ("WAV", subtype, 16_000)
+        sent = file.read(dtype=dtype)
+    np.testing.assert_allclose(sent, samples, rtol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [np.zeros(8, "int8"), np.zeros(8, complex), np.zeros((2, 2, 2), "float32")])
+def test_arrays_that_are_no_audio_are_refused(samples: np.ndarray, client: Client, triton: FakeTriton) -> None:
+    with pytest.raises(InvalidRequest, match=r"float32, float64, int16, int32 of shape \[samples\]"):
+        client.asr.transcribe((samples, 16_000))
+
+    assert triton.received == []
+
+
+def test_an_array_without_a_rate_is_refused(client: Client) -> None:
+    with pytest.raises(TypeError, match=r"\(array, rate_hz\)"):
+        client.asr.transcribe(np.zeros(8))  # type: ignore[arg-type]
+
+
+def test_defaults_stay_out_of_the_request(client: Client, triton: FakeTriton) -> None:
+    client.asr.transcribe(b"", language="auto", context="", max_new_tokens=None)
+
+    assert sent_options(triton) == {}
+
+
+def test_options_are_sent(client: Client, triton: FakeTriton) -> None:
+    client.asr.transcribe(b"", language="English", context="Qwen, Triton", max_new_tokens=7)
+
+    assert sent_options(triton) == {"language": "English", "context": "Qwen, Triton", "max_new_tokens": 7}
+
+
+def test_threads_share_a_client(client: Client) -> None:
+    recordings = [b"x" * length for length in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        heard = list(pool.map(client.asr.transcribe, recordings))
+
+    assert [one.text for one in heard] == [f"{length} bytes" for length in range(40)]
+    assert len({one.request_id for one in heard}) == 40
+
+
+def test_payloads_above_grpcs_usual_limit(client: Client) -> None:
+    assert client.asr.transcribe(bytes(9_000_000)).text == "9000000 bytes"
+
+
+def test_saves_text_and_json(client: Client, tmp_path: Path) -> None:
+    heard = client.asr.transcribe(b"a recording")
+    heard.save(tmp_path / "heard.txt")
+    heard.save(tmp_path / "heard.json")
+
+    assert (tmp_path / "heard.txt").read_text() == "11 bytes\n"
+    saved = json.loads((tmp_path / "heard.json").read_text())
+    assert saved["segments"] == [{"start_s": 0.0, "end_s": 2.5, "text": "11 bytes"}]
+    assert saved["timings"]["total_s"] == 0.5
+    with pytest.raises(InvalidRequest, match=r"known: \.txt, \.json"):
+        heard.save(tmp_path / "heard.doc")
+
+
+def test_notebooks_show_it_escaped(client: Client, triton: FakeTriton) -> None:
+    result = {"language": None, "duration_s": 1.0, "segments": [], **ENDING}
+    triton.scripts["qwen3_asr"] = lambda _: iter([{"TEXT": b"<b>&", "RESULT": json.dumps(result).encode()}])
+
+    shown = client.asr.transcribe(b"")._repr_html_()
+
+    assert "&lt;b&gt;&amp;" in shown
+    assert "no speech" in shown

@@ -1,0 +1,42 @@
+"""Dependencies point one way: server -> client, server -> engine's settings, and nothing back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2]
+FORBIDDEN = {
+    "engine": {"triton_python_backend_utils", "tritonclient", "grpc", "httpx", "requests", "urllib", "http",
+               "qwen_client", "qwen_server"},
+    "client": {"torch", "transformers", "diffusers", "qwen_engine", "qwen_server", "triton_python_backend_utils"},
+    "server": {"torch", "transformers", "diffusers", "triton_python_backend_utils"},
+}  # fmt: skip
+
+
+def imported(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_layer(layer):
+    files = sorted((HOME / layer).rglob("*.py"))
+    assert files
+    broken = {
+        f"{file.relative_to(HOME)} imports {name}"
+        for file in files
+        for name in imported(file)
+        if name.split(".")[0] in FORBIDDEN[layer]
+    }
+    assert broken == set()
+
+
+def test_of_the_engine_the_server_uses_only_what_is_free_of_torch():
+    used = {name for file in (HOME / "server").rglob("*.py") for name in imported(file)}
+    assert {name for name in used if name.startswith("qwen_engine")} == {"qwen_engine.settings"}

@@ -1,0 +1,185 @@
+"""The engine loop: every request ends exactly once, whatever happens to it or to its batch mates."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest, Unavailable
+from qwen_engine.loop import EngineLoop, Session
+
+WAIT_S = 10
+
+
+class Recorder:
+    """A sink that keeps what it gets."""
+
+    def __init__(self, abandoned: bool = False) -> None:
+        self.events: list[object] = []
+        self.ends: list[object] = []
+        self.done = threading.Event()
+        self._abandoned = abandoned
+
+    def emit(self, event: object) -> None:
+        self.events.append(event)
+
+    def end(self, reason: str, timings: dict[str, float]) -> None:
+        self.ends.append(reason)
+        self.done.set()
+
+    def fail(self, error: EngineError) -> None:
+        self.ends.append(error)
+        self.done.set()
+
+    def abandoned(self) -> bool:
+        return self._abandoned
+
+    def outcome(self) -> object:
+        assert self.done.wait(WAIT_S)
+        assert len(self.ends) == 1
+        return self.ends[0]
+
+
+class CountDown:
+    """A model whose request is a number: it emits n, n-1, … 1. It may be held at a gate before each step."""
+
+    max_batch = 2
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stepping = threading.Event()
+        self.batches: list[list[int]] = []
+        self._left: dict[Session[int], int] = {}
+
+    def check(self, request: int) -> None:
+        if request < 0:
+            raise InvalidRequest(f"{request} is negative")
+
+    def step(self, sessions: Sequence[Session[int]]) -> None:
+        self.stepping.set()
+        assert self.gate.wait(WAIT_S)
+        self.batches.append([session.request for session in sessions])
+        for session in sessions:
+            if session.request == 13:
+                raise RuntimeError("unlucky")
+            left = self._left.setdefault(session, session.request)
+            session.emit(left)
+            self._left[session] = left - 1
+            if left == 1:
+                session.finish("stop")
+
+
+@pytest.fixture
+def model() -> CountDown:
+    return CountDown()
+
+
+@pytest.fixture
+def make_loop(model: CountDown) -> Iterator[Callable[..., EngineLoop[int]]]:
+    loops = []
+
+    def make(max_queue: int = 8) -> EngineLoop[int]:
+        loops.append(EngineLoop(model, max_queue=max_queue))
+        return loops[-1]
+
+    yield make
+    model.gate.set()
+    for loop in loops:
+        loop.close(WAIT_S)
+
+
+def hold(model: CountDown, loop: EngineLoop[int]) -> Recorder:
+    """Keep the device busy with one request inside a step."""
+    model.gate.clear()
+    busy = Recorder()
+    loop.submit([(1, busy)])
+    assert model.stepping.wait(WAIT_S)
+    return busy
+
+
+def test_events_come_in_order_and_end_once(make_loop):
+    sink = Recorder()
+    make_loop().submit([(3, sink)])
+    assert sink.outcome() == "stop"
+    assert sink.events == [3, 2, 1]
+
+
+def test_requests_that_came_together_share_a_batch_and_leave_it_apart(model, make_loop):
+    sinks = [Recorder(), Recorder(), Recorder()]
+    make_loop().submit(list(zip([1, 3, 2], sinks, strict=True)))
+    assert [sink.outcome() for sink in sinks] == ["stop"] * 3
+    assert model.batches[:2] == [[1, 3], [3, 2]]  # the third took the first one's place
+
+
+def test_a_bad_request_is_refused_and_its_mates_are_served(make_loop):
+    bad, good = Recorder(), Recorder()
+    make_loop().submit([(-1, bad), (1, good)])
+    assert isinstance(bad.outcome(), InvalidRequest)
+    assert good.outcome() == "stop"
+
+
+def test_a_full_queue_refuses(model, make_loop):
+    loop = make_loop(max_queue=1)
+    hold(model, loop)
+    waiting, refused = Recorder(), Recorder()
+    loop.submit([(1, waiting), (1, refused)])
+    assert isinstance(refused.outcome(), Unavailable)
+    model.gate.set()
+    assert waiting.outcome() == "stop"
+
+
+def test_a_failing_step_fails_its_requests_without_detail_and_the_next_one_works(make_loop):
+    loop = make_loop()
+    unlucky, after = Recorder(), Recorder()
+    loop.submit([(13, unlucky)])
+    error = unlucky.outcome()
+    assert isinstance(error, Internal)
+    assert "unlucky" not in str(error)
+    loop.submit([(1, after)])
+    assert after.outcome() == "stop"
+
+
+def test_cancelled_while_running(model, make_loop):
+    loop = make_loop()
+    model.gate.clear()
+    sink = Recorder()
+    session = loop.submit([(10_000, sink)])[0]
+    session.cancel()
+    model.gate.set()
+    assert sink.outcome() in ("cancelled",) or isinstance(sink.outcome(), Cancelled)
+    assert len(sink.events) <= 1
+
+
+def test_work_nobody_waits_for_is_dropped_before_it_costs_a_step(model, make_loop):
+    loop = make_loop()
+    busy = hold(model, loop)
+    gone = Recorder(abandoned=True)
+    loop.submit([(5, gone)])
+    model.gate.set()
+    assert busy.outcome() == "stop"
+    assert isinstance(gone.outcome(), Cancelled)
+    assert [5] not in model.batches
+
+
+def test_close_finishes_what_was_accepted_and_refuses_the_rest(model, make_loop):
+    loop = make_loop()
+    busy, waiting, late = hold(model, loop), Recorder(), Recorder()
+    loop.submit([(2, waiting)])
+    model.gate.set()
+    loop.close(WAIT_S)
+    loop.submit([(1, late)])
+    assert (busy.outcome(), waiting.outcome()) == ("stop", "stop")
+    assert isinstance(late.outcome(), Unavailable)
+
+
+def test_close_fails_what_does_not_finish_in_time(model, make_loop):
+    loop = make_loop()
+    stuck = hold(model, loop)
+    waiting = Recorder()
+    loop.submit([(1, waiting)])
+    loop.close(timeout_s=0.01)
+    assert isinstance(stuck.outcome(), Unavailable)
+    assert isinstance(waiting.outcome(), Unavailable)
+    model.gate.set()
+    assert len(stuck.ends) == 1

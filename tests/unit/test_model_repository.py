@@ -1,0 +1,55 @@
+"""config.pbtxt, the adapter's tensor table and the wire protocol's page say the same."""
+
+from pathlib import Path
+
+import pytest
+from tritonclient.grpc.model_config_pb2 import TYPE_STRING
+
+from qwen_engine import wire
+from qwen_server import repository
+
+HOME = Path(__file__).resolve().parents[2]
+REPOSITORY = HOME / "model_repository"
+
+
+def test_every_model_folder_has_a_table():
+    folders = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and path.name != "ensembles"}
+    assert folders == {model.name for model in wire.MODELS}
+
+
+@pytest.mark.parametrize("model", wire.MODELS, ids=lambda model: model.name)
+def test_config_agrees_with_the_table(model):
+    config = repository.read_config(REPOSITORY / model.name)
+    assert config.name == model.name
+    assert config.backend == "python"
+    assert config.HasField("dynamic_batching")
+    assert config.max_batch_size > 1
+    assert config.model_transaction_policy.decoupled == model.decoupled
+    assert [(tensor.name, tensor.optional) for tensor in config.input] == [
+        (tensor.name, tensor.optional) for tensor in model.inputs
+    ]
+    assert [tensor.name for tensor in config.output] == list(model.outputs)
+    for tensor in [*config.input, *config.output]:
+        assert (tensor.data_type, list(tensor.dims)) == (TYPE_STRING, [1])
+
+
+@pytest.mark.parametrize("folder", repository.ensembles().values(), ids=lambda folder: folder.name)
+def test_ensembles_map_tensors_that_their_members_have(folder):
+    tables = {model.name: model for model in wire.MODELS}
+    config = repository.read_config(folder)
+    assert config.name == folder.name
+    for step in config.ensemble_scheduling.step:
+        table = tables[step.model_name]
+        required = {tensor.name for tensor in table.inputs if not tensor.optional}
+        assert required <= set(step.input_map) <= {tensor.name for tensor in table.inputs}
+        assert set(step.output_map) <= set(table.outputs)
+
+
+def test_the_wire_protocol_page_names_every_tensor_and_option():
+    from qwen_engine.options import AsrOptions, ImageOptions, TtsOptions
+
+    page = (HOME / "docs" / "wire-protocol.md").read_text()
+    tensors = {name for model in wire.MODELS for name in [*(t.name for t in model.inputs), *model.outputs]}
+    options = {name for schema in (AsrOptions, TtsOptions, ImageOptions) for name in schema.model_fields}
+    missing = {name for name in tensors | options if f"`{name}`" not in page}
+    assert missing == set()

@@ -1,0 +1,56 @@
+"""OPTIONS: what is wrong is named, with its value and what is allowed."""
+
+import pytest
+
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.options import AsrOptions, ImageOptions, Options, TtsOptions, parse_options, parse_text
+
+SCHEMAS = [AsrOptions, TtsOptions, ImageOptions]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_an_empty_object_gives_the_defaults(schema):
+    assert parse_options(schema, b"{}") == schema()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("payload", [b"", b"[]", b"3", b"{", b'{"a": }', b"\xff\xfe", b"null"])
+def test_what_is_no_object_is_refused(schema, payload):
+    with pytest.raises(InvalidRequest, match="not a JSON object"):
+        parse_options(schema, payload)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_an_unknown_key_is_named_with_the_known_ones(schema):
+    with pytest.raises(InvalidRequest, match=r"OPTIONS\.colour is unknown; allowed: input_encoding"):
+        parse_options(schema, b'{"colour": "red"}')
+
+
+@pytest.mark.parametrize(
+    ("schema", "payload", "message"),
+    [
+        (ImageOptions, b'{"steps": 0}', r"OPTIONS\.steps is '0'.*greater than or equal to 1"),
+        (ImageOptions, b'{"steps": "4"}', r"OPTIONS\.steps is '4'.*integer"),
+        (ImageOptions, b'{"width": -64}', r"OPTIONS\.width is '-64'"),
+        (TtsOptions, b'{"temperature": 9}', r"OPTIONS\.temperature is '9'"),
+        (TtsOptions, b'{"seed": 1.5}', r"OPTIONS\.seed"),
+        (AsrOptions, b'{"max_new_tokens": 0}', r"OPTIONS\.max_new_tokens"),
+        (AsrOptions, b'{"language": 5}', r"OPTIONS\.language"),
+        (Options, b'{"input_encoding": "hex"}', r"OPTIONS\.input_encoding is 'hex'.*'raw' or 'base64'"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(schema, payload, message):
+    with pytest.raises(InvalidRequest, match=message):
+        parse_options(schema, payload)
+
+
+def test_base64_goes_both_ways():
+    options = parse_options(Options, b'{"input_encoding": "base64", "output_encoding": "base64"}')
+    assert options.decode(options.encode(b"\x00\xff"), "AUDIO") == b"\x00\xff"
+    with pytest.raises(InvalidRequest, match="AUDIO is not base64"):
+        options.decode(b"???", "AUDIO")
+
+
+def test_text_that_is_no_utf8_is_refused():
+    with pytest.raises(InvalidRequest, match="TEXT is not UTF-8"):
+        parse_text(b"caf\xe9", "TEXT")
