@@ -13,7 +13,11 @@ serve: env
 	exec $(BIN)/qwen serve
 
 test: env check
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/long
+
+# Fuzz and soak, some ten minutes; run before a release.
+test-long: env
+	$(BIN)/pytest tests/long --timeout=1800
 
 check: env
 	$(BIN)/ruff check .
@@ -44,6 +48,14 @@ $(TTS_VENV)/.complete: requirements/tts.txt $(VENV)/.complete
 	$(TTS_VENV)/bin/python scripts/share_packages.py $(VENV)
 	$(TTS_VENV)/bin/pip install -q --disable-pip-version-check --no-deps -r requirements/tts.txt
 	touch $@
+
+# --- load tests -------------------------------------------------------------------------------------------------
+
+perf-quick: env
+	$(BIN)/python -m perf.quick
+
+perf-locust: env
+	$(BIN)/python -m perf.locust_quick
 
 clean:
 	rm -rf $(VENV) $(TTS_VENV) .venv-perf build out

@@ -16,10 +16,10 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds since the request reached the engine: it waited, gave its first event, was done."""
+    """Seconds since the request reached the engine: it waited, gave its first event (None: it gave none), was done."""
 
     queue_s: float
-    first_event_s: float
+    first_event_s: float | None
     total_s: float
 
 

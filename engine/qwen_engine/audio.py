@@ -38,8 +38,8 @@ def decode_audio(data: bytes, *, sample_rate_hz: int, max_s: float) -> np.ndarra
 
 
 def pcm16(samples: np.ndarray) -> bytes:
-    """Little-endian 16-bit PCM of float samples; what exceeds [-1, 1] is clipped."""
-    return (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    """Little-endian 16-bit PCM of float samples, 1.0 being 32768; what does not fit is clipped."""
+    return np.clip((samples * 32768.0).round(), -32768, 32767).astype("<i2").tobytes()
 
 
 def is_silent(samples: np.ndarray, *, sample_rate_hz: int, floor_dbfs: float = -60.0) -> bool:

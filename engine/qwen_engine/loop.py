@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
 FinishReason = Literal["stop", "length", "cancelled"]
+Timings = dict[str, float | None]
 
 
 class Sink(Protocol):
@@ -24,7 +25,7 @@ class Sink(Protocol):
 
     def emit(self, event: Any) -> None: ...
 
-    def end(self, reason: FinishReason, timings: dict[str, float]) -> None: ...
+    def end(self, reason: FinishReason, timings: Timings) -> None: ...
 
     def fail(self, error: EngineError) -> None: ...
 
@@ -76,10 +77,10 @@ class Session(Generic[RequestT]):
         if self._end():
             self._sink.fail(error)
 
-    def timings(self) -> dict[str, float]:
-        """Seconds since arrival: until admission, until the first event, until now."""
+    def timings(self) -> Timings:
+        """Seconds since arrival: until admission, until the first event (None: there was none), until now."""
         marks = {"queue_s": self.admitted_s, "first_event_s": self.first_event_s, "total_s": time.monotonic()}
-        return {name: round(mark - self.arrived_s, 4) for name, mark in marks.items() if mark is not None}
+        return {name: None if mark is None else round(mark - self.arrived_s, 4) for name, mark in marks.items()}
 
     def _end(self) -> bool:
         with self._end_lock:

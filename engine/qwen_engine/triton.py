@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest, Unavailable
-from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
+from qwen_engine.loop import EngineLoop, FinishReason, Model, Session, Timings
 from qwen_engine.options import Options
 from qwen_engine.wire import ModelWire
 
@@ -138,7 +138,7 @@ class _Reply:
     def emit(self, event: Any) -> None:
         self._adapter.enqueue(partial(self._guarded, self._emit, event))
 
-    def end(self, reason: FinishReason, timings: dict[str, float]) -> None:
+    def end(self, reason: FinishReason, timings: Timings) -> None:
         self._adapter.enqueue(partial(self._guarded, self._end, reason, timings))
 
     def fail(self, error: EngineError) -> None:
@@ -163,7 +163,7 @@ class _Reply:
         if self._sender.is_cancelled():
             self._cancel()
 
-    def _end(self, reason: FinishReason, timings: dict[str, float]) -> None:
+    def _end(self, reason: FinishReason, timings: Timings) -> None:
         closing = {"finish_reason": reason, "timings": timings}
         if self._adapter.wire.decoupled:
             nothing: Outputs = dict.fromkeys(self._adapter.wire.outputs, b"")

@@ -139,6 +139,11 @@ class TritonProcess:
                 region.unlink(missing_ok=True)
 
     @property
+    def pid(self) -> int:
+        """Process id of tritonserver."""
+        return self._running().pid
+
+    @property
     def _region_prefix(self) -> str:
         return f"qwen-{self.address.grpc_port}-"
 

@@ -146,3 +146,9 @@ def test_drawing_over_plain_http(server):
     assert [json.loads(event["EVENT"])["type"] for event in events] == ["progress"] * 3 + ["image", "end"]
     assert PIL.Image.open(io.BytesIO(b64decode(events[-2]["IMAGE"]))).size == (64, 64)
     assert events[-2]["TEXT"] == PROMPT
+
+
+def test_a_limit_on_speech_is_kept_and_told(client):
+    speech = client.tts.synthesize(TEXT, max_audio_s=0.4)
+    assert speech.finish_reason == "length"
+    assert len(speech.samples) == 5 * 1920

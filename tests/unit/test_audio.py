@@ -109,9 +109,9 @@ def test_pcm16_clips():
     assert np.frombuffer(pcm16(np.array([0.0, 1.0, -1.0, 2.0, -2.0])), "<i2").tolist() == [
         0,
         32767,
-        -32767,
+        -32768,
         32767,
-        -32767,
+        -32768,
     ]
 
 

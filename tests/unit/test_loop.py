@@ -23,7 +23,7 @@ class Recorder:
     def emit(self, event: object) -> None:
         self.events.append(event)
 
-    def end(self, reason: str, timings: dict[str, float]) -> None:
+    def end(self, reason: str, timings: dict[str, float | None]) -> None:
         self.ends.append(reason)
         self.done.set()
 
