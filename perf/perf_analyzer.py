@@ -23,7 +23,7 @@ TIMEOUT_S = 600
 
 
 class PerfAnalyzerError(Exception):
-    """perf_analyzer could not run, or one of its requests failed; the message is its own."""
+    """perf_analyzer could not run or did not end, or one of its requests failed; then the message is its own."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run(workload: Workload, url: str, *, concurrency: int, num_requests: int) ->
     """Send `num_requests` (at least `concurrency`), `concurrency` of them at any time, to the gRPC address `url`.
 
     Raises:
-        PerfAnalyzerError: no server there, or one request failed.
+        PerfAnalyzerError: no server there, one request failed, or `TIMEOUT_S` is over.
     """
     with tempfile.TemporaryDirectory() as folder:
         export = Path(folder) / "export.json"
@@ -67,9 +67,11 @@ def run(workload: Workload, url: str, *, concurrency: int, num_requests: int) ->
 
 def _output(*arguments: str) -> str:
     environment = {**os.environ, "LD_LIBRARY_PATH": str(CUDA_LIBRARIES)}
-    done = subprocess.run(
-        [BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
+    command = [BINARY, *arguments]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise PerfAnalyzerError(f"perf_analyzer did not end within {TIMEOUT_S} s") from error
     if done.returncode:
         raise PerfAnalyzerError(_complaint(done.stdout + done.stderr))
     return done.stdout + done.stderr

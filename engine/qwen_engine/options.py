@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -83,7 +84,7 @@ def _explain(schema: type[Options], problem: Mapping[str, Any]) -> str:
         return f"OPTIONS.{field} is unknown; allowed: {', '.join(schema.model_fields)}"
     if not field:
         return f"OPTIONS is not a JSON object: {problem['msg']}"
-    return f"OPTIONS.{field} is {str(problem['input'])[:80]!r}: {problem['msg']}"
+    return f"OPTIONS.{field} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"
 
 
 def parse_text(payload: bytes, name: str) -> str:

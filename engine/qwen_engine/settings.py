@@ -15,6 +15,7 @@ class ModelSettings(BaseModel):
     checkpoint: str = Field(description="folder, or hub id such as Qwen/Qwen3-ASR-0.6B-hf")
     device: str = Field("cpu", description="torch device: cpu, cuda:0, ...")
     dtype: Dtype = "float32"
+    num_threads: int = Field(1, ge=1, description="CPU threads of torch; more than the cores in all are slower by far")
     instances: int = Field(1, ge=1, le=16, description="engine processes")
     max_queue: int = Field(64, ge=1, description="requests waiting; one more is refused with UNAVAILABLE")
 

@@ -1,9 +1,10 @@
 """`qwen`: the client's commands (transcribe, say, draw) and the server's (serve, doctor, pull, demo)."""
 
+import json
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -65,13 +66,18 @@ def doctor_command(profile: ProfileOption = "demo", as_json: JsonOption = False)
 
 
 @app.command()
-def pull(profile: Annotated[str, typer.Argument(help="name or path of a profile")]) -> None:
+def pull(
+    profile: Annotated[str, typer.Argument(help="name or path of a profile")], as_json: JsonOption = False
+) -> None:
     """Download the checkpoints a profile names."""
     try:
-        for name, folder in checkpoints.pull(load_profile(profile)).items():
-            console.print(f"{name}: {folder}")
+        folders = checkpoints.pull(load_profile(profile))
     except ServerError as error:
         _complain(error)
+    if as_json:
+        print(json.dumps({name: str(folder) for name, folder in folders.items()}, indent=2))
+    else:
+        print("\n".join(f"{name}: {folder}" for name, folder in folders.items()))
 
 
 @app.command()
@@ -97,6 +103,6 @@ def _raise_stop(_number: int, _frame: FrameType | None) -> None:
     raise _Stop
 
 
-def _complain(error: ServerError) -> None:
+def _complain(error: ServerError) -> NoReturn:
     console.print(f"error: {error}", style="red", highlight=False)
     raise typer.Exit(1)

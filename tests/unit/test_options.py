@@ -29,14 +29,14 @@ def test_an_unknown_key_is_named_with_the_known_ones(schema):
 @pytest.mark.parametrize(
     ("schema", "payload", "message"),
     [
-        (ImageOptions, b'{"steps": 0}', r"OPTIONS\.steps is '0'.*greater than or equal to 1"),
-        (ImageOptions, b'{"steps": "4"}', r"OPTIONS\.steps is '4'.*integer"),
-        (ImageOptions, b'{"width": -64}', r"OPTIONS\.width is '-64'"),
-        (TtsOptions, b'{"temperature": 9}', r"OPTIONS\.temperature is '9'"),
+        (ImageOptions, b'{"steps": 0}', r"OPTIONS\.steps is 0.*greater than or equal to 1"),
+        (ImageOptions, b'{"steps": "4"}', r'OPTIONS\.steps is "4".*integer'),
+        (ImageOptions, b'{"width": -64}', r"OPTIONS\.width is -64"),
+        (TtsOptions, b'{"temperature": 9}', r"OPTIONS\.temperature is 9"),
         (TtsOptions, b'{"seed": 1.5}', r"OPTIONS\.seed"),
         (AsrOptions, b'{"max_new_tokens": 0}', r"OPTIONS\.max_new_tokens"),
         (AsrOptions, b'{"language": 5}', r"OPTIONS\.language"),
-        (Options, b'{"input_encoding": "hex"}', r"OPTIONS\.input_encoding is 'hex'.*'raw' or 'base64'"),
+        (Options, b'{"input_encoding": "hex"}', r"OPTIONS\.input_encoding is .hex.*'raw' or 'base64'"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(schema, payload, message):

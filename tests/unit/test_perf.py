@@ -142,6 +142,13 @@ def test_a_failed_run_says_what_perf_analyzer_says(tmp_path, monkeypatch):
     assert "--streaming" not in (tmp_path / "arguments").read_text()
 
 
+def test_a_run_that_does_not_end_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, "exec sleep 600"))
+    monkeypatch.setattr(perf_analyzer, "TIMEOUT_S", 0.1)
+    with pytest.raises(PerfAnalyzerError, match="did not end"):
+        perf_analyzer.run(Workload("qwen3_asr", False), "127.0.0.1:1", concurrency=1, num_requests=1)
+
+
 def test_perf_analyzer_gets_enough_requests():
     """It refuses fewer requests than it keeps under way."""
     assert all(num_requests >= concurrency for concurrency, num_requests in NUM_REQUESTS.items())

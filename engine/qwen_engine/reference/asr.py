@@ -57,6 +57,7 @@ class ReferenceAsr:
     def __init__(self, settings: AsrSettings) -> None:
         self.max_batch = settings.max_batch
         self._settings = settings
+        torch.set_num_threads(settings.num_threads)
         self._processor = AutoProcessor.from_pretrained(settings.checkpoint)
         dtype = getattr(torch, settings.dtype)
         model = Qwen3ASRForConditionalGeneration.from_pretrained(settings.checkpoint, dtype=dtype)

@@ -49,6 +49,7 @@ class ReferenceImage:
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
+        torch.set_num_threads(settings.num_threads)
         dtype = getattr(torch, settings.dtype)
         self._pipeline = QwenImagePipeline.from_pretrained(settings.checkpoint, torch_dtype=dtype).to(settings.device)
         self._pipeline.set_progress_bar_config(disable=True)

@@ -51,6 +51,7 @@ class ReferenceTts:
 
     def __init__(self, settings: TtsSettings) -> None:
         self._settings = settings
+        torch.set_num_threads(settings.num_threads)
         model_class = import_qwen_tts().Qwen3TTSModel
         with contextlib.redirect_stdout(sys.stderr):
             self._tts = model_class.from_pretrained(
