@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import grpc
 
 # How gRPC begins its message where no server was reached; a server's own message begins otherwise.
+UNKNOWN_MODEL = "unknown model"
 NO_CONNECTION = ("failed to connect", "errors resolving", "DNS resolution failed")
 
 
@@ -75,8 +76,24 @@ def translated(address: str, timeout_s: float, request_id: str = "") -> Iterator
         yield
     except grpc.RpcError as error:
         kind = KINDS.get(error.code(), ServerError)
-        message = _message(kind, error.details() or "", address, timeout_s)
-        raise kind(message, error.code().name, request_id) from error
+        _, details = _status_and_message(error.details() or "")
+        raise kind(_message(kind, details, address, timeout_s), error.code().name, request_id) from error
+
+
+def refusal(text: str, request_id: str) -> QwenError:
+    """The error that a stream told as text: our models put the status in front, Triton itself does not."""
+    status, message = _status_and_message(text)
+    if status is None and UNKNOWN_MODEL in text:
+        status = grpc.StatusCode.NOT_FOUND
+    kind = KINDS.get(status, ServerError) if status else ServerError
+    return kind(message, status.name if status else "", request_id)
+
+
+def _status_and_message(text: str) -> tuple[grpc.StatusCode | None, str]:
+    name, separator, message = text.partition(": ")
+    if separator and name in grpc.StatusCode.__members__:
+        return grpc.StatusCode[name], message
+    return None, text
 
 
 def _message(kind: type[QwenError], details: str, address: str, timeout_s: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self
 import grpc
 from tritonclient.grpc import service_pb2
 
-from qwen_client.errors import ServerError
+from qwen_client.errors import QwenError, ServerError, refusal
 from qwen_client.jobs import Ending, EventT, StreamJob, Timings, read_ending
 from qwen_client.wire import read_answer
 
@@ -24,6 +24,7 @@ class _Events(Generic[EventT]):
         self._call = call
         self._translate = translate
         self._ending: Ending | None = None
+        self._refusal: QwenError | None = None
 
     @property
     def finish_reason(self) -> str | None:
@@ -36,13 +37,22 @@ class _Events(Generic[EventT]):
         return self._ending.timings if self._ending else None
 
     def ending(self) -> Ending:
-        """How the exhausted stream ended."""
+        """How the exhausted stream ended; raises the error it ended with."""
+        if self._refusal is not None:
+            raise self._refusal
         if self._ending is None:
             raise ServerError("the server ended the stream without an end event", request_id=self.request_id)
         return self._ending
 
     def _accept(self, response: service_pb2.ModelStreamInferResponse) -> EventT | None:
-        """The event of a response; None for the ending, which is not one of them."""
+        """The event of a response; None for an ending or an error.
+
+        An error is raised only once the server has closed the stream: to cancel a call that is just ending
+        can crash Triton before 24.12 (server pull request 7840).
+        """
+        if response.error_message:
+            self._refusal = refusal(response.error_message, self.request_id)
+            return None
         answer = read_answer(response.infer_response, self.request_id)
         event = answer.json("EVENT")
         if event["type"] == "end":

@@ -24,8 +24,6 @@ CHANNEL_OPTIONS = [
     # gRPC would wait up to two minutes before it looks again for a server that was restarted.
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-# Errors inside a stream come as the status of the call, not as text.
-STREAM_METADATA = (("triton_grpc_error", "true"),)
 
 AnyJob = UnaryJob[ResultT] | StreamJob[Any, ResultT]
 
@@ -46,7 +44,7 @@ class _Transport:
         return infer_request(job.model, job.inputs, uuid.uuid4().hex)
 
     def start(self, message: service_pb2.ModelInferRequest) -> Any:
-        return self.stub.ModelStreamInfer(iter([message]), timeout=self.timeout_s, metadata=STREAM_METADATA)
+        return self.stub.ModelStreamInfer(iter([message]), timeout=self.timeout_s)
 
 
 class Transport(_Transport):

@@ -9,19 +9,27 @@ EngineError
 
 
 class EngineError(Exception):
-    """Base of all errors that end a request."""
+    """Base of all errors that end a request; `status` is gRPC's name for the kind."""
+
+    status = "INTERNAL"
 
 
 class InvalidRequest(EngineError):
     """The request cannot be served as it is."""
 
+    status = "INVALID_ARGUMENT"
+
 
 class Unavailable(EngineError):
     """There is no room now, or the engine is shutting down."""
 
+    status = "UNAVAILABLE"
+
 
 class Cancelled(EngineError):
     """The caller cancelled the request."""
+
+    status = "CANCELLED"
 
 
 class Internal(EngineError):

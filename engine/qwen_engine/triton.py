@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest, Unavailable
+from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest
 from qwen_engine.loop import EngineLoop, FinishReason, Model, Session, Timings
 from qwen_engine.options import Options
 from qwen_engine.wire import ModelWire
@@ -27,6 +27,12 @@ Outputs = dict[str, Any]  # bytes, or a dict that is sent as JSON
 Parse = Callable[[Inputs], tuple[Any, Options]]
 Encode = Callable[[Any, Options], Outputs]
 
+TRITON_CODES = {
+    "INVALID_ARGUMENT": "INVALID_ARG",
+    "UNAVAILABLE": "UNAVAILABLE",
+    "CANCELLED": "CANCELLED",
+    "INTERNAL": "INTERNAL",
+}
 MAX_UNSENT = 4096
 SEND_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 25.0
@@ -96,10 +102,11 @@ class Adapter:
         )
 
     def error_response(self, error: EngineError) -> Any:
-        codes = self.pb_utils.TritonError
-        known = {InvalidRequest: codes.INVALID_ARG, Unavailable: codes.UNAVAILABLE, Cancelled: codes.CANCELLED}
-        code = known.get(type(error), codes.INTERNAL)
-        return self.pb_utils.InferenceResponse([], codes(str(error), code))
+        """The message begins with the status: on a gRPC stream Triton passes on the text alone."""
+        triton_error = self.pb_utils.TritonError
+        return self.pb_utils.InferenceResponse(
+            [], triton_error(f"{error.status}: {error}", getattr(triton_error, TRITON_CODES[error.status]))
+        )
 
     def _inputs(self, request: Any) -> Inputs:
         return {tensor.name: self._payload(request, tensor.name) for tensor in self.wire.inputs}

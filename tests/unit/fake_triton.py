@@ -1,7 +1,7 @@
 """A gRPC server that speaks Triton's protocol and answers by script: what the client's tests connect to.
 
 It is strict where Triton is: one request a stream, BYTES of shape [1, 1], an id; and it tells errors of
-a stream as text unless the call asks for a status.
+a stream as text.
 """
 
 import threading
@@ -21,10 +21,15 @@ NUM_THREADS = 12
 
 @dataclass
 class Refusal(Exception):
-    """Ends a request with a status."""
+    """Ends a request with a status; our models repeat it in the message, Triton (`by_model` False) does not."""
 
     code: grpc.StatusCode
     message: str
+    by_model: bool = True
+
+    @property
+    def text(self) -> str:
+        return f"{self.code.name}: {self.message}" if self.by_model else self.message
 
 
 @dataclass
@@ -76,7 +81,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         try:
             return next(self._answers(request, context))
         except Refusal as refusal:
-            context.abort(refusal.code, refusal.message)
+            context.abort(refusal.code, refusal.text)
 
     def ModelStreamInfer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         [request] = list(requests)  # ends with the half-close
@@ -87,16 +92,15 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
                 yield service_pb2.ModelStreamInferResponse(infer_response=response)
         except Refusal as refusal:
             finished.set()
-            if ("triton_grpc_error", "true") in context.invocation_metadata():
-                context.abort(refusal.code, refusal.message)
-            yield service_pb2.ModelStreamInferResponse(error_message=refusal.message)
+            yield service_pb2.ModelStreamInferResponse(error_message=refusal.text)
         finished.set()
 
     def _answers(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         inputs = {tensor.name: _item(tensor, raw) for tensor, raw in _pairs(request.inputs, request.raw_input_contents)}
         self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining()))
         if request.model_name not in self.scripts.keys() - self.unloaded:
-            raise Refusal(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.model_name}' is not found")
+            message = f"Request for unknown model: '{request.model_name}' is not found"
+            raise Refusal(grpc.StatusCode.NOT_FOUND, message, by_model=False)
         for payloads in self.scripts[request.model_name](inputs):
             yield _response(request, payloads)
 
