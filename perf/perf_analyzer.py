@@ -67,7 +67,7 @@ def run(workload: Workload, url: str, *, concurrency: int, num_requests: int) ->
 
 def _output(*arguments: str) -> str:
     environment = {**os.environ, "LD_LIBRARY_PATH": str(CUDA_LIBRARIES)}
-    command = [BINARY, *arguments]
+    command = [str(BINARY), *arguments]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
