@@ -54,7 +54,7 @@ def test_speech_comes_in_several_chunks_that_make_the_whole(client):
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert chunks[0].frames == 1
     assert stream.finish_reason == "stop"
-    assert 0 < stream.timings["first_event_s"] <= stream.timings["total_s"]
+    assert 0 < stream.timings.first_event_s <= stream.timings.total_s
     whole = client.tts.synthesize(TEXT)
     np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), whole.samples)
 

@@ -98,7 +98,7 @@ class ReferenceTts:
             language=request.language,
             do_sample=bool(sampling),
             subtalker_dosample=bool(sampling),
-            max_new_tokens=self._frame_budget(request),
+            max_new_tokens=self._frame_budget(request) + 1,  # upstream makes no frame of the last token
             **sampling,
             **{f"subtalker_{name}": value for name, value in sampling.items()},
         )
