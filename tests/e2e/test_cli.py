@@ -29,4 +29,5 @@ def test_say_and_draw_write_files(server, tmp_path):
     said = json.loads(run(server, "say", "Hello everyone.", "-o", tmp_path / "x.wav", "--json"))
     assert soundfile.info(tmp_path / "x.wav").duration == said["duration_s"]
     run(server, "draw", "a red circle", "-o", tmp_path / "x.png", "--steps", 2)
-    assert PIL.Image.open(tmp_path / "x.png").size == (64, 64)
+    with PIL.Image.open(tmp_path / "x.png") as picture:
+        assert picture.size == (64, 64)

@@ -17,6 +17,7 @@ def test_the_demo_hears_draws_and_speaks(tmp_path, audio):
     )
     steps = {step["step"]: step for step in json.loads(done.stdout)}
     assert (audio / "request.txt").read_text().strip() in steps["speech → text → picture"]["made"]
-    assert PIL.Image.open(tmp_path / "picture.png").size == (64, 64)
+    with PIL.Image.open(tmp_path / "picture.png") as picture:
+        assert picture.size == (64, 64)
     assert soundfile.info(tmp_path / "reply.wav").duration > 1
     assert all(step["latency_s"] > 0 and "demo/checkpoints" in step["checkpoint"] for step in steps.values())

@@ -61,7 +61,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     finally:
         if server.process.poll() is None:
             server.process.terminate()
-        server.process.wait(60)
+        server.process.communicate(timeout=60)
 
 
 def ended(processes: list[psutil.Process]) -> bool:

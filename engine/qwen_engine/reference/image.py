@@ -51,7 +51,7 @@ class ReferenceImage:
         self._settings = settings
         torch.set_num_threads(settings.num_threads)
         dtype = getattr(torch, settings.dtype)
-        self._pipeline = QwenImagePipeline.from_pretrained(settings.checkpoint, torch_dtype=dtype).to(settings.device)
+        self._pipeline = QwenImagePipeline.from_pretrained(settings.checkpoint, dtype=dtype).to(settings.device)
         self._pipeline.set_progress_bar_config(disable=True)
 
     def check(self, request: ImageRequest) -> None:
