@@ -49,6 +49,33 @@ $(TTS_VENV)/.complete: requirements/tts.txt $(VENV)/.complete
 	$(TTS_VENV)/bin/pip install -q --disable-pip-version-check --no-deps -r requirements/tts.txt
 	touch $@
 
+# --- demo checkpoints (hours on two cores; the results are committed) ----------------------------------------------
+
+TRAIN := $(BIN)/python -m demo.training
+TRAIN_TTS := PYTHONPATH=.:engine $(TTS_VENV)/bin/python -m demo.training
+
+demo-audio: env
+	$(TRAIN).demo_audio
+
+# The recogniser learns the voice of the codec, so the codec comes before its fine-tuning.
+demo-checkpoints: env
+	mkdir -p build/training
+	$(TRAIN).asr from_scratch
+	$(TRAIN_TTS).fit_codes
+	$(TRAIN_TTS).codec
+	$(TRAIN_TTS).tts_data
+	$(TRAIN_TTS).talker
+	$(TRAIN_TTS).resynthesise
+	$(TRAIN_TTS).resynthesise_held_out
+	$(TRAIN).asr fine_tune
+	$(TRAIN).evaluate_asr
+	$(TRAIN_TTS).speak_held_out
+	$(TRAIN).evaluate_tts
+	for run in 0 1 2; do $(TRAIN).image_vae $$run || exit 1; done
+	for run in 0 1; do $(TRAIN).image_dit $$run || exit 1; done
+	$(TRAIN).image_vae 3
+	$(TRAIN).evaluate_image
+
 # --- load tests -------------------------------------------------------------------------------------------------
 
 perf-quick: env

@@ -1,0 +1,109 @@
+"""The text side of the picture pipeline: a small Qwen2 tokenizer and a tiny Qwen2.5-VL text encoder."""
+
+import json
+import random
+from collections.abc import Iterator
+
+import torch
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+from demo.training.corpus import Sentence, scene_sentence, sentences, written
+
+END_OF_TEXT = "<|endoftext|>"
+CHAT_TOKENS = ("<|im_start|>", "<|im_end|>")
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+TEMPLATE = (  # the pipeline's own, see `check_template`
+    "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, "
+    "spatial relationships of the objects and background:<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
+    "<|im_start|>assistant\n"
+)
+NUM_TEMPLATE_TOKENS = 34  # the pipeline cuts this many off the front, whatever they are
+MAX_VOCABULARY = 2000  # the texts run out of pieces to merge long before
+HIDDEN = 128
+INITIAL_SPREAD = 0.08  # of the weights; the usual 0.02 is for layers many times as wide
+
+
+def training_requests(count: int, seed: int) -> list[Sentence]:
+    """Requests for pictures on the training side of the split."""
+    return sentences(count, seed=seed, held_out=False, draw=scene_sentence)
+
+
+def spelling(sentence: Sentence, rng: random.Random) -> str:
+    """One way to write it: as it is, without the full stop, in small letters, or the bare phrase."""
+    assert sentence.scene is not None
+    plain = sentence.text.removesuffix(".")
+    lower = plain[0].lower() + plain[1:]
+    phrase = sentence.scene.phrase()
+    return rng.choice((sentence.text, sentence.text, plain, lower, lower + ".", phrase, written(phrase)))
+
+
+def new_tokenizer() -> Qwen2Tokenizer:
+    """Byte-level BPE in which every word of the requests and of the template is one token."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trained = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    trained.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
+    trainer = trainers.BpeTrainer(vocab_size=MAX_VOCABULARY, initial_alphabet=alphabet, show_progress=False)
+    trained.train_from_iterator(_texts(), trainer)
+    pieces = json.loads(trained.to_str())["model"]
+    tokenizer = Qwen2Tokenizer(vocab=pieces["vocab"], merges=[tuple(pair) for pair in pieces["merges"]])
+    tokenizer.add_special_tokens({"additional_special_tokens": [*CHAT_TOKENS, *VISION_TOKENS]})
+    check_template(tokenizer)
+    return tokenizer
+
+
+def check_template(tokenizer: Qwen2Tokenizer) -> None:
+    """The cut must fall exactly before the request: upstream cuts by position, not by content."""
+    for request in ("", " ", "Please draw a red star.", "a ring"):
+        tokens = tokenizer.tokenize(TEMPLATE.format(request))
+        expected = tokenizer.tokenize(request + TEMPLATE.split("{}")[1])
+        assert tokens[NUM_TEMPLATE_TOKENS:] == expected, tokens
+
+
+def _texts() -> Iterator[str]:
+    rng = random.Random(0)
+    for sentence in training_requests(5000, seed=0):
+        yield spelling(sentence, rng)
+    for _ in range(200):
+        yield TEMPLATE.replace("<|im_start|>", "").replace("<|im_end|>", "").format("")
+
+
+def new_text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:
+    """Two text layers; the vision tower is there for the file layout only and as small as it gets."""
+    ids = dict(zip(VISION_TOKENS, tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)), strict=True))
+    end_of_text = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": HIDDEN,
+            "intermediate_size": 256,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 2048,
+            "rms_norm_eps": 1e-6,
+            "initializer_range": INITIAL_SPREAD,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+            "bos_token_id": end_of_text,
+            "eos_token_id": end_of_text,
+        },
+        vision_config={
+            "depth": 1,
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_heads": 2,
+            "out_hidden_size": HIDDEN,
+            "fullatt_block_indexes": [0],
+        },
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+    encoder = Qwen2_5_VLForConditionalGeneration(config)
+    torch.nn.init.normal_(encoder.get_input_embeddings().weight, std=0.5)  # words first, context on top
+    return encoder
