@@ -11,13 +11,14 @@ from diffusers import QwenImagePipeline
 from PIL import Image, ImageFilter
 
 from demo.training.corpus import Scene, Sentence, scene_sentence, sentences
+from demo.training.image_text import spelling
 from demo.training.inspect_pixels import Sight, inspect
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import SIDE_PX, draw, figure_of
 
 NUM_THREADS = 1
 NUM_REQUESTS = 100
-REQUESTS_SEED = 1
+REQUESTS_SEED = 2
 NUM_ROUNDS = 3  # each with other noise
 STEPS = 12
 GUIDANCE = 1.0
@@ -83,13 +84,25 @@ def paint(pipeline: QwenImagePipeline, texts: list[str], seeds: list[int]) -> np
     return (images * 255).round().astype(np.uint8)
 
 
-def paint_all(pipeline: QwenImagePipeline, requests: list[Sentence], round_number: int) -> list[np.ndarray]:
+def paint_all(pipeline: QwenImagePipeline, texts: list[str], round_number: int) -> list[np.ndarray]:
+    """Every round draws with noise of its own."""
     pictures: list[np.ndarray] = []
-    for first in range(0, len(requests), BATCH):
-        texts = [request.text for request in requests[first : first + BATCH]]
-        seeds = [round_number * NUM_REQUESTS + first + row for row in range(len(texts))]
-        pictures.extend(paint(pipeline, texts, seeds))
+    for first in range(0, len(texts), BATCH):
+        part = texts[first : first + BATCH]
+        pictures.extend(paint(pipeline, part, [round_number * NUM_REQUESTS + first + row for row in range(len(part))]))
     return pictures
+
+
+def inspect_all(requests: list[Sentence], pictures: list[np.ndarray]) -> list[dict[str, bool]]:
+    """Marks for every picture; prints what went wrong."""
+    marked = []
+    for request, picture in zip(requests, pictures, strict=True):
+        assert request.scene is not None
+        sight = inspect(picture)
+        marked.append(marks(request.scene, sight))
+        if not marked[-1]["right"]:
+            print(f"{request.text} -> {sight}")
+    return marked
 
 
 def seconds_a_picture(pipeline: QwenImagePipeline, requests: list[Sentence]) -> float:
@@ -112,18 +125,16 @@ def contact_sheet(pictures: list[np.ndarray]) -> Image.Image:
 def evaluate() -> dict[str, Any]:
     requests = sentences(NUM_REQUESTS, seed=REQUESTS_SEED, held_out=True, draw=scene_sentence)
     pipeline = load()
-    rounds = [paint_all(pipeline, requests, number) for number in range(NUM_ROUNDS)]
-    marked = [
-        (request, inspect(picture)) for pictures in rounds for request, picture in zip(requests, pictures, strict=True)
-    ]
-    for request, sight in marked:
-        if request.scene and not marks(request.scene, sight)["right"]:
-            print(f"{request.text} -> {sight}")
+    texts = [request.text for request in requests]
+    rounds = [paint_all(pipeline, texts, number) for number in range(NUM_ROUNDS)]
     contact_sheet(rounds[0]).save(CONTACT_SHEET)
+    rng = random.Random(REQUESTS_SEED)
+    respelled = paint_all(pipeline, [spelling(request, rng) for request in requests], NUM_ROUNDS)
     return {
         "inspection_of_drawn_pictures": inspection_quality(requests),
-        "held_out_requests": shares([marks(request.scene, sight) for request, sight in marked if request.scene]),
-        "num_pictures": len(marked),
+        "held_out_requests": shares([one for pictures in rounds for one in inspect_all(requests, pictures)]),
+        "held_out_requests_spelled_otherwise": shares(inspect_all(requests, respelled)),
+        "num_pictures": NUM_ROUNDS * len(requests),
         "steps": STEPS,
         "true_cfg_scale": GUIDANCE,
         "seconds_a_picture": seconds_a_picture(pipeline, requests),

@@ -38,7 +38,7 @@ from demo.training.image_text import (
 )
 from demo.training.image_vae import FOLDER as VAE_FOLDER
 from demo.training.image_vae import as_input, encode, learning_rate, single_frames, training_scenes
-from demo.training.manifest import CHECKPOINTS
+from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import SIDE_PX, draw, figure_of
 
 NUM_THREADS = 1
@@ -55,6 +55,12 @@ SAVE_EVERY_STEPS = 250
 LATENT_SIDE = SIDE_PX // 8
 IMAGE_SHAPE = (1, LATENT_SIDE // 2, LATENT_SIDE // 2)
 NAME = "image"
+COMMANDS = [
+    *(f"python -m demo.training.image_vae {run}" for run in range(3)),
+    *(f"python -m demo.training.image_dit {run}" for run in range(2)),
+    "python -m demo.training.image_vae 3",
+    "python -m demo.training.evaluate_image",
+]
 
 Pictures = dict[str, Tensor]  # phrase of a scene -> packed latents (pictures, tokens, 64)
 
@@ -236,7 +242,11 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     vae = AutoencoderKLQwenImage.from_pretrained(VAE_FOLDER, torch_dtype=torch.float32)
     run = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    print(f"trained for {train(run, new_tokenizer(), vae):.0f} s")
+    training_s = train(run, new_tokenizer(), vae)
+    corpus = (
+        f"{NUM_REQUESTS} requests, {PICTURES_PER_SCENE} drawings of each of {len(training_scenes())} training scenes"
+    )
+    record(NAME, seed=run, command=COMMANDS, corpus=corpus, training_s={f"transformer, run {run}": round(training_s)})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ BORDER_PX = 2
 MIN_CONTRAST = 40.0  # RGB distance below which there is nothing to see
 MIN_HOLE = 0.1  # of the filled area
 MIN_HARMONIC = 0.055  # relative; below it the outline is round
-SMALL_BELOW, LARGE_ABOVE = 0.48, 0.65  # of the picture's side
+SMALL_BELOW, LARGE_ABOVE = 0.45, 0.625  # of the picture's side
 SQUARE_SOLIDITY = 0.86  # area by that of the convex hull; a cross is about 0.7
 
 Point = tuple[int, int]
