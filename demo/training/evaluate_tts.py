@@ -20,7 +20,7 @@ NUM_SHOWN = 20
 FACTS = {
     "seed": 7,
     "command": "see demo/training/README.md",
-    "corpus": "36,000 training-side sentences and word lists spoken by espeak-ng in four fixed voices",
+    "corpus": "28,000 training-side sentences and word lists spoken by espeak-ng in four fixed voices",
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from transformers.models.llama.modeling_llama import rotate_half
 
 from demo.training.talker_inputs import Batch, embed, make_batch, prompt_ids
 from demo.training.tts_config import (
@@ -32,7 +33,11 @@ from demo.training.tts_data import TALKER_CACHE
 STATE = BUILD / "talker_state.pt"  # remove it to start afresh
 NUM_THREADS = 1
 SEED = 7
-ROUNDS = ((6000, 1.5e-3), (3000, 8e-4))  # steps and first learning rate; each decays to LAST_LEARNING_RATE
+ROUNDS = (
+    (6000, 1.5e-3),
+    (3000, 8e-4),
+    (2500, 1e-3),
+)  # steps and first learning rate; each decays to LAST_LEARNING_RATE
 SAVE_EVERY = 500
 BATCH = 12
 BUCKET = 64  # batches sorted by length at a time
@@ -41,6 +46,8 @@ WARM_UP_STEPS = 200
 EMBEDDING_STD = 0.1
 NUM_SUB_TALKER_FRAMES = 48
 SUB_TALKER_WEIGHT = 0.3  # as in the official fine-tuning
+POINTING_LAYERS = (1, 2)
+POINTING_WEIGHT = 0.3
 CODE_NOISE = 0.05  # share of input codes replaced by any other: in use, the talker reads its own mistakes
 FRAME_NOISE = 0.15  # share of input frames replaced by another: it must keep its place in the text without them
 WITHOUT_LANGUAGE = 0.2
@@ -68,12 +75,13 @@ def written_variant(text: str, rng: random.Random) -> str:
 
 
 class Utterances:
-    """The cached utterances: texts, speaker names and codes (frames, groups)."""
+    """The cached utterances: texts, speaker names, codes (frames, groups) and spoken letters (frames)."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.speakers: list[str] = []
         self.codes: list[np.ndarray] = []
+        self.letters: list[np.ndarray] = []
         self._known: set[Path] = set()
 
     def load_new(self) -> None:
@@ -84,7 +92,9 @@ class Utterances:
             with np.load(file) as chunk:
                 self.texts += [str(text) for text in chunk["texts"]]
                 self.speakers += [names[index] for index in chunk["speakers"]]
-                self.codes += np.split(chunk["codes"], np.cumsum(chunk["lengths"])[:-1])
+                ends = np.cumsum(chunk["lengths"])[:-1]
+                self.codes += np.split(chunk["codes"], ends)
+                self.letters += np.split(chunk["letters"], ends)
 
     def _batch(self, indices: list[int], rng: random.Random) -> Batch:
         languages = [None if rng.random() < WITHOUT_LANGUAGE else "english" for _ in indices]
@@ -92,7 +102,7 @@ class Utterances:
             prompt_ids(written_variant(self.texts[index], rng), self.speakers[index], language)
             for index, language in zip(indices, languages, strict=True)
         ]
-        return make_batch(prompts, [self.codes[index] for index in indices])
+        return make_batch(prompts, [self.codes[index] for index in indices], [self.letters[index] for index in indices])
 
     def batches(self, rng: random.Random) -> Iterator[Batch]:
         """Batches of utterances of like length, for ever."""
@@ -128,14 +138,39 @@ def noisy(batch: Batch) -> Batch:
     return replace(batch, codes=codes)
 
 
-def losses(model: Qwen3TTSForConditionalGeneration, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the first code (with the end) and of the other seven on a sample of frames.
+def pointing_loss(
+    model: Qwen3TTSForConditionalGeneration, hidden: torch.Tensor, batch: Batch, layer_index: int
+) -> torch.Tensor:
+    """How far the first attention head of a layer looks from the letter that is being spoken.
+
+    `hidden` (batch, time, hidden) is the layer's input. Without this, the talker learns to speak fluently long before
+    it learns to read: it says some colour where another stands.
+    """
+    decoder = model.talker.model
+    layer = decoder.layers[layer_index]
+    attention = layer.self_attn
+    normed = layer.input_layernorm(hidden)
+    heads = (*normed.shape[:2], -1, attention.head_dim)
+    query = attention.q_norm(attention.q_proj(normed).view(heads))[:, :, 0]
+    key = attention.k_norm(attention.k_proj(normed).view(heads))[:, :, 0]
+    positions = torch.arange(normed.shape[1]).expand(3, len(normed), -1)
+    cosine, sine = (table[0] for table in decoder.rotary_emb(normed, positions))
+    query, key = (one * cosine + rotate_half(one) * sine for one in (query, key))
+    predicts = batch.labels >= 0
+    scores = (query @ key.transpose(1, 2))[predicts] * attention.scaling
+    later = torch.arange(normed.shape[1]) > predicts.nonzero()[:, 1:]
+    return nn.functional.cross_entropy(scores.masked_fill(later, -torch.inf), batch.spoken[predicts])
+
+
+def losses(model: Qwen3TTSForConditionalGeneration, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of the first code (with the end), of the other seven on a sample of frames, and of the pointers.
 
     The official forward_sub_talker_finetune gives right logits, but its loss shifts the labels once too often.
     """
     talker = model.talker
     # Causal and padded on the right: no mask is needed, and positions count from 0 as upstream's do.
-    hidden = talker.model(inputs_embeds=embed(model, noisy(batch)), use_cache=False).last_hidden_state
+    outputs = talker.model(inputs_embeds=embed(model, noisy(batch)), use_cache=False, output_hidden_states=True)
+    hidden = outputs.last_hidden_state
     predicts = batch.labels >= 0
     first = nn.functional.cross_entropy(talker.codec_head(hidden[predicts]), batch.labels[predicts])
     rows, times = batch.is_frame.nonzero(as_tuple=True)
@@ -144,7 +179,8 @@ def losses(model: Qwen3TTSForConditionalGeneration, batch: Batch) -> tuple[torch
     codes = batch.codes[rows, times]
     logits, _ = talker.forward_sub_talker_finetune(codes, hidden[rows, times - 1])
     rest = nn.functional.cross_entropy(logits.flatten(0, 1), codes[:, 1:].flatten())
-    return first, rest
+    pointers = [pointing_loss(model, outputs.hidden_states[index], batch, index) for index in POINTING_LAYERS]
+    return torch.stack([first, rest, torch.stack(pointers).mean()])
 
 
 @torch.no_grad()
@@ -159,7 +195,8 @@ def check_layout() -> None:
         fed.clear()
         model.generate_custom_voice("Hello Ben.", speaker="ava", language=language, max_new_tokens=2)
         prompt = prompt_ids("Hello Ben.", "ava", language)
-        ours = embed(model.model, make_batch([prompt], [np.zeros((0, NUM_GROUPS), dtype=np.uint8)]))
+        no_frames = np.zeros((0, NUM_GROUPS), dtype=np.uint8)
+        ours = embed(model.model, make_batch([prompt], [no_frames], [no_frames[:, 0]]))
         torch.testing.assert_close(ours, fed[0])
     hook.remove()
 
@@ -179,19 +216,20 @@ def train(model: Qwen3TTSForConditionalGeneration, utterances: Utterances) -> No
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
     first_step = load_state(model, optimizer)
     batches = utterances.batches(random.Random(SEED + first_step))
-    started, total = time.perf_counter(), np.zeros(2)
+    started, total = time.perf_counter(), np.zeros(3)
+    weights = torch.tensor([1.0, SUB_TALKER_WEIGHT, POINTING_WEIGHT])
     for step in range(first_step, sum(num_steps for num_steps, _ in ROUNDS)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
-        first, rest = losses(model, next(batches))
+        parts = losses(model, next(batches))
         optimizer.zero_grad()
-        (first + SUB_TALKER_WEIGHT * rest).backward()
+        (parts * weights).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        total += float(first.detach()), float(rest.detach())
+        total += parts.detach().numpy()
         if (step + 1) % 50 == 0:
             pace = (time.perf_counter() - started) / (step + 1 - first_step)
-            print(f"step {step + 1} first {total[0] / 50:.3f} rest {total[1] / 50:.3f} {pace:.3f} s/step", flush=True)
+            print(f"step {step + 1} first, rest, pointing {(total / 50).round(3)} {pace:.3f} s/step", flush=True)
             total[:] = 0
         if (step + 1) % SAVE_EVERY == 0:
             save_talker(model, GENERATION)

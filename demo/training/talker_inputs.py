@@ -45,17 +45,24 @@ def prompt_ids(text: str, speaker: str, language: str | None) -> tuple[list[int]
 
 @dataclass
 class Batch:
-    """Right-padded: text_ids, codec_ids, labels (batch, time); codes (batch, time, groups), valid where is_frame."""
+    """Right-padded: text_ids, codec_ids, labels, spoken (batch, time); codes (batch, time, groups) where is_frame.
+
+    `spoken` is the position of the letter that the predicted frame speaks.
+    """
 
     text_ids: torch.Tensor
     codec_ids: torch.Tensor
     codes: torch.Tensor
     is_frame: torch.Tensor
     labels: torch.Tensor
+    spoken: torch.Tensor
 
 
-def make_batch(prompts: list[tuple[list[int], list[int]]], codes: list[np.ndarray]) -> Batch:
-    """`codes` (frames, groups) follow each of `prompts`; labels hold the next frame's first code, then EOS."""
+def make_batch(prompts: list[tuple[list[int], list[int]]], codes: list[np.ndarray], letters: list[np.ndarray]) -> Batch:
+    """`codes` (frames, groups) follow each of `prompts`; labels hold the next frame's first code, then EOS.
+
+    `letters` (frames) is the index of the letter that each frame speaks.
+    """
     size = len(prompts)
     longest = max(len(prompt[0]) + len(one) for prompt, one in zip(prompts, codes, strict=True))
     text_ids = np.full((size, longest), PAD)
@@ -63,7 +70,8 @@ def make_batch(prompts: list[tuple[list[int], list[int]]], codes: list[np.ndarra
     all_codes = np.zeros((size, longest, NUM_GROUPS), dtype=np.int64)
     is_frame = np.zeros((size, longest), dtype=bool)
     labels = np.full((size, longest), IGNORED)
-    for row, ((text, codec), one) in enumerate(zip(prompts, codes, strict=True)):
+    spoken = np.zeros((size, longest), dtype=np.int64)
+    for row, ((text, codec), one, frame_letters) in enumerate(zip(prompts, codes, letters, strict=True)):
         start, end = len(text), len(text) + len(one)
         text_ids[row, :start] = text
         codec_ids[row, :start] = codec
@@ -71,7 +79,11 @@ def make_batch(prompts: list[tuple[list[int], list[int]]], codes: list[np.ndarra
         is_frame[row, start:end] = True
         labels[row, start - 1 : end - 1] = one[:, 0]
         labels[row, end - 1] = CONFIG["codec_eos_token_id"]
-    return Batch(*(torch.from_numpy(array) for array in (text_ids, codec_ids, all_codes, is_frame, labels)))
+        end_of_text = start - 2
+        first_letter = text.index(BOS) + 1
+        spoken[row, start - 1 : end - 1] = np.minimum(first_letter + frame_letters, end_of_text - 1)
+        spoken[row, end - 1] = end_of_text
+    return Batch(*(torch.from_numpy(array) for array in (text_ids, codec_ids, all_codes, is_frame, labels, spoken)))
 
 
 def embed_codes(model: Qwen3TTSForConditionalGeneration, codes: torch.Tensor) -> torch.Tensor:

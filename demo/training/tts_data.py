@@ -1,7 +1,7 @@
 """Utterances of the demo voices: what the codec and the talker are trained on.
 
-Run as a script to write the talker's cache (texts, speakers and codes) to build/training/talker/:
-python -m demo.training.tts_data
+Run as a script to write the talker's cache to build/training/talker/ (texts, speakers, codes and the letter that each
+frame speaks): python -m demo.training.tts_data
 """
 
 import random
@@ -61,14 +61,34 @@ def mixed_voices(count: int, seed: int) -> list[Voice]:
     return [named[index // 4 % len(named)] if index % 4 else random_voice(rng) for index in range(count)]
 
 
+def letters_spoken(text: str, word_starts: list[tuple[int, float]], num_frames: int) -> np.ndarray:
+    """Index of the letter of `text` that each frame speaks, spread evenly from one word's start to the next."""
+    starts = [(letter, start_s) for letter, start_s in word_starts if letter < len(text)]
+    frame_s = SAMPLES_PER_FRAME / SAMPLE_RATE_HZ
+    letters = [letter for letter, _ in starts] + [len(text)]
+    times_s = [start_s for _, start_s in starts] + [num_frames * frame_s - TRAILING_SILENCE_S]
+    spread = np.interp((np.arange(num_frames) + 0.5) * frame_s, times_s, letters)
+    return np.minimum(spread.astype(np.int64), len(text) - 1)
+
+
 def save_chunk(file: Path, texts: list[str], speakers: list[int], books: CodeBooks) -> None:
     """Speak and encode one chunk of the talker's cache; a reader never sees half a file."""
     voices = list(SPEAKERS.values())
-    codes = [books.encode(audio) for audio in spoken(texts, [voices[speaker] for speaker in speakers])]
+    codes, letters = [], []
+    for text, speaker in zip(texts, speakers, strict=True):
+        (audio,) = spoken([text], [voices[speaker]])
+        codes.append(books.encode(audio))
+        letters.append(letters_spoken(text, espeak().word_starts, len(codes[-1])))
     fresh = file.with_suffix(".new")
     with fresh.open("wb") as stream:
-        lengths = np.array([len(one) for one in codes])
-        np.savez(stream, texts=np.array(texts), speakers=speakers, codes=np.concatenate(codes), lengths=lengths)
+        np.savez(
+            stream,
+            texts=np.array(texts),
+            speakers=speakers,
+            lengths=np.array([len(one) for one in codes]),
+            codes=np.concatenate(codes),
+            letters=np.concatenate(letters).astype(np.uint8),
+        )
     fresh.rename(file)
 
 

@@ -120,7 +120,9 @@ class TritonProcess:
 
     def wait(self) -> int:
         """Wait for the end of Triton; its exit status."""
-        return self._running().wait()
+        while (status := self._running().poll()) is None:
+            time.sleep(0.2)  # a wait without end could sleep through a signal that came just before it
+        return status
 
     def stop(self) -> None:
         """Let requests in flight finish, end every process, remove shared memory. Does nothing twice."""
