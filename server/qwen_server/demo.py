@@ -73,6 +73,7 @@ def _timed(call: Callable[[], ResultT]) -> tuple[ResultT, float]:
 
 def _print(steps: list[Step]) -> None:
     table = Table("step", "given", "made", "latency", "checkpoint", title="what the machine heard, drew and said")
+    table.columns[-1].overflow = "fold"  # the whole name of a checkpoint, also on a narrow terminal
     for step in steps:
         table.add_row(step.step, step.given, step.made, f"{step.latency_s:.2f} s", step.checkpoint)
     Console().print(table)

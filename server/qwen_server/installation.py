@@ -17,7 +17,7 @@ class Installation:
 
     binary: Path
     backends: Path
-    library_path: tuple[Path, ...]
+    shared_libraries: tuple[Path, ...]
 
     def environment(self) -> dict[str, str]:
         """The environment to start `binary` with.
@@ -25,7 +25,7 @@ class Installation:
         The stub takes its packages from the first python3 on PATH, and its libpython from LD_LIBRARY_PATH: the
         running interpreter's has to come first there.
         """
-        libraries = [str(path) for path in self.library_path] + [os.environ.get("LD_LIBRARY_PATH", "")]
+        libraries = [str(path) for path in self.shared_libraries] + [os.environ.get("LD_LIBRARY_PATH", "")]
         return {
             **os.environ,
             "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")]),
@@ -71,5 +71,5 @@ def _from_wheel(site_packages: Path, work_folder: Path) -> Installation:
     for file in [stub, *(triton / "backends" / "python").iterdir()]:
         if file.is_file():
             (backend / file.name).symlink_to(file)
-    library_path = (Path(sysconfig.get_config_var("LIBDIR")), site_packages / "nvidia_pytriton.libs")
-    return Installation(triton / "bin" / "tritonserver", backend.parent, library_path)
+    shared_libraries = (Path(sysconfig.get_config_var("LIBDIR")), site_packages / "nvidia_pytriton.libs")
+    return Installation(triton / "bin" / "tritonserver", backend.parent, shared_libraries)
