@@ -2,29 +2,16 @@
 
 import io
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from client_scripts import ENDING, SCRIPTS
+from client_scripts import ENDING
 from fake_triton import FakeTriton
 
 from qwen_client import AudioInput, Client, InvalidRequest, Segment, Timings
-
-
-@pytest.fixture
-def triton() -> Iterator[FakeTriton]:
-    with FakeTriton(dict(SCRIPTS)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(triton: FakeTriton) -> Iterator[Client]:
-    with Client(triton.address) as connected:
-        yield connected
 
 
 def sent_options(triton: FakeTriton) -> dict[str, object]:

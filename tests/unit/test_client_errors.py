@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
-from client_scripts import SCRIPTS, audio_event
+from client_scripts import audio_event
 from fake_triton import FakeTriton, Payloads, Refusal
 
 import qwen_client
@@ -25,18 +25,6 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "qwen_image": lambda client: client.image.generate("a ring"),
     "spoken_image": lambda client: client.chains.spoken_image(b""),
 }
-
-
-@pytest.fixture
-def triton() -> Iterator[FakeTriton]:
-    with FakeTriton(dict(SCRIPTS)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(triton: FakeTriton) -> Iterator[Client]:
-    with Client(triton.address) as connected:
-        yield connected
 
 
 def refusing(code: grpc.StatusCode, message: str) -> Callable[[Payloads], Iterator[Payloads]]:

@@ -14,18 +14,6 @@ from PIL import Image
 from qwen_client import Client, InvalidRequest, Progress, ServerError, Size, Timings
 
 
-@pytest.fixture
-def triton() -> Iterator[FakeTriton]:
-    with FakeTriton(dict(SCRIPTS)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(triton: FakeTriton) -> Iterator[Client]:
-    with Client(triton.address) as connected:
-        yield connected
-
-
 def sent(triton: FakeTriton, name: str = "OPTIONS") -> dict[str, Any]:
     return json.loads(triton.received[-1].inputs[name])
 

@@ -10,22 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from client_scripts import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, SCRIPTS, audio_event, event, frame
+from client_scripts import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, audio_event, event, frame
 from fake_triton import FakeTriton, Payloads
 
 from qwen_client import Cancelled, Client, InvalidRequest, ServerError, Speech, Timings
-
-
-@pytest.fixture
-def triton() -> Iterator[FakeTriton]:
-    with FakeTriton(dict(SCRIPTS)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(triton: FakeTriton) -> Iterator[Client]:
-    with Client(triton.address) as connected:
-        yield connected
 
 
 def float_frames(num_frames: int) -> np.ndarray:
