@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env system clean demo-checkpoints demo-audio perf-quick perf-locust
+.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -12,11 +12,11 @@ demo: env
 serve: env
 	exec $(BIN)/qwen serve
 
-test: env check
+test: env upstream check
 	$(BIN)/pytest --ignore=tests/long
 
 # Fuzz and soak, some ten minutes; run before a release.
-test-long: env
+test-long: env upstream
 	$(BIN)/pytest tests/long --timeout=1800
 
 check: env
@@ -26,7 +26,10 @@ check: env
 
 # --- environments -----------------------------------------------------------------------------------------------
 
-env: $(VENV)/.complete $(TTS_VENV)/.complete
+env: $(VENV)/.complete
+
+# The official qwen-tts package: what our synthesis is compared with, and what trains its demo checkpoints.
+upstream: $(TTS_VENV)/.complete
 
 # The stub of Triton's python backend needs the shared libpython of the interpreter.
 system:
@@ -41,8 +44,8 @@ $(VENV)/.complete: pyproject.toml requirements/main.txt | system
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
 	touch $@
 
-# qwen-tts pins transformers 4.57.3; without --no-deps it would pull gradio, torchaudio and SoX, which serving
-# does not need (see qwen_engine/qwen_tts_import.py).
+# qwen-tts pins transformers 4.57.3; without --no-deps it would pull gradio, torchaudio and SoX, which it does not
+# need here (see qwen_engine/qwen_tts_import.py).
 $(TTS_VENV)/.complete: requirements/tts.txt $(VENV)/.complete
 	$(PYTHON) -m venv $(TTS_VENV)
 	$(TTS_VENV)/bin/python scripts/share_packages.py $(VENV)
@@ -58,7 +61,7 @@ demo-audio: env
 	$(TRAIN).demo_audio
 
 # The recogniser learns the voice of the codec, so the codec comes before its fine-tuning.
-demo-checkpoints: env
+demo-checkpoints: env upstream
 	mkdir -p build/training
 	$(TRAIN).asr from_scratch
 	$(TRAIN_TTS).fit_codes

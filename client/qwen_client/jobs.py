@@ -25,11 +25,12 @@ class Timings:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a request ended: `finish_reason` is "stop", "length" or "cancelled"."""
+    """How a request ended: `finish_reason` is "stop", "length" or "cancelled"; `details` are the model's own."""
 
     finish_reason: str
     timings: Timings
     request_id: str
+    details: Mapping[str, Any]
 
 
 def read_ending(fields: Mapping[str, Any], request_id: str) -> Ending:
@@ -39,6 +40,7 @@ def read_ending(fields: Mapping[str, Any], request_id: str) -> Ending:
         fields["finish_reason"],
         Timings(timings["queue_s"], timings["first_event_s"], timings["total_s"]),
         request_id,
+        fields,
     )
 
 

@@ -13,7 +13,14 @@ from qwen_client.errors import ServerError
 LENGTH_BYTES = 4
 
 # What the server assumes anyway stays out of the request, so that equal requests are equal bytes to its cache.
-DEFAULT_OPTIONS = {"language": "auto", "context": "", "seed": 0, "negative_prompt": " "}
+DEFAULT_OPTIONS = {
+    "language": "auto",
+    "context": "",
+    "seed": 0,
+    "negative_prompt": " ",
+    "instruction": "",
+    "text_feed": "ahead",
+}
 
 
 def options_json(**options: Any) -> bytes:

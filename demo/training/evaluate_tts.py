@@ -19,8 +19,8 @@ TTS_SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ = 24000, 16000
 NUM_SHOWN = 20
 FACTS = {
     "seed": 7,
-    "command": "see demo/training/README.md",
-    "corpus": "28,000 training-side sentences and word lists spoken by espeak-ng in four fixed voices",
+    "command": "make demo-checkpoints (fit_codes, codec, tts_data, talker, speak_held_out, evaluate_tts)",
+    "corpus": "36,000 training-side sentences and word lists spoken by espeak-ng in four fixed voices",
 }
 
 

@@ -37,6 +37,7 @@ ROUNDS = (
     (6000, 1.5e-3),
     (3000, 8e-4),
     (2500, 1e-3),
+    (4000, 1.2e-3),
 )  # steps and first learning rate; each decays to LAST_LEARNING_RATE
 SAVE_EVERY = 500
 BATCH = 12
@@ -47,7 +48,7 @@ EMBEDDING_STD = 0.1
 NUM_SUB_TALKER_FRAMES = 48
 SUB_TALKER_WEIGHT = 0.3  # as in the official fine-tuning
 POINTING_LAYERS = (1, 2)
-POINTING_WEIGHT = 0.3
+POINTING_WEIGHT = 1.0
 CODE_NOISE = 0.05  # share of input codes replaced by any other: in use, the talker reads its own mistakes
 FRAME_NOISE = 0.15  # share of input frames replaced by another: it must keep its place in the text without them
 WITHOUT_LANGUAGE = 0.2

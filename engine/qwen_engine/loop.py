@@ -4,11 +4,12 @@ The loop admits waiting requests into the batch, lets the model step it, and ret
 A request ends exactly once: finished with a reason, or failed with an `EngineError`.
 """
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
@@ -25,7 +26,9 @@ class Sink(Protocol):
 
     def emit(self, event: Any) -> None: ...
 
-    def end(self, reason: FinishReason, timings: Timings) -> None: ...
+    def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
+        """`closing` holds the `timings` and what the model tells of the whole request."""
+        ...
 
     def fail(self, error: EngineError) -> None: ...
 
@@ -69,9 +72,9 @@ class Session(Generic[RequestT]):
         self.first_event_s = self.first_event_s or time.monotonic()
         self._sink.emit(event)
 
-    def finish(self, reason: FinishReason) -> None:
+    def finish(self, reason: FinishReason, **figures: Any) -> None:
         if self._end():
-            self._sink.end(reason, self.timings())
+            self._sink.end(reason, {"timings": self.timings(), **figures})
 
     def fail(self, error: EngineError) -> None:
         if self._end():
@@ -101,6 +104,21 @@ class Model(Protocol[RequestT]):
     def step(self, sessions: Sequence[Session[RequestT]]) -> None:
         """Advance every session: `emit` what is ready, `finish` or `fail` what is done."""
         ...
+
+    def retire(self, session: Session[RequestT]) -> None:
+        """A session that was stepped, or might have been, has ended: free what it held."""
+
+
+@contextlib.contextmanager
+def fail_alone(session: Session[Any]) -> Iterator[None]:
+    """What goes wrong in the block ends `session` and nothing else."""
+    try:
+        yield
+    except EngineError as error:
+        session.fail(error)
+    except Exception:
+        log.exception("a request failed")
+        session.fail(Internal())
 
 
 class EngineLoop(Generic[RequestT]):
@@ -168,8 +186,9 @@ class EngineLoop(Generic[RequestT]):
     def _run(self) -> None:
         while self._wait_for_work():
             self._admit()
+            self._cancel()
             self._step()
-            self._live = [session for session in self._live if not session.ended]
+            self._retire()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -189,16 +208,25 @@ class EngineLoop(Generic[RequestT]):
             session.admitted_s = time.monotonic()
             self._live.append(session)
 
-    def _step(self) -> None:
+    def _cancel(self) -> None:
         for session in self._live:
             if session.cancelled:
                 session.finish("cancelled")
-        running = [session for session in self._live if not session.ended]
-        if not running:
+        self._retire()
+
+    def _step(self) -> None:
+        if not self._live:
             return
         try:
-            self.model.step(running)
+            self.model.step(self._live)
         except Exception:
-            log.exception("a step of %d requests failed", len(running))
-            for session in running:
+            log.exception("a step of %d requests failed", len(self._live))
+            for session in self._live:
                 session.fail(Internal())
+
+    def _retire(self) -> None:
+        for session in self._live:
+            if session.ended:
+                with fail_alone(session):
+                    self.model.retire(session)
+        self._live = [session for session in self._live if not session.ended]

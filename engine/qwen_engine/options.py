@@ -4,13 +4,15 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qwen_engine.errors import InvalidRequest
 
 Encoding = Literal["raw", "base64"]
+TextFeed = Literal["ahead", "beside"]
+ChunkFrames = Annotated[int, Field(ge=1, le=250)]
 OptionsT = TypeVar("OptionsT", bound="Options")
 
 
@@ -49,12 +51,21 @@ class AsrOptions(Options):
 
 class TtsOptions(Options):
     voice: str | None = Field(None, description="a named speaker; null: the checkpoint's first")
+    instruction: str = Field("", max_length=2000, description="how to speak, where the checkpoint follows instructions")
     language: str = Field("auto", description="name, or 'auto'")
     seed: int = Field(0, ge=0, lt=2**63)
     temperature: float | None = Field(None, ge=0.0, le=2.0, description="0: greedy; null: the profile's")
-    top_k: int = Field(50, ge=1, le=1000)
-    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_k: int | None = Field(None, ge=1, le=1000, description="null: the checkpoint's")
+    top_p: float | None = Field(None, gt=0.0, le=1.0, description="null: the checkpoint's")
+    repetition_penalty: float | None = Field(None, ge=1.0, le=2.0, description="null: the checkpoint's")
+    sub_temperature: float | None = Field(None, ge=0.0, le=2.0, description="of a frame's later codes; null: as above")
+    sub_top_k: int | None = Field(None, ge=1, le=1000, description="null: as top_k")
+    sub_top_p: float | None = Field(None, gt=0.0, le=1.0, description="null: as top_p")
     max_audio_s: float | None = Field(None, gt=0.0, description="stop there at the latest; null: the profile's")
+    text_feed: TextFeed = Field("ahead", description="'beside': the talker reads the text while it speaks")
+    chunk_frames: tuple[ChunkFrames, ...] | None = Field(
+        None, min_length=1, max_length=16, description="frames of 80 ms in each chunk, the last repeated; null: by load"
+    )
 
 
 class ImageOptions(Options):

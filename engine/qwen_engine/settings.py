@@ -26,9 +26,12 @@ class AsrSettings(ModelSettings):
 
 
 class TtsSettings(ModelSettings):
+    max_batch: int = Field(16, ge=1, description="utterances spoken at once")
+    max_positions: int = Field(2048, ge=64, description="prompt and frames of one piece of text; 12.5 frames a second")
+    max_piece_chars: int = Field(300, ge=20, description="longer texts are spoken in pieces; CJK characters count 3")
     max_text_chars: int = Field(4000, ge=1)
     max_audio_s: float = Field(300.0, gt=0)
-    temperature: float = Field(0.9, ge=0, description="used where a request names none; 0 is greedy")
+    temperature: float | None = Field(None, ge=0, description="where a request names none; null: the checkpoint's")
 
 
 class ImageSettings(ModelSettings):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest
-from qwen_engine.loop import EngineLoop, FinishReason, Model, Session, Timings
+from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
 from qwen_engine.options import Options
 from qwen_engine.wire import ModelWire
 
@@ -145,8 +145,8 @@ class _Reply:
     def emit(self, event: Any) -> None:
         self._adapter.enqueue(partial(self._guarded, self._emit, event))
 
-    def end(self, reason: FinishReason, timings: Timings) -> None:
-        self._adapter.enqueue(partial(self._guarded, self._end, reason, timings))
+    def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
+        self._adapter.enqueue(partial(self._guarded, self._end, reason, closing))
 
     def fail(self, error: EngineError) -> None:
         self._adapter.enqueue(partial(self._guarded, self._fail, error))
@@ -170,8 +170,8 @@ class _Reply:
         if self._sender.is_cancelled():
             self._cancel()
 
-    def _end(self, reason: FinishReason, timings: Timings) -> None:
-        closing = {"finish_reason": reason, "timings": timings}
+    def _end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
+        closing = {"finish_reason": reason, **closing}
         if self._adapter.wire.decoupled:
             nothing: Outputs = dict.fromkeys(self._adapter.wire.outputs, b"")
             self._close(self._adapter.response(self._numbered({**nothing, "EVENT": {"type": "end", **closing}})))

@@ -20,7 +20,6 @@ from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 from qwen_server.installation import find_triton, stub_version
 from qwen_server.profiles import load_profile
-from qwen_server.repository import OWN_ENVIRONMENT
 from qwen_server.triton_process import SHARED_MEMORY, Address, port_is_taken
 
 MIN_SHARED_MEMORY_MB = 256
@@ -40,7 +39,7 @@ class Check:
 
 def examine(profile: str) -> list[Check]:
     """Run all checks; none raises."""
-    machine = (_python, _libpython, _numpy, _triton, _tts_environment, _shared_memory, _disk, _gpu)
+    machine = (_python, _libpython, _numpy, _triton, _shared_memory, _disk, _gpu)
     return [*(check() for check in machine), *_ports(), *_checkpoints(profile)]
 
 
@@ -87,11 +86,6 @@ def _triton() -> Check:
         )
     starts = b"model-repository" in answer.stdout + answer.stderr
     return Check("Triton and stub", starts, str(installation.binary), "run `make env` again; its libraries do not load")
-
-
-def _tts_environment() -> Check:
-    python = Path(OWN_ENVIRONMENT["qwen3_tts"]) / "bin" / "python"
-    return Check("environment of qwen3_tts", python.exists(), str(python.parents[1]), "run `make env`")
 
 
 def _shared_memory() -> Check:

@@ -1,7 +1,6 @@
 """The repository Triton is started with: our model folders, their config.pbtxt completed from the profile."""
 
 import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,9 +11,6 @@ from qwen_engine.settings import ModelSettings
 from qwen_server import checkpoints
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile
-
-# qwen-tts pins a transformers release that the other models cannot use.
-OWN_ENVIRONMENT = {"qwen3_tts": f"{sys.prefix}-tts"}
 
 
 def read_config(model_folder: Path) -> ModelConfig:
@@ -52,13 +48,11 @@ def stage(profile: Profile, work_folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _completed(config: ModelConfig, settings: ModelSettings) -> ModelConfig:
-    """Add the settings, the number of instances and the execution environment."""
+    """Add the settings and the number of instances."""
     folder = checkpoints.resolve(settings.checkpoint)
     resolved = settings.model_copy(update={"checkpoint": str(folder)})
     config.parameters["settings"].string_value = resolved.model_dump_json()
     config.instance_group[0].count = settings.instances
-    if config.name in OWN_ENVIRONMENT:
-        config.parameters["EXECUTION_ENV_PATH"].string_value = OWN_ENVIRONMENT[config.name]
     return config
 
 

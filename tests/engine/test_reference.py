@@ -11,44 +11,10 @@ from qwen_engine.loop import EngineLoop
 from qwen_engine.reference.asr import AsrRequest, ReferenceAsr, Transcript
 from qwen_engine.reference.image import ImageRequest, Picture, Progress, ReferenceImage
 from qwen_engine.settings import AsrSettings, ImageSettings
+from tests.recorder import Recorder, run
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "demo" / "checkpoints"
 WAIT_S = 60
-
-
-class Recorder:
-    """Keeps events; calls `on_event` with each."""
-
-    def __init__(self, on_event=lambda _: None) -> None:
-        self.events: list[object] = []
-        self.end_reason: object = None
-        self.done = threading.Event()
-        self._on_event = on_event
-
-    def emit(self, event: object) -> None:
-        self.events.append(event)
-        self._on_event(event)
-
-    def end(self, reason: str, timings: dict[str, float | None]) -> None:
-        self.end_reason = reason
-        self.done.set()
-
-    def fail(self, error: Exception) -> None:
-        self.end_reason = error
-        self.done.set()
-
-    def abandoned(self) -> bool:
-        return False
-
-
-def run(model, *requests) -> list[Recorder]:
-    """Submit together, so that they share a batch; wait for all."""
-    loop = EngineLoop(model, max_queue=32)
-    sinks = [Recorder() for _ in requests]
-    loop.submit(list(zip(requests, sinks, strict=True)))
-    assert all(sink.done.wait(WAIT_S) for sink in sinks)
-    loop.close(WAIT_S)
-    return sinks
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +38,8 @@ def test_batch_mates_of_other_lengths_do_not_change_a_transcript(asr, clips):
 
 def test_a_budget_is_kept_and_told(asr, clips):
     short, full = run(asr, AsrRequest(clips["message"], max_new_tokens=6), AsrRequest(clips["message"]))
-    assert short.end_reason == "length"
-    assert full.end_reason == "stop"
+    assert short.outcome() == "length"
+    assert full.outcome() == "stop"
     assert len(short.events[0].text) < len(full.events[0].text)
 
 
@@ -99,6 +65,6 @@ def test_a_cancelled_picture_stops_at_the_next_step():
     ready.set()
     assert sink.done.wait(WAIT_S)
     loop.close(WAIT_S)
-    assert sink.end_reason == "cancelled"
+    assert sink.outcome() == "cancelled"
     assert sink.events == [Progress(1, 8), Progress(2, 8)]
     assert not any(isinstance(event, Picture) for event in sink.events)

@@ -13,6 +13,7 @@ SAMPLE_RATE_HZ = 24_000
 SAMPLES_PER_FRAME = 1_920
 TIMINGS = {"queue_s": 0.001, "first_event_s": 0.25, "total_s": 0.5}
 ENDING = {"finish_reason": "stop", "timings": TIMINGS}
+SPEECH_ENDING = {**ENDING, "audio_s": 0.08, "real_time_factor": 0.1, "underrun_s": 0.0, "cut_by": None}
 STEPS = 3
 
 
@@ -34,7 +35,7 @@ def frame(index: int) -> np.ndarray:
 
 
 def audio_event(index: int) -> Payloads:
-    told = event(index, "audio", frames=index + 1, sample_rate_hz=SAMPLE_RATE_HZ)
+    told = event(index, "audio", frames=index + 1, elapsed_s=0.25, sample_rate_hz=SAMPLE_RATE_HZ)
     return {"AUDIO": frame(index).tobytes(), "EVENT": told}
 
 
@@ -43,7 +44,7 @@ def speech(inputs: Payloads) -> Iterator[Payloads]:
     num_frames = len(inputs["TEXT"].split())
     for index in range(num_frames):
         yield audio_event(index)
-    yield {"AUDIO": b"", "EVENT": event(num_frames, "end", **ENDING)}
+    yield {"AUDIO": b"", "EVENT": event(num_frames, "end", **SPEECH_ENDING)}
 
 
 def png(width: int, height: int) -> bytes:

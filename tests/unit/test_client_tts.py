@@ -150,7 +150,7 @@ def test_saves(suffix: str, file_format: str, client: Client, tmp_path: Path) ->
 def test_saves_minutes_of_ogg(tmp_path: Path) -> None:
     """libsndfile's Vorbis encoder crashes the process when given this much at once."""
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE_HZ * 180).astype(np.float32)
-    Speech(samples, SAMPLE_RATE_HZ, "stop", Timings(0, 0, 0), "").save(tmp_path / "long.ogg")
+    Speech(samples, SAMPLE_RATE_HZ, "stop", None, 0.0, 0.1, Timings(0, 0, 0), "").save(tmp_path / "long.ogg")
 
     assert soundfile.info(tmp_path / "long.ogg").duration == pytest.approx(180)
 

@@ -5,42 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest, Unavailable
-from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.errors import Cancelled, Internal, InvalidRequest, Unavailable
+from qwen_engine.loop import EngineLoop, Model, Session
+from tests.recorder import Recorder
 
 WAIT_S = 10
 
 
-class Recorder:
-    """A sink that keeps what it gets."""
-
-    def __init__(self, abandoned: bool = False) -> None:
-        self.events: list[object] = []
-        self.ends: list[object] = []
-        self.done = threading.Event()
-        self._abandoned = abandoned
-
-    def emit(self, event: object) -> None:
-        self.events.append(event)
-
-    def end(self, reason: str, timings: dict[str, float | None]) -> None:
-        self.ends.append(reason)
-        self.done.set()
-
-    def fail(self, error: EngineError) -> None:
-        self.ends.append(error)
-        self.done.set()
-
-    def abandoned(self) -> bool:
-        return self._abandoned
-
-    def outcome(self) -> object:
-        assert self.done.wait(WAIT_S)
-        assert len(self.ends) == 1
-        return self.ends[0]
-
-
-class CountDown:
+class CountDown(Model[int]):
     """A model whose request is a number: it emits n, n-1, … 1. It may be held at a gate before each step."""
 
     max_batch = 2
@@ -50,6 +22,7 @@ class CountDown:
         self.gate.set()
         self.stepping = threading.Event()
         self.batches: list[list[int]] = []
+        self.retired: list[int] = []
         self._left: dict[Session[int], int] = {}
 
     def check(self, request: int) -> None:
@@ -67,7 +40,10 @@ class CountDown:
             session.emit(left)
             self._left[session] = left - 1
             if left == 1:
-                session.finish("stop")
+                session.finish("stop", steps=session.request)
+
+    def retire(self, session: Session[int]) -> None:
+        self.retired.append(session.request)
 
 
 @pytest.fixture
@@ -103,6 +79,22 @@ def test_events_come_in_order_and_end_once(make_loop):
     make_loop().submit([(3, sink)])
     assert sink.outcome() == "stop"
     assert sink.events == [3, 2, 1]
+    assert sink.closing["steps"] == 3
+
+
+def test_every_admitted_session_is_retired_once_however_it_ends(model, make_loop):
+    loop = make_loop()
+    model.gate.clear()
+    unlucky, long, after = Recorder(), Recorder(), Recorder()
+    _, cancelled = loop.submit([(13, unlucky), (5000, long)])
+    model.gate.set()
+    unlucky.outcome()
+    cancelled.cancel()
+    long.outcome()
+    loop.submit([(1, after)])
+    after.outcome()
+    loop.close(WAIT_S)
+    assert sorted(model.retired) == [1, 13, 5000]
 
 
 def test_requests_that_came_together_share_a_batch_and_leave_it_apart(model, make_loop):

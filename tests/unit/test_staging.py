@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qwen_engine.settings import AsrSettings, TtsSettings
+from qwen_engine.settings import AsrSettings
 from qwen_server import repository
 from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
@@ -31,14 +31,6 @@ def test_the_profile_s_settings_reach_the_model(tmp_path, checkpoint):
     settings = AsrSettings.model_validate_json(config.parameters["settings"].string_value)
     assert (settings.max_batch, settings.checkpoint) == (5, str(checkpoint))
     assert (models / "qwen3_asr" / "1" / "model.py").is_file()
-
-
-def test_synthesis_gets_its_own_environment(tmp_path, checkpoint):
-    asked = profile(tmp_path, f'[qwen3_tts]\ncheckpoint = "{checkpoint}"\n')
-    (models, _), _ = repository.stage(asked, tmp_path / "work")
-    config = repository.read_config(models / "qwen3_tts")
-    assert config.parameters["EXECUTION_ENV_PATH"].string_value.endswith("-tts")
-    assert TtsSettings.model_validate_json(config.parameters["settings"].string_value).checkpoint == str(checkpoint)
 
 
 def test_an_ensemble_is_served_where_all_its_members_are(tmp_path, checkpoint):

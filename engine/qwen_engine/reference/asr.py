@@ -10,7 +10,7 @@ from transformers.models.qwen3_asr.processing_qwen3_asr import LANGUAGE_CODE_TO_
 
 from qwen_engine.audio import is_silent
 from qwen_engine.errors import InvalidRequest
-from qwen_engine.loop import FinishReason, Session
+from qwen_engine.loop import FinishReason, Model, Session
 from qwen_engine.reference.isolation import run_isolated
 from qwen_engine.settings import AsrSettings
 
@@ -51,7 +51,7 @@ class Transcript:
     finish_reason: FinishReason = "stop"
 
 
-class ReferenceAsr:
+class ReferenceAsr(Model[AsrRequest]):
     """A `Model` for the engine loop."""
 
     def __init__(self, settings: AsrSettings) -> None:

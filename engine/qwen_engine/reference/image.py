@@ -9,7 +9,7 @@ from diffusers import QwenImagePipeline
 from PIL.Image import Image
 
 from qwen_engine.errors import InvalidRequest
-from qwen_engine.loop import Session
+from qwen_engine.loop import Model, Session
 from qwen_engine.settings import ImageSettings
 
 PIXEL_MULTIPLE = 16  # VAE stride 8 times patch 2
@@ -42,7 +42,7 @@ class Picture:
     request: ImageRequest
 
 
-class ReferenceImage:
+class ReferenceImage(Model[ImageRequest]):
     """A `Model` for the engine loop."""
 
     max_batch = 1

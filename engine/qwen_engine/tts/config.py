@@ -1,0 +1,103 @@
+"""What a published TTS checkpoint says about itself."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from qwen_engine.decoder import DecoderConfig
+from qwen_engine.sampling import Sampling
+
+Kind = Literal["custom_voice", "voice_design", "base"]
+NUM_RESERVED_TOKENS = 1024  # the last ids of the talker's vocabulary are controls: never drawn, but for the end
+
+
+@dataclass(frozen=True)
+class ControlTokens:
+    """Ids of the codec vocabulary that frame the prompt."""
+
+    pad: int
+    bos: int
+    eos: int
+    think: int
+    nothink: int
+    think_bos: int
+    think_eos: int
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """Ids of the text vocabulary that frame the text."""
+
+    pad: int
+    bos: int
+    eos: int
+
+
+@dataclass(frozen=True)
+class TtsConfig:
+    """config.json and generation_config.json of a checkpoint; names are lower case, as upstream compares them."""
+
+    kind: Kind
+    takes_instructions: bool
+    talker: DecoderConfig
+    predictor: DecoderConfig
+    num_groups: int
+    vocab_size: int
+    control: ControlTokens
+    text: TextTokens
+    language_ids: Mapping[str, int]
+    speaker_ids: Mapping[str, int]
+    dialects: Mapping[str, str]
+    sampling: Sampling
+    sub_sampling: Sampling
+    speaker_encoder: Mapping[str, Any]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What a request may name; dialects come with their speakers."""
+        return ("auto", *(name for name in self.language_ids if "dialect" not in name))
+
+    @classmethod
+    def load(cls, folder: Path) -> "TtsConfig":
+        config = json.loads((folder / "config.json").read_text())
+        generation = json.loads((folder / "generation_config.json").read_text())
+        talker = config["talker_config"]
+        return cls(
+            kind=config["tts_model_type"],
+            # As upstream: the small custom-voice model was not trained on instructions.
+            takes_instructions=config["tts_model_type"] == "voice_design" or config["tts_model_size"] != "0b6",
+            talker=DecoderConfig.from_json(talker),
+            predictor=DecoderConfig.from_json(talker["code_predictor_config"]),
+            num_groups=talker["num_code_groups"],
+            vocab_size=talker["vocab_size"],
+            control=ControlTokens(
+                pad=talker["codec_pad_id"],
+                bos=talker["codec_bos_id"],
+                eos=talker["codec_eos_token_id"],
+                think=talker["codec_think_id"],
+                nothink=talker["codec_nothink_id"],
+                think_bos=talker["codec_think_bos_id"],
+                think_eos=talker["codec_think_eos_id"],
+            ),
+            text=TextTokens(config["tts_pad_token_id"], config["tts_bos_token_id"], config["tts_eos_token_id"]),
+            language_ids={name.lower(): token for name, token in talker["codec_language_id"].items()},
+            speaker_ids={name.lower(): token for name, token in (talker.get("spk_id") or {}).items()},
+            dialects={
+                name.lower(): dialect for name, dialect in (talker.get("spk_is_dialect") or {}).items() if dialect
+            },
+            sampling=_sampling(generation, "", generation["repetition_penalty"]),
+            sub_sampling=_sampling(generation, "subtalker_", 1.0),
+            speaker_encoder=config.get("speaker_encoder_config") or {},
+        )
+
+
+def _sampling(generation: Mapping[str, Any], prefix: str, penalty: float) -> Sampling:
+    sampled = generation["subtalker_dosample" if prefix else "do_sample"]
+    return Sampling(
+        temperature=generation[f"{prefix}temperature"] if sampled else 0.0,
+        top_k=generation[f"{prefix}top_k"],
+        top_p=generation[f"{prefix}top_p"],
+        repetition_penalty=penalty,
+    )

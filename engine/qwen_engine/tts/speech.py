@@ -1,0 +1,130 @@
+"""One utterance on its way: its text, its codes that wait for the codec, and when it has to stop."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qwen_engine.loop import Session
+from qwen_engine.sampling import Uniforms
+from qwen_engine.tts.prompt import Prompt
+from qwen_engine.tts.request import AudioChunk, CutBy, TtsRequest
+from qwen_engine.tts.sentences import speaking_weight
+
+FRAMES_PER_S = 12.5
+LOW_LOAD_FRAMES = (1, 2, 4, 8, 12)
+HIGH_LOAD_FRAMES = (4, 4, 8, 16, 25)
+FRAMES_PER_LETTER = 2.5  # slow speech takes about 1.5
+MIN_BUDGET_FRAMES = 25
+LOOP_FRAMES = 48  # so many first codes that repeat with a short period are a talker that has lost its way
+LONGEST_PERIOD = 12
+SILENCE_S = 4.0
+SILENT = 2e-3  # the peak of what counts as silence
+
+
+@dataclass
+class Player:
+    """A listener who starts at the first chunk: would they have run dry?"""
+
+    started_s: float | None = None
+    audio_s: float = 0.0
+    dry_s: float = 0.0
+
+    def receive(self, audio_s: float, now_s: float) -> None:
+        if self.started_s is None:
+            self.started_s = now_s
+        self.dry_s = max(self.dry_s, now_s - self.started_s - self.audio_s)
+        self.audio_s += audio_s
+
+
+@dataclass
+class Speech:
+    """The state of one session; `row` is its place in the talker while a piece is being spoken."""
+
+    session: Session[TtsRequest]
+    slot: int
+    pieces: deque[str]
+    uniforms: Uniforms
+    row: int | None = None
+    prompt: Prompt | None = None
+    positions: int = 0
+    piece_frames: int = 0
+    piece_budget: int = 0
+    total_budget: int = 0
+    frames_sent: int = 0
+    num_chunks: int = 0
+    pending: list[list[int]] = field(default_factory=list)
+    first_codes: list[int] = field(default_factory=list)
+    silent_s: float = 0.0
+    cut_by: CutBy | None = None
+    done: bool = False
+    player: Player = field(default_factory=Player)
+
+    @property
+    def request(self) -> TtsRequest:
+        return self.session.request
+
+    def begin_piece(self, text: str, prompt: Prompt, longest: int) -> None:
+        """Speak `prompt` next, at most `longest` frames."""
+        self.prompt = prompt
+        self.positions = len(prompt.start)
+        self.piece_frames = 0
+        by_text = MIN_BUDGET_FRAMES + int(speaking_weight(text) * FRAMES_PER_LETTER)
+        self.piece_budget = min(by_text, longest, self.total_budget - len(self.first_codes))
+
+    def take(self, codes: list[int]) -> None:
+        """A new frame; sets `cut_by` where the speech must not go on."""
+        self.pending.append(codes)
+        self.first_codes.append(codes[0])
+        self.piece_frames += 1
+        if self.piece_frames >= self.piece_budget:
+            self.cut_by = "budget"
+        elif loops(self.first_codes):
+            self.cut_by = "repetition"
+
+    def frames_due(self, ramp: Sequence[int]) -> int:
+        """How many pending frames to decode now: a whole chunk of the ramp, or all that is left at the end."""
+        if self.done:
+            return len(self.pending)
+        size = ramp[min(self.num_chunks, len(ramp) - 1)]
+        return size if len(self.pending) >= size else 0
+
+    def deliver(self, samples: np.ndarray, num_frames: int, sample_rate_hz: int) -> None:
+        """Send the audio of the first `num_frames` pending frames."""
+        now_s = time.monotonic()
+        del self.pending[:num_frames]
+        self.num_chunks += 1
+        self.frames_sent += num_frames
+        self.player.receive(num_frames / FRAMES_PER_S, now_s)
+        self._listen(samples, num_frames)
+        elapsed_s = round(now_s - self.session.arrived_s, 4)
+        self.session.emit(AudioChunk(samples, sample_rate_hz, self.frames_sent, elapsed_s))
+
+    def _listen(self, samples: np.ndarray, num_frames: int) -> None:
+        """Cut speech that has fallen silent for good."""
+        heard = np.abs(samples).max() > SILENT
+        self.silent_s = 0.0 if heard else self.silent_s + num_frames / FRAMES_PER_S
+        if self.silent_s >= SILENCE_S and not self.done:
+            self.cut_by = "silence"
+
+    def figures(self) -> dict[str, float | str | None]:
+        """What the end of the stream tells, besides the timings of every request."""
+        audio_s = self.frames_sent / FRAMES_PER_S
+        taken_s = time.monotonic() - (self.session.admitted_s or self.session.arrived_s)
+        return {
+            "audio_s": round(audio_s, 3),
+            "real_time_factor": round(taken_s / audio_s, 4) if audio_s else None,
+            "underrun_s": round(self.player.dry_s, 4),
+            "cut_by": self.cut_by,
+        }
+
+
+def loops(first_codes: Sequence[int]) -> bool:
+    """Whether the end of `first_codes` says the same over and over."""
+    if len(first_codes) < LOOP_FRAMES + LONGEST_PERIOD or len(first_codes) % LONGEST_PERIOD:
+        return False
+    end = first_codes[-LOOP_FRAMES:]
+    periods = range(1, LONGEST_PERIOD + 1)
+    return any(end == first_codes[-LOOP_FRAMES - period : -period] for period in periods)

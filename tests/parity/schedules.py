@@ -1,0 +1,72 @@
+"""Requests that join and leave at any frame, driven step by step through the engine's seam."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from qwen_engine.loop import Session
+from qwen_engine.options import TtsOptions
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.engine import TtsEngine
+from qwen_engine.tts.request import TtsRequest, tts_request
+from tests.parity.official import CustomVoiceCase, Spoken
+from tests.recorder import Recorder
+
+LATEST_ARRIVAL = 40
+LATEST_CANCEL = 60
+TOLERANCE = 1e-4
+
+
+def make_engine(checkpoint: Path, **settings: object) -> TtsEngine:
+    return TtsEngine(TtsSettings(checkpoint=str(checkpoint), temperature=0.0, max_positions=512, **settings))
+
+
+def request_of(engine: TtsEngine, case: CustomVoiceCase, **options: object) -> TtsRequest:
+    asked = TtsOptions(voice=case.voice, language=case.language, text_feed=case.text_feed, **options)
+    settings = TtsSettings(checkpoint="unused", temperature=0.0)
+    return tts_request(case.text, asked, settings, engine.checkpoint.config)
+
+
+def heard(sink: Recorder) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in sink.events)])
+
+
+def drive(
+    engine: TtsEngine, requests: Sequence[TtsRequest], arrivals: Sequence[int], cancels: Sequence[int | None]
+) -> list[Recorder]:
+    """Step until all have ended; request i arrives at step arrivals[i] and is cancelled at step cancels[i]."""
+    sinks = [Recorder() for _ in requests]
+    sessions = [Session(request, sink) for request, sink in zip(requests, sinks, strict=True)]
+    live: list[Session[TtsRequest]] = []
+    step = 0
+    while live or step <= max(arrivals):
+        live += [session for session, arrival in zip(sessions, arrivals, strict=True) if arrival == step]
+        for session, cancel in zip(sessions, cancels, strict=True):
+            if cancel == step and session in live:
+                session.finish("cancelled")
+                engine.retire(session)
+                live.remove(session)
+        if live:
+            engine.step(live)
+        for session in [one for one in live if one.ended]:
+            engine.retire(session)
+            live.remove(session)
+        step += 1
+    return sinks
+
+
+def check_schedule(engine: TtsEngine, official: dict[CustomVoiceCase, Spoken], seed: int) -> None:
+    """A crowd that comes and goes changes nobody's speech."""
+    rng = random.Random(seed)
+    cases = rng.choices(list(official), k=rng.randint(3, 12))
+    arrivals = [rng.randint(0, LATEST_ARRIVAL) for _ in cases]
+    cancels = [rng.randint(arrival, LATEST_CANCEL) if rng.random() < 0.3 else None for arrival in arrivals]
+    requests = [request_of(engine, case) for case in cases]
+    for case, sink in zip(cases, drive(engine, requests, arrivals, cancels), strict=True):
+        ours, theirs = heard(sink), official[case].audio
+        if sink.outcome() == "cancelled":
+            theirs = theirs[: len(ours)]
+        assert len(ours) == len(theirs), (seed, case)
+        np.testing.assert_allclose(ours, theirs, atol=TOLERANCE, err_msg=f"schedule {seed}, {case}")
