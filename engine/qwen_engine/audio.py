@@ -18,16 +18,24 @@ BLOCK_FRAMES = 1 << 16
 STREAMED_SIZE = 0x7FFF0000
 
 
-def decode_audio(data: bytes, *, sample_rate_hz: int, max_s: float) -> np.ndarray:
+def decode_audio(data: bytes, *, sample_rate_hz: int, max_s: float, name: str = "AUDIO") -> np.ndarray:
     """Decode an encoded audio file to mono float32 samples (n,), |x| about 1, at `sample_rate_hz`.
 
-    Memory stays bounded by `max_s` whatever the file claims: the limit is enforced while decoding.
+    Memory stays bounded by `max_s` whatever the file claims: the limit is enforced while decoding. Messages speak of
+    the tensor `name`.
 
     Raises:
         InvalidRequest: empty, not audio, truncated, without samples, NaN or infinite samples, or longer than `max_s`.
     """
+    try:
+        return _decode(data, sample_rate_hz, max_s)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{name} {error}") from error
+
+
+def _decode(data: bytes, sample_rate_hz: int, max_s: float) -> np.ndarray:
     if not data:
-        raise InvalidRequest(f"AUDIO is empty; send a {FORMATS} file")
+        raise InvalidRequest(f"is empty; send a {FORMATS} file")
     _refuse_truncated_wav(data)
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
@@ -60,13 +68,13 @@ def _collect(blocks: Iterator[tuple[np.ndarray, int]], sample_rate_hz: int, max_
             resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, 1, dtype="float32")
         frames += len(block)
         if frames > max_s * rate_hz:
-            raise InvalidRequest(f"AUDIO is longer than the limit of {max_s:g} s")
+            raise InvalidRequest(f"is longer than the limit of {max_s:g} s")
         mono = block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
-            raise InvalidRequest("AUDIO has NaN or infinite samples; send finite samples")
+            raise InvalidRequest("has NaN or infinite samples; send finite samples")
         parts.append(resampler.resample_chunk(mono))
     if resampler is None or frames == 0:
-        raise InvalidRequest("AUDIO has no samples")
+        raise InvalidRequest("has no samples")
     parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     return np.concatenate(parts)
 
@@ -76,21 +84,24 @@ def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[tuple[np.ndarray, i
         while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
             yield block, file.samplerate
     except soundfile.LibsndfileError as error:
-        raise InvalidRequest("AUDIO is damaged: it cannot be decoded to its end") from error
+        raise InvalidRequest("is damaged: it cannot be decoded to its end") from error
 
 
 def _av_blocks(data: bytes) -> Iterator[tuple[np.ndarray, int]]:
     try:
         with av.open(io.BytesIO(data), "r") as container:
             if not container.streams.audio:
-                raise InvalidRequest("AUDIO has no audio track")
-            rate_hz = container.streams.audio[0].codec_context.sample_rate
+                raise InvalidRequest("has no audio track")
+            codec = container.streams.audio[0].codec_context
+            if codec is None:
+                raise InvalidRequest(f"is in a format that nothing here can decode; send a {FORMATS} file")
+            rate_hz = codec.sample_rate
             to_float = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
             for frame in container.decode(audio=0):
                 for part in to_float.resample(frame):
                     yield part.to_ndarray().reshape(-1, 1), rate_hz
     except av.error.FFmpegError as error:
-        raise InvalidRequest(f"AUDIO cannot be read as audio; send a {FORMATS} file") from error
+        raise InvalidRequest(f"cannot be read as audio; send a {FORMATS} file") from error
 
 
 def _refuse_truncated_wav(data: bytes) -> None:
@@ -103,7 +114,7 @@ def _refuse_truncated_wav(data: bytes) -> None:
         offset += 8
         if name == b"data":
             if size < STREAMED_SIZE and size > len(data) - offset:
-                raise InvalidRequest(f"AUDIO is a truncated WAV: {size} bytes promised, {len(data) - offset} there")
+                raise InvalidRequest(f"is a truncated WAV: {size} bytes promised, {len(data) - offset} there")
             return
         offset += size + size % 2
-    raise InvalidRequest("AUDIO is a truncated WAV: its data chunk is missing")
+    raise InvalidRequest("is a truncated WAV: its data chunk is missing")

@@ -17,6 +17,7 @@ from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
 log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
+REST_S = 0.02
 FinishReason = Literal["stop", "length", "cancelled"]
 Timings = dict[str, float | None]
 
@@ -45,6 +46,7 @@ class Session(Generic[RequestT]):
         self.arrived_s = time.monotonic()
         self.admitted_s: float | None = None
         self.first_event_s: float | None = None
+        self.first_step = True
         self._sink = sink
         self._cancelled = threading.Event()
         self._ended = threading.Event()
@@ -101,9 +103,16 @@ class Model(Protocol[RequestT]):
         """Raise `InvalidRequest` for what this checkpoint or its limits cannot serve."""
         ...
 
-    def step(self, sessions: Sequence[Session[RequestT]]) -> None:
-        """Advance every session: `emit` what is ready, `finish` or `fail` what is done."""
+    def step(self, sessions: Sequence[Session[RequestT]]) -> bool:
+        """Advance every session: `emit` what is ready, `finish` or `fail` what is done.
+
+        False: nothing could be done, all of them wait for another request; the loop then rests for a moment.
+        """
         ...
+
+    def places(self, request: RequestT) -> int:
+        """How many of the `max_batch` places a request takes; one that takes none never waits for one."""
+        return 1
 
     def retire(self, session: Session[RequestT]) -> None:
         """A session that was stepped, or might have been, has ended: free what it held."""
@@ -133,6 +142,7 @@ class EngineLoop(Generic[RequestT]):
         self.model = model
         self._max_queue = max_queue
         self._waiting: deque[Session[RequestT]] = deque()
+        self._placeless: deque[Session[RequestT]] = deque()
         self._live: list[Session[RequestT]] = []
         self._changed = threading.Condition()
         self._closing = False
@@ -159,8 +169,9 @@ class EngineLoop(Generic[RequestT]):
             self._changed.notify()
         self._thread.join(timeout_s)
         with self._changed:
-            left = [*self._live, *self._waiting]
+            left = [*self._live, *self._waiting, *self._placeless]
             self._waiting.clear()
+            self._placeless.clear()
         for session in left:
             session.cancel()
             session.fail(Unavailable("the server is shutting down"))
@@ -176,37 +187,55 @@ class EngineLoop(Generic[RequestT]):
         return not session.ended
 
     def _enqueue(self, session: Session[RequestT]) -> None:
+        queue = self._waiting if self.model.places(session.request) else self._placeless
         if self._closing:
             session.fail(Unavailable("the server is shutting down"))
-        elif len(self._waiting) >= self._max_queue:
+        elif len(queue) >= self._max_queue:
             session.fail(Unavailable(f"the queue is full ({self._max_queue} waiting); try again later"))
         else:
-            self._waiting.append(session)
+            queue.append(session)
 
     def _run(self) -> None:
         while self._wait_for_work():
             self._admit()
             self._cancel()
-            self._step()
+            rests = not self._step()
             self._retire()
+            if rests:
+                self._rest()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._live or self._waiting or self._closing):
+            while not (self._live or self._queued() or self._closing):
                 self._changed.wait(timeout=1.0)
-            return bool(self._live or self._waiting)
+            return bool(self._live or self._queued())
+
+    def _rest(self) -> None:
+        with self._changed:
+            if not self._queued():
+                self._changed.wait(timeout=REST_S)
+
+    def _queued(self) -> bool:
+        return bool(self._waiting or self._placeless)
 
     def _admit(self) -> None:
-        while len(self._live) < self.model.max_batch:
-            with self._changed:
-                if not self._waiting:
-                    return
-                session = self._waiting.popleft()
+        free = self.model.max_batch - sum(self.model.places(session.request) for session in self._live)
+        while (session := self._next(free)) is not None:
             if session.abandoned():  # work nobody waits for must not cost a batch place
                 session.fail(Cancelled("cancelled while waiting"))
                 continue
             session.admitted_s = time.monotonic()
             self._live.append(session)
+            free -= self.model.places(session.request)
+
+    def _next(self, free: int) -> Session[RequestT] | None:
+        """The first in the queue that the `free` places have room for."""
+        with self._changed:
+            if self._placeless:
+                return self._placeless.popleft()
+            if self._waiting and self.model.places(self._waiting[0].request) <= free:
+                return self._waiting.popleft()
+            return None
 
     def _cancel(self) -> None:
         for session in self._live:
@@ -214,15 +243,16 @@ class EngineLoop(Generic[RequestT]):
                 session.finish("cancelled")
         self._retire()
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
         if not self._live:
-            return
+            return True
         try:
-            self.model.step(self._live)
+            return self.model.step(self._live)
         except Exception:
             log.exception("a step of %d requests failed", len(self._live))
             for session in self._live:
                 session.fail(Internal())
+            return True
 
     def _retire(self) -> None:
         for session in self._live:

@@ -42,6 +42,13 @@ class Options(BaseModel):
         asked = self.model_dump(exclude={"input_encoding", "output_encoding"})
         return {name: getattr(settings, name, None) if value is None else value for name, value in asked.items()}
 
+    def required(self, name: str) -> str:
+        """The value of a field that this request cannot do without."""
+        value: str | None = getattr(self, name)
+        if not value:
+            raise InvalidRequest(f"OPTIONS.{name} is missing")
+        return value
+
 
 class AsrOptions(Options):
     language: str | None = Field(None, description="name or ISO code; null or 'auto': detected")
@@ -50,7 +57,10 @@ class AsrOptions(Options):
 
 
 class TtsOptions(Options):
-    voice: str | None = Field(None, description="a named speaker; null: the checkpoint's first")
+    action: Literal["speak", "add_text", "add_voice", "list_voices", "remove_voice"] = "speak"
+    voice: str | None = Field(None, description="a named speaker or a stored voice; null: the checkpoint's first")
+    reference_text: str = Field("", max_length=2000, description="what REF_AUDIO says: the voice then continues it")
+    consent: str = Field("", max_length=500, description="for add_voice: who allowed the use of the voice")
     instruction: str = Field("", max_length=2000, description="how to speak, where the checkpoint follows instructions")
     language: str = Field("auto", description="name, or 'auto'")
     seed: int = Field(0, ge=0, lt=2**63)
@@ -66,6 +76,8 @@ class TtsOptions(Options):
     chunk_frames: tuple[ChunkFrames, ...] | None = Field(
         None, min_length=1, max_length=16, description="frames of 80 ms in each chunk, the last repeated; null: by load"
     )
+    text_stream: str | None = Field(None, min_length=1, max_length=64, description="more text follows under this name")
+    text_complete: bool = Field(False, description="for add_text: this is the end of the text")
 
 
 class ImageOptions(Options):

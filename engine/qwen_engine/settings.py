@@ -19,6 +19,11 @@ class ModelSettings(BaseModel):
     instances: int = Field(1, ge=1, le=16, description="engine processes")
     max_queue: int = Field(64, ge=1, description="requests waiting; one more is refused with UNAVAILABLE")
 
+    def checkpoints(self) -> dict[str, str]:
+        """All that the model loads, by the field that names it."""
+        named = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("checkpoint")}
+        return {field: checkpoint for field, checkpoint in named.items() if checkpoint is not None}
+
 
 class AsrSettings(ModelSettings):
     max_batch: int = Field(16, ge=1)
@@ -26,6 +31,13 @@ class AsrSettings(ModelSettings):
 
 
 class TtsSettings(ModelSettings):
+    """`checkpoint` of any kind, and up to two more: a Base one to clone voices, a voice-design one to describe them."""
+
+    base_checkpoint: str | None = Field(None, description="folder or hub id; null: no cloning besides `checkpoint`'s")
+    design_checkpoint: str | None = Field(None, description="folder or hub id; null: no design besides `checkpoint`'s")
+    voice_folder: str = Field("~/.local/share/qwen-triton/voices", description="where added voices are kept")
+    max_reference_s: float = Field(30.0, gt=0, description="longest recording to clone a voice from")
+    text_timeout_s: float = Field(30.0, gt=0, description="an open text stream without new text ends after this")
     max_batch: int = Field(16, ge=1, description="utterances spoken at once")
     max_positions: int = Field(2048, ge=64, description="prompt and frames of one piece of text; 12.5 frames a second")
     max_piece_chars: int = Field(300, ge=20, description="longer texts are spoken in pieces; CJK characters count 3")

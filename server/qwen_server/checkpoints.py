@@ -5,6 +5,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from qwen_engine.settings import ModelSettings
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile
@@ -33,9 +34,12 @@ def resolve(checkpoint: str) -> Path:
         ) from error
 
 
+def resolve_all(settings: ModelSettings) -> dict[str, str]:
+    """The settings that name checkpoints, with folders instead; `ServerError` as `resolve`."""
+    return {field: str(resolve(checkpoint)) for field, checkpoint in settings.checkpoints().items()}
+
+
 def pull(profile: Profile) -> dict[str, Path]:
-    """Download what the profile needs, with progress; folders by model name."""
-    return {
-        name: local_folder(settings.checkpoint) or Path(snapshot_download(settings.checkpoint))
-        for name, settings in profile.models().items()
-    }
+    """Download what the profile needs, with progress; folders by checkpoint."""
+    named = [name for settings in profile.models().values() for name in settings.checkpoints().values()]
+    return {name: local_folder(name) or Path(snapshot_download(name)) for name in named}

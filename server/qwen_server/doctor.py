@@ -127,14 +127,18 @@ def _checkpoints(profile: str) -> Iterator[Check]:
         yield Check("profile", False, str(error), "correct the file")
         return
     for name, settings in models.items():
-        try:
-            folder = checkpoints.resolve(settings.checkpoint)
-        except ServerError as error:
-            yield Check(f"checkpoint of {name}", False, str(error), f"qwen pull {profile}")
-            continue
-        wrong = changed_files(folder)
-        found = f"changed: {', '.join(wrong)}" if wrong else str(folder)
-        yield Check(f"checkpoint of {name}", not wrong, found, "restore it: git checkout, or `make demo-checkpoints`")
+        for field, checkpoint in settings.checkpoints().items():
+            yield _checkpoint(f"{field} of {name}", checkpoint, profile)
+
+
+def _checkpoint(name: str, checkpoint: str, profile: str) -> Check:
+    try:
+        folder = checkpoints.resolve(checkpoint)
+    except ServerError as error:
+        return Check(name, False, str(error), f"qwen pull {profile}")
+    wrong = changed_files(folder)
+    found = f"changed: {', '.join(wrong)}" if wrong else str(folder)
+    return Check(name, not wrong, found, "restore it: git checkout, or `make demo-checkpoints`")
 
 
 def changed_files(folder: Path) -> list[str]:

@@ -49,8 +49,7 @@ def stage(profile: Profile, work_folder: Path) -> tuple[list[Path], list[str]]:
 
 def _completed(config: ModelConfig, settings: ModelSettings) -> ModelConfig:
     """Add the settings and the number of instances."""
-    folder = checkpoints.resolve(settings.checkpoint)
-    resolved = settings.model_copy(update={"checkpoint": str(folder)})
+    resolved = settings.model_copy(update=checkpoints.resolve_all(settings))
     config.parameters["settings"].string_value = resolved.model_dump_json()
     config.instance_group[0].count = settings.instances
     return config

@@ -10,7 +10,7 @@ from qwen_engine.loop import Session
 from qwen_engine.options import TtsOptions
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.request import TtsRequest, tts_request
+from qwen_engine.tts.request import Speak, speak_request
 from tests.parity.official import CustomVoiceCase, Spoken
 from tests.recorder import Recorder
 
@@ -23,10 +23,9 @@ def make_engine(checkpoint: Path, **settings: object) -> TtsEngine:
     return TtsEngine(TtsSettings(checkpoint=str(checkpoint), temperature=0.0, max_positions=512, **settings))
 
 
-def request_of(engine: TtsEngine, case: CustomVoiceCase, **options: object) -> TtsRequest:
+def request_of(case: CustomVoiceCase, **options: object) -> Speak:
     asked = TtsOptions(voice=case.voice, language=case.language, text_feed=case.text_feed, **options)
-    settings = TtsSettings(checkpoint="unused", temperature=0.0)
-    return tts_request(case.text, asked, settings, engine.checkpoint.config)
+    return speak_request(case.text, asked, TtsSettings(checkpoint="unused", temperature=0.0), None)
 
 
 def heard(sink: Recorder) -> np.ndarray:
@@ -34,12 +33,12 @@ def heard(sink: Recorder) -> np.ndarray:
 
 
 def drive(
-    engine: TtsEngine, requests: Sequence[TtsRequest], arrivals: Sequence[int], cancels: Sequence[int | None]
+    engine: TtsEngine, requests: Sequence[Speak], arrivals: Sequence[int], cancels: Sequence[int | None]
 ) -> list[Recorder]:
     """Step until all have ended; request i arrives at step arrivals[i] and is cancelled at step cancels[i]."""
     sinks = [Recorder() for _ in requests]
     sessions = [Session(request, sink) for request, sink in zip(requests, sinks, strict=True)]
-    live: list[Session[TtsRequest]] = []
+    live: list[Session[Speak]] = []
     step = 0
     while live or step <= max(arrivals):
         live += [session for session, arrival in zip(sessions, arrivals, strict=True) if arrival == step]
@@ -63,7 +62,7 @@ def check_schedule(engine: TtsEngine, official: dict[CustomVoiceCase, Spoken], s
     cases = rng.choices(list(official), k=rng.randint(3, 12))
     arrivals = [rng.randint(0, LATEST_ARRIVAL) for _ in cases]
     cancels = [rng.randint(arrival, LATEST_CANCEL) if rng.random() < 0.3 else None for arrival in arrivals]
-    requests = [request_of(engine, case) for case in cases]
+    requests = [request_of(case) for case in cases]
     for case, sink in zip(cases, drive(engine, requests, arrivals, cancels), strict=True):
         ours, theirs = heard(sink), official[case].audio
         if sink.outcome() == "cancelled":

@@ -21,7 +21,7 @@ def test_joins_and_leaves_change_nothing(engine, official_custom_voice, seed):
 
 
 def test_a_batch_of_eight_says_what_each_says_alone(engine, official_custom_voice):
-    sinks = drive(engine, [request_of(engine, case) for case in CUSTOM_VOICE_CASES], [0] * 8, [None] * 8)
+    sinks = drive(engine, [request_of(case) for case in CUSTOM_VOICE_CASES], [0] * 8, [None] * 8)
     for case, sink in zip(CUSTOM_VOICE_CASES, sinks, strict=True):
         assert sink.outcome() == "stop"
         torch.testing.assert_close(
@@ -31,7 +31,7 @@ def test_a_batch_of_eight_says_what_each_says_alone(engine, official_custom_voic
 
 def test_a_seed_gives_the_same_sound_alone_and_in_a_crowd(engine):
     case = CUSTOM_VOICE_CASES[2]
-    asked = [request_of(engine, case, temperature=0.9, seed=seed) for seed in (5, 6, 5)]
+    asked = [request_of(case, temperature=0.9, seed=seed) for seed in (5, 6, 5)]
     crowd = [heard(sink) for sink in run(engine, *asked)]
     (alone,) = (heard(sink) for sink in run(engine, asked[0]))
     assert len(alone) == len(crowd[0]) == len(crowd[2])

@@ -75,6 +75,13 @@ def test_a_wav_written_to_a_pipe_is_read_to_its_end():
 NOT_FINITE = [np.nan, np.inf, -np.inf]
 
 
+def test_a_wav_of_an_unknown_codec_is_refused():
+    data = bytearray(encoded(tone(), format="WAV"))
+    data[20:22] = b"\x99\x7a"  # the format tag
+    with pytest.raises(InvalidRequest, match="format that nothing here can decode"):
+        decode(bytes(data))
+
+
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_samples_that_are_no_numbers_are_refused(value):
     samples = tone()

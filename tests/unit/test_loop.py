@@ -29,7 +29,7 @@ class CountDown(Model[int]):
         if request < 0:
             raise InvalidRequest(f"{request} is negative")
 
-    def step(self, sessions: Sequence[Session[int]]) -> None:
+    def step(self, sessions: Sequence[Session[int]]) -> bool:
         self.stepping.set()
         assert self.gate.wait(WAIT_S)
         self.batches.append([session.request for session in sessions])
@@ -41,6 +41,7 @@ class CountDown(Model[int]):
             self._left[session] = left - 1
             if left == 1:
                 session.finish("stop", steps=session.request)
+        return True
 
     def retire(self, session: Session[int]) -> None:
         self.retired.append(session.request)

@@ -73,7 +73,7 @@ class ReferenceAsr(Model[AsrRequest]):
             names = ", ".join(LANGUAGE_CODE_TO_NAME.values())
             raise InvalidRequest(f"OPTIONS.language is {request.language!r}; allowed: auto, {names}, or an ISO code")
 
-    def step(self, sessions: Sequence[Session[AsrRequest]]) -> None:
+    def step(self, sessions: Sequence[Session[AsrRequest]]) -> bool:
         spoken = []
         for session in sessions:
             if is_silent(session.request.samples, sample_rate_hz=SAMPLE_RATE_HZ):  # the model would invent words
@@ -81,6 +81,7 @@ class ReferenceAsr(Model[AsrRequest]):
             else:
                 spoken.append(session)
         run_isolated(self._transcribe, spoken, _deliver)
+        return True
 
     @torch.inference_mode()
     def _transcribe(self, requests: Sequence[AsrRequest]) -> list[Transcript]:

@@ -72,7 +72,7 @@ class ReferenceImage(Model[ImageRequest]):
         if request.steps > limits.max_steps:
             raise InvalidRequest(f"OPTIONS.steps is {request.steps}; the limit is {limits.max_steps}")
 
-    def step(self, sessions: Sequence[Session[ImageRequest]]) -> None:
+    def step(self, sessions: Sequence[Session[ImageRequest]]) -> bool:
         for session in sessions:
             image = self._draw(session.request, session)
             if session.cancelled:
@@ -80,6 +80,7 @@ class ReferenceImage(Model[ImageRequest]):
             else:
                 session.emit(Picture(image, session.request))
                 session.finish("stop")
+        return True
 
     @torch.inference_mode()
     def _draw(self, request: ImageRequest, session: Session[ImageRequest]) -> Image:

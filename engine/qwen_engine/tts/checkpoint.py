@@ -7,62 +7,74 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.cloning import ClonedVoice, Cloner
 from qwen_engine.tts.codec import CodecConfig, StreamingCodec
 from qwen_engine.tts.config import TtsConfig
-from qwen_engine.tts.prompt import NUM_ROLE_TOKENS, Prompt, PromptBuilder, VoicePrompt
-from qwen_engine.tts.request import TtsRequest
+from qwen_engine.tts.prompt import NUM_ROLE_TOKENS, Prompt, PromptBuilder, ReferencePrompt, VoicePrompt
+from qwen_engine.tts.request import Reference, Speak
 from qwen_engine.tts.talker import Talker
 from qwen_engine.weights import Weights
 
-NUM_TAIL_TOKENS = 5  # <|im_end|>, newline, <|im_start|>, assistant, newline
+NUM_TEXT_TAIL_TOKENS = 5  # <|im_end|>, newline, <|im_start|>, assistant, newline
+NUM_REFERENCE_TAIL_TOKENS = 2  # <|im_end|>, newline
 SPEECH_TOKENIZER = "speech_tokenizer"
 
 
 class TtsCheckpoint:
     """One checkpoint on its device, with room for `settings.max_batch` utterances."""
 
-    def __init__(self, settings: TtsSettings) -> None:
-        folder = Path(settings.checkpoint)
-        dtype = getattr(torch, settings.dtype)
+    def __init__(self, folder: Path, settings: TtsSettings) -> None:
+        dtype, device = getattr(torch, settings.dtype), settings.device
+        self.folder = folder
         self.config = TtsConfig.load(folder)
         with torch.inference_mode():
-            weights = Weights(folder, dtype=dtype, device=settings.device)
+            weights = Weights(folder, dtype=dtype, device=device)
             self.talker = Talker(self.config, weights, num_slots=settings.max_batch, length=settings.max_positions)
-            self.codec = load_codec(folder, dtype=dtype, device=settings.device, num_slots=settings.max_batch)
+            self.codec = load_codec(folder, dtype=dtype, device=device, num_slots=settings.max_batch)
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self.prompts = PromptBuilder(self.talker, self._wrapped("x")[:NUM_ROLE_TOKENS])
-        self.voices = tuple(self.config.speaker_ids)
+            self._cloner: Cloner | None = None
+            if self.config.kind == "base":
+                self._cloner = Cloner(folder, self.config, weights, dtype=dtype, device=device)
+        self.speakers = tuple(self.config.speaker_ids)
 
-    def check_voice(self, request: TtsRequest) -> None:
-        """Raise `InvalidRequest` for a voice, an instruction or a language that this checkpoint does not have."""
-        _expect("voice", request.voice, (None, *self.voices))
-        _expect("language", request.language, self.config.languages)
-        if request.instruction and not self.config.takes_instructions:
-            raise InvalidRequest("OPTIONS.instruction is given, but this checkpoint does not follow instructions")
+    def speaker(self, name: str) -> VoicePrompt:
+        """A named speaker, and the dialect that is theirs."""
+        embedding = self.talker.frames.control([self.config.speaker_ids[name]])[0]
+        return VoicePrompt(embedding, dialect=self.config.dialects.get(name))
 
-    def prompt(self, request: TtsRequest, text: str) -> Prompt:
+    def clone(self, reference: Reference) -> ClonedVoice:
+        """The voice of a recording (Base checkpoints only)."""
+        assert self._cloner is not None
+        return self._cloner.clone(reference)
+
+    def cloned(self, voice: ClonedVoice) -> VoicePrompt:
+        """How the talker takes a cloned voice."""
+        if voice.codes is None:
+            return VoicePrompt(voice.embedding)
+        text_ids = self._ids(f"<|im_start|>assistant\n{voice.text}<|im_end|>\n")
+        reference = ReferencePrompt(text_ids[NUM_ROLE_TOKENS:-NUM_REFERENCE_TAIL_TOKENS], voice.codes)
+        return VoicePrompt(voice.embedding, reference)
+
+    def prime(self, slot: int, voice: VoicePrompt) -> None:
+        """Begin a stream of the codec: after the reference, where the voice continues one."""
+        self.codec.reset(slot)
+        if voice.reference is not None:
+            self.codec.decode(voice.reference.codes[None], torch.tensor([slot], device=self.codec.device))
+
+    def prompt(self, request: Speak, voice: VoicePrompt, text: str) -> Prompt:
         """What the talker reads before (and beside) the frames of one piece of `request`'s text."""
-        voice = self._voice(request)
+        language = request.language
+        if voice.dialect and language in ("auto", "chinese"):
+            language = voice.dialect
         return self.prompts.build(
-            self._wrapped(text)[NUM_ROLE_TOKENS:-NUM_TAIL_TOKENS],
+            self._wrapped(text)[NUM_ROLE_TOKENS:-NUM_TEXT_TAIL_TOKENS],
             voice,
-            self._language(request),
+            language,
             instruction_ids=self._instruction_ids(request.instruction),
             beside=request.text_feed == "beside",
         )
-
-    def _voice(self, request: TtsRequest) -> VoicePrompt:
-        if self.config.kind == "voice_design":
-            return VoicePrompt()
-        name = request.voice or self.voices[0]
-        return VoicePrompt(self.talker.frames.control([self.config.speaker_ids[name]])[0])
-
-    def _language(self, request: TtsRequest) -> str:
-        """A dialect's speaker speaks it where Chinese or nothing else is asked for."""
-        dialect = self.config.dialects.get(request.voice or "")
-        return dialect if dialect and request.language in ("auto", "chinese") else request.language
 
     def _wrapped(self, text: str) -> list[int]:
         return self._ids(f"<|im_start|>assistant\n{text}<|im_end|>\n<|im_start|>assistant\n")
@@ -81,9 +93,3 @@ def load_codec(folder: Path, *, dtype: torch.dtype, device: str, num_slots: int)
     config = CodecConfig.from_json(json.loads((folder / "config.json").read_text()))
     weights = Weights(folder, dtype=dtype, device=device)
     return StreamingCodec(config, weights.below("decoder."), num_slots=num_slots)
-
-
-def _expect(option: str, value: str | None, allowed: Sequence[str | None]) -> None:
-    if value not in allowed:
-        names = ", ".join(name for name in allowed if name is not None)
-        raise InvalidRequest(f"OPTIONS.{option} is {value!r}; allowed: {names}")

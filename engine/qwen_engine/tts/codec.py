@@ -6,7 +6,7 @@ Nothing is decoded twice and nothing is cross-faded; what a frame costs does not
 Every stream owns a slot of each memory, so streams at different positions share a forward.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +78,6 @@ class _Memory:
         extended = torch.cat((self.inputs[slots], hidden), dim=-1)
         self.inputs[slots] = extended[..., -self.length :]
         return extended
-
-    def reset(self, slot: int) -> None:
-        self.inputs[slot] = 0
 
 
 class _Conv:
@@ -281,7 +278,7 @@ class StreamingCodec:
         self._offsets = torch.arange(config.num_groups, device=self.device) * entries
         self._frames = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
         self._build(weights, num_slots)
-        self._memories = _memories(self)
+        self._memories = list(_memories(self))
         self.samples_per_frame = 1
         for factor in (*config.upsampling_ratios, *config.upsample_rates):
             self.samples_per_frame *= factor
@@ -305,7 +302,16 @@ class StreamingCodec:
         """Begin a new stream in `slot`."""
         self._frames[slot] = 0
         for memory in self._memories:
-            memory.reset(slot)
+            memory[slot] = 0
+
+    def snapshot(self, slot: int) -> list[torch.Tensor]:
+        """Where the stream in `slot` stands: what `restore` begins another stream with."""
+        return [memory[slot].clone() for memory in (self._frames, *self._memories)]
+
+    def restore(self, slot: int, snapshot: Sequence[torch.Tensor]) -> None:
+        """Go on in `slot` from where another stream stood."""
+        for memory, saved in zip((self._frames, *self._memories), snapshot, strict=True):
+            memory[slot] = saved
 
     @torch.inference_mode()
     def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
@@ -333,14 +339,15 @@ def _code_tables(config: CodecConfig, weights: WeightsBelow) -> torch.Tensor:
     return torch.cat(tables)
 
 
-def _memories(part: Any) -> list[_Memory]:
-    """Every memory below `part`."""
-    if isinstance(part, _Memory):
-        return [part]
+def _memories(part: Any) -> Iterator[torch.Tensor]:
+    """What the layers below `part` remember, one row a slot."""
     if isinstance(part, list):
-        return [memory for item in part for memory in _memories(item)]
-    return [memory for item in vars(part).values() if _holds_memories(item) for memory in _memories(item)]
-
-
-def _holds_memories(part: Any) -> bool:
-    return isinstance(part, (_Memory, list)) or type(part).__module__ == __name__
+        for item in part:
+            yield from _memories(item)
+    elif isinstance(part, _Memory):
+        yield part.inputs
+    elif type(part).__module__ == __name__:
+        if isinstance(part, _TransformerLayer):
+            yield from (part.keys, part.values)
+        for item in vars(part).values():
+            yield from _memories(item)

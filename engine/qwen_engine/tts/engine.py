@@ -1,174 +1,193 @@
-"""The synthesis engine: requests join and leave at any frame, and hear their first sound after one.
+"""The synthesis engine: one batch for each kind of checkpoint, the stored voices, and texts that are still arriving.
 
-A step gives every row its next frame, then decodes and sends what has become a chunk:
-
-    advance   the talker reads each row's last frame
-    start     new pieces of text are prefilled into the rows that are free
-    draw      every row gets its next frame, or its end
-    decode    chunks that are due go through the codec, those of equal length together
+Named speakers are spoken by the custom-voice checkpoint, references and stored voices by the Base checkpoint, voices
+that an instruction describes by the voice-design checkpoint; a profile may serve any of the three.
 """
 
-from collections import defaultdict, deque
+import dataclasses
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import torch
 
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.loop import Model, Session, fail_alone
-from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.batch import TtsBatch
 from qwen_engine.tts.checkpoint import TtsCheckpoint
-from qwen_engine.tts.prompt import Prompt
-from qwen_engine.tts.request import TtsRequest
-from qwen_engine.tts.sentences import pieces, pronounceable
-from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
-from qwen_engine.tts.talker import MIN_FRAMES
+from qwen_engine.tts.config import Kind
+from qwen_engine.tts.prompt import VoicePrompt
+from qwen_engine.tts.request import AddText, AddVoice, ListVoices, RemoveVoice, Speak, Told, TtsRequest
+from qwen_engine.tts.sentences import pronounceable
+from qwen_engine.tts.voices import NAME, VoiceStore
+
+KINDS: dict[Kind, str] = {
+    "custom_voice": "custom-voice checkpoint: no named speakers",
+    "base": "Base checkpoint: no cloned voices",
+    "voice_design": "voice-design checkpoint: no voices described by an instruction",
+}
+STREAM_WAIT_S = 10.0  # text may arrive before the request that opens its stream has a place
 
 
 class TtsEngine(Model[TtsRequest]):
-    """A `Model` for the engine loop, over one checkpoint."""
+    """A `Model` for the engine loop."""
 
     def __init__(self, settings: TtsSettings) -> None:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
+        self.checkpoints: dict[Kind, TtsCheckpoint] = {}
+        for folder in settings.checkpoints().values():
+            checkpoint = TtsCheckpoint(Path(folder), settings)
+            self.checkpoints[checkpoint.config.kind] = checkpoint
+        self._first: Kind = next(iter(self.checkpoints))
+        self._batches = {kind: TtsBatch(checkpoint, settings) for kind, checkpoint in self.checkpoints.items()}
         self.max_batch = settings.max_batch
-        self.checkpoint = TtsCheckpoint(settings)
-        self.talker, self.codec = self.checkpoint.talker, self.checkpoint.codec
-        self._speeches: dict[Session[TtsRequest], Speech] = {}
-        self._rows: list[Speech] = []
-        self._free_slots = list(range(settings.max_batch))
-        self._samplers: tuple[RowSampler, RowSampler] | None = None
+        self._voices: VoiceStore | None = None
+        if "base" in self.checkpoints:
+            voice_folder = Path(settings.voice_folder).expanduser()
+            self._voices = VoiceStore(voice_folder, self.checkpoints["base"].folder, settings.device)
+
+    def places(self, request: TtsRequest) -> int:
+        return 1 if isinstance(request, Speak) else 0
 
     def check(self, request: TtsRequest) -> None:
+        match request:
+            case Speak():
+                self._check_speak(request)
+            case AddVoice():
+                self._check_new_voice(request)
+
+    @torch.inference_mode()
+    def step(self, sessions: Sequence[Session[TtsRequest]]) -> bool:
+        progress = False
+        for session in sessions:
+            if session.first_step:
+                session.first_step = False
+                progress = True
+                with fail_alone(session):
+                    self._begin(session)
+            elif isinstance(session.request, AddText):
+                with fail_alone(session):
+                    self._add_text(session)
+        for batch in self._batches.values():
+            progress |= batch.step()
+        return progress
+
+    @torch.inference_mode()
+    def retire(self, session: Session[TtsRequest]) -> None:
+        for batch in self._batches.values():
+            batch.leave(session)
+
+    def _begin(self, session: Session[TtsRequest]) -> None:
+        request = session.request
+        match request:
+            case Speak():
+                kind = self._kind(request)
+                self._batches[kind].join(session, self._voice(kind, request))
+            case AddText():
+                self._add_text(session)
+            case AddVoice():
+                self._add_voice(session, request)
+            case RemoveVoice():
+                self._store().remove(request.name)
+                self._answer(session, Told("voice", {"removed": request.name}))
+            case ListVoices():
+                self._answer(session, self._list())
+
+    def _answer(self, session: Session[TtsRequest], told: Told) -> None:
+        session.emit(told)
+        session.finish("stop")
+
+    def _add_text(self, session: Session[TtsRequest]) -> None:
+        request = session.request
+        assert isinstance(request, AddText)
+        for batch in self._batches.values():
+            if (text := batch.text_of(request.text_stream)) is not None:
+                text.add(request.text, complete=request.complete)
+                self._answer(session, Told("text", {"chars": len(request.text)}))
+                return
+        if time.monotonic() - session.arrived_s > STREAM_WAIT_S:
+            raise InvalidRequest(f"OPTIONS.text_stream is {request.text_stream!r}: no text stream of that name is open")
+
+    def _add_voice(self, session: Session[TtsRequest], request: AddVoice) -> None:
+        reference_s = len(request.reference.samples) / self.checkpoints["base"].codec.config.sample_rate_hz
+        voice = self.checkpoints["base"].clone(request.reference)
+        card = self._store().add(request.name, voice, consent=request.consent, reference_s=reference_s)
+        self._answer(session, Told("voice", {"added": dataclasses.asdict(card)}))
+
+    def _list(self) -> Told:
+        custom = self.checkpoints.get("custom_voice")
+        cards = [] if self._voices is None else [dataclasses.asdict(card) for card in self._voices.cards()]
+        return Told("voices", {"speakers": list(custom.speakers) if custom else [], "voices": cards})
+
+    def _kind(self, request: Speak) -> Kind:
+        """Which checkpoint speaks `request`."""
+        custom = self.checkpoints.get("custom_voice")
+        if request.reference is not None:
+            return "base"
+        if request.voice is not None:
+            return "custom_voice" if custom and request.voice in custom.speakers else "base"
+        if request.instruction and not (custom and custom.config.takes_instructions):
+            return "voice_design"
+        return self._first
+
+    def _voice(self, kind: Kind, request: Speak) -> VoicePrompt:
+        checkpoint = self.checkpoints[kind]
+        if kind == "custom_voice":
+            return checkpoint.speaker(request.voice or checkpoint.speakers[0])
+        if kind == "voice_design":
+            return VoicePrompt()
+        if request.reference is not None:
+            return checkpoint.cloned(checkpoint.clone(request.reference))
+        assert request.voice is not None
+        return checkpoint.cloned(self._store().load(request.voice))
+
+    def _store(self) -> VoiceStore:
+        if self._voices is None:
+            raise InvalidRequest(f"this server has no {KINDS['base']}")
+        return self._voices
+
+    def _check_speak(self, request: Speak) -> None:
         limit = self._settings.max_text_chars
-        if not request.text.strip():
+        if request.text_stream is None and not request.text.strip():
             raise InvalidRequest("TEXT is empty; send the words to speak")
-        if not pronounceable(request.text):
+        if request.text_stream is None and not pronounceable(request.text):
             raise InvalidRequest("TEXT has no letter and no digit: there is nothing to pronounce")
         if len(request.text) > limit:
             raise InvalidRequest(f"TEXT has {len(request.text)} characters; the limit is {limit}")
         if request.max_audio_s > self._settings.max_audio_s:
             limit_s = self._settings.max_audio_s
             raise InvalidRequest(f"OPTIONS.max_audio_s is {request.max_audio_s:g}; the limit is {limit_s:g}")
-        self.checkpoint.check_voice(request)
+        self._check_voice(request)
 
-    @torch.inference_mode()
-    def step(self, sessions: Sequence[Session[TtsRequest]]) -> None:
-        self._advance()
-        for session in sessions:
-            if session not in self._speeches:
-                self._speeches[session] = self._admit(session)
-        self._start([speech for speech in self._speeches.values() if speech.row is None])
-        self._draw()
-        self._decode()
+    def _check_voice(self, request: Speak) -> None:
+        if request.voice is not None and request.reference is not None:
+            raise InvalidRequest("OPTIONS.voice and REF_AUDIO are both given; the voice is one or the other")
+        known = self._known_voices()
+        if request.voice is not None and request.voice not in known:
+            raise InvalidRequest(f"OPTIONS.voice is {request.voice!r}; allowed: {', '.join(known)}")
+        kind = self._kind(request)
+        if kind not in self.checkpoints:
+            raise InvalidRequest(f"this server has no {KINDS[kind]}")
+        if kind == "base" and request.voice is None and request.reference is None:
+            raise InvalidRequest("a Base checkpoint speaks with a cloned voice: send REF_AUDIO, or name a stored voice")
+        config = self.checkpoints[kind].config
+        if request.language not in config.languages:
+            raise InvalidRequest(f"OPTIONS.language is {request.language!r}; allowed: {', '.join(config.languages)}")
+        if request.instruction and not config.takes_instructions:
+            raise InvalidRequest("OPTIONS.instruction is given, but this checkpoint does not follow instructions")
 
-    @torch.inference_mode()
-    def retire(self, session: Session[TtsRequest]) -> None:
-        speech = self._speeches.pop(session, None)
-        if speech is None:
-            return
-        self._leave(speech)
-        self._free_slots.append(speech.slot)
+    def _known_voices(self) -> list[str]:
+        custom = self.checkpoints.get("custom_voice")
+        stored = [] if self._voices is None else [card.name for card in self._voices.cards()]
+        return [*(custom.speakers if custom else ()), *stored]
 
-    def _admit(self, session: Session[TtsRequest]) -> Speech:
-        request = session.request
-        slot = self._free_slots.pop()
-        self.codec.reset(slot)
-        return Speech(
-            session=session,
-            slot=slot,
-            pieces=deque(pieces(request.text, self._settings.max_piece_chars)),
-            uniforms=Uniforms(request.seed, self.talker.config.num_groups),
-            total_budget=max(1, int(request.max_audio_s * FRAMES_PER_S)),
-        )
-
-    def _advance(self) -> None:
-        if not self._rows:
-            return
-        text = torch.cat([self._next_text(speech) for speech in self._rows])
-        self.talker.advance(text, [speech.positions for speech in self._rows])
-        for speech in self._rows:
-            speech.positions += 1
-
-    def _next_text(self, speech: Speech) -> torch.Tensor:
-        """(1, hidden): what goes beside the frame that was drawn last."""
-        assert speech.prompt is not None
-        index = speech.piece_frames - 1
-        beside = speech.prompt.beside
-        return beside[index : index + 1] if index < len(beside) else self.checkpoint.prompts.pad
-
-    def _start(self, waiting: Sequence[Speech]) -> None:
-        """Prefill the next piece of each of `waiting`."""
-        prompts: list[Prompt] = []
-        first_row = len(self._rows)
-        for speech in waiting:
-            with fail_alone(speech.session):
-                text = speech.pieces.popleft()
-                prompt = self.checkpoint.prompt(speech.request, text)
-                speech.begin_piece(text, prompt, self.talker.length - len(prompt.start))
-                speech.row = len(self._rows)
-                self._rows.append(speech)
-                prompts.append(prompt)
-        if prompts:
-            self.talker.prefill([prompt.start for prompt in prompts], first_row)
-            self._samplers = None
-
-    def _draw(self) -> None:
-        if not self._rows:
-            return
-        if self._samplers is None:
-            requests = [speech.request for speech in self._rows]
-            self._samplers = self.talker.samplers([(one.sampling, one.sub_sampling) for one in requests])
-        uniforms = np.stack([speech.uniforms.next() for speech in self._rows])
-        fresh = [speech.piece_frames < MIN_FRAMES for speech in self._rows]
-        device = self.talker.device
-        codes = self.talker.draw(
-            self._samplers, torch.from_numpy(uniforms).to(device), torch.tensor(fresh, device=device)
-        )
-        for speech, frame in zip(tuple(self._rows), codes.tolist(), strict=True):
-            self._take(speech, frame)
-
-    def _take(self, speech: Speech, frame: list[int]) -> None:
-        ended = frame[0] == self.talker.config.control.eos
-        if not ended:
-            speech.take(frame)
-            if speech.cut_by is None:
-                return
-        self._leave(speech)
-        speech.done = speech.cut_by is not None or not speech.pieces
-
-    def _leave(self, speech: Speech) -> None:
-        """Give the row back; the last row takes its place."""
-        if speech.row is None:
-            return
-        row, speech.row = speech.row, None
-        last = self._rows.pop()
-        if last is not speech:
-            self.talker.move(len(self._rows), row, last.positions)
-            self._rows[row], last.row = last, row
-        self._samplers = None
-
-    def _decode(self) -> None:
-        due: dict[int, list[Speech]] = defaultdict(list)
-        busy = 2 * len(self._speeches) > self.max_batch
-        ramp = HIGH_LOAD_FRAMES if busy else LOW_LOAD_FRAMES
-        for speech in self._speeches.values():
-            if num_frames := speech.frames_due(speech.request.chunk_frames or ramp):
-                due[num_frames].append(speech)
-        for num_frames, speeches in due.items():
-            self._decode_together(speeches, num_frames)
-        for speech in self._speeches.values():
-            if speech.cut_by == "silence" and not speech.done:
-                self._leave(speech)
-                speech.done = True
-            if speech.done and not speech.pending:
-                speech.session.finish("length" if speech.cut_by else "stop", **speech.figures())
-
-    def _decode_together(self, speeches: Sequence[Speech], num_frames: int) -> None:
-        device = self.codec.device
-        codes = torch.tensor([speech.pending[:num_frames] for speech in speeches], device=device)
-        slots = torch.tensor([speech.slot for speech in speeches], device=device)
-        samples = self.codec.decode(codes, slots).float().cpu().numpy()
-        for speech, heard in zip(speeches, samples, strict=True):
-            speech.deliver(heard, num_frames, self.codec.config.sample_rate_hz)
+    def _check_new_voice(self, request: AddVoice) -> None:
+        store = self._store()
+        if not NAME.fullmatch(request.name):
+            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}: use up to 64 of a-z, 0-9, - and _")
+        if request.name in self._known_voices() or request.name in store:
+            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}, which is taken; remove that voice first")
+        if not request.consent.strip():
+            raise InvalidRequest("OPTIONS.consent is empty; note who allowed the use of this voice")

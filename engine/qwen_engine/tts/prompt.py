@@ -24,7 +24,7 @@ NUM_ROLE_TOKENS = 3  # <|im_start|>, assistant, newline
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferencePrompt:
     """What in-context cloning continues: text ids and codes (frames, groups)."""
 
     text_ids: Sequence[int]
@@ -33,10 +33,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class VoicePrompt:
-    """Who speaks: `embedding` (hidden,) of a named speaker or a reference, or None (the instruction says it)."""
+    """Who speaks: `embedding` (hidden,) of a named speaker or a reference, or None (the instruction says it).
+
+    `dialect`: what the speaker speaks where Chinese or no language is asked for.
+    """
 
     embedding: torch.Tensor | None = None
-    reference: Reference | None = None
+    reference: ReferencePrompt | None = None
+    dialect: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class PromptBuilder:
         config: TtsConfig = talker.config
         self._config, self._talker = config, talker
         self._role = talker.text(role_ids)
-        self.pad, self._bos, self.eos = talker.text((config.text.pad, config.text.bos, config.text.eos)).split(1)
+        self.pad, self._bos, self._eos = talker.text((config.text.pad, config.text.bos, config.text.eos)).split(1)
         self._codec_pad, self._codec_bos = talker.frames.control((config.control.pad, config.control.bos)).split(1)
 
     def build(
@@ -70,19 +74,14 @@ class PromptBuilder:
         *,
         instruction_ids: Sequence[int] = (),
         beside: bool = False,
-        complete: bool = True,
     ) -> Prompt:
-        """`language` is a key of `language_ids` or "auto"; `beside`: the text comes frame by frame, not ahead.
-
-        With `complete` False (only beside the frames) more text will follow, so that its end is left open.
-        """
+        """`language` is a key of `language_ids` or "auto"; `beside`: the text comes frame by frame, not ahead."""
         head = self._head(voice, language)
         if instruction_ids:
             head = torch.cat((self._talker.text(instruction_ids), head))
-        end = self.eos if complete else self.eos[:0]
         if voice.reference is not None:
-            return self._in_context(head, text_ids, voice.reference, end, beside=beside)
-        text = torch.cat((self._talker.text(text_ids), end))
+            return self._in_context(head, text_ids, voice.reference, beside=beside)
+        text = torch.cat((self._talker.text(text_ids), self._eos))
         if beside:
             return Prompt(torch.cat((head, text[:1] + self._codec_bos)), text[1:])
         return Prompt(torch.cat((head, text + self._codec_pad, self.pad + self._codec_bos)), self.pad[:0])
@@ -100,9 +99,9 @@ class PromptBuilder:
         return torch.cat((self._role, padded, self._bos + self._codec_pad))
 
     def _in_context(
-        self, head: torch.Tensor, text_ids: Sequence[int], reference: Reference, end: torch.Tensor, *, beside: bool
+        self, head: torch.Tensor, text_ids: Sequence[int], reference: ReferencePrompt, *, beside: bool
     ) -> Prompt:
-        text = torch.cat((self._talker.text((*reference.text_ids, *text_ids)), end))
+        text = torch.cat((self._talker.text((*reference.text_ids, *text_ids)), self._eos))
         frames = torch.cat((self._codec_bos, self._talker.frames(reference.codes)))
         if not beside:
             return Prompt(torch.cat((head, text + self._codec_pad, self.pad + frames)), self.pad[:0])

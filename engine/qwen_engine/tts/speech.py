@@ -1,17 +1,17 @@
 """One utterance on its way: its text, its codes that wait for the codec, and when it has to stop."""
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from qwen_engine.loop import Session
-from qwen_engine.sampling import Uniforms
-from qwen_engine.tts.prompt import Prompt
-from qwen_engine.tts.request import AudioChunk, CutBy, TtsRequest
+from qwen_engine.sampling import Sampling, Uniforms
+from qwen_engine.tts.prompt import Prompt, VoicePrompt
+from qwen_engine.tts.request import AudioChunk, CutBy, Speak
 from qwen_engine.tts.sentences import speaking_weight
+from qwen_engine.tts.text import Text
 
 FRAMES_PER_S = 12.5
 LOW_LOAD_FRAMES = (1, 2, 4, 8, 12)
@@ -43,16 +43,18 @@ class Player:
 class Speech:
     """The state of one session; `row` is its place in the talker while a piece is being spoken."""
 
-    session: Session[TtsRequest]
+    session: Session[Speak]
     slot: int
-    pieces: deque[str]
+    voice: VoicePrompt
+    text: Text
+    sampling: tuple[Sampling, Sampling]
     uniforms: Uniforms
+    total_budget: int
     row: int | None = None
     prompt: Prompt | None = None
     positions: int = 0
     piece_frames: int = 0
     piece_budget: int = 0
-    total_budget: int = 0
     frames_sent: int = 0
     num_chunks: int = 0
     pending: list[list[int]] = field(default_factory=list)
@@ -63,7 +65,7 @@ class Speech:
     player: Player = field(default_factory=Player)
 
     @property
-    def request(self) -> TtsRequest:
+    def request(self) -> Speak:
         return self.session.request
 
     def begin_piece(self, text: str, prompt: Prompt, longest: int) -> None:

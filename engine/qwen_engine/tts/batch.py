@@ -1,0 +1,192 @@
+"""The continuous batch of one checkpoint: utterances join and leave at any frame.
+
+A step gives every row its next frame, then decodes and sends what has become a chunk:
+
+    advance   the talker reads each row's last frame
+    start     new pieces of text are prefilled into the rows that are free
+    draw      every row gets its next frame, or its end
+    decode    chunks that are due go through the codec, those of equal length together
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.loop import Session, fail_alone
+from qwen_engine.sampling import RowSampler, Uniforms
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.checkpoint import TtsCheckpoint
+from qwen_engine.tts.prompt import Prompt, VoicePrompt
+from qwen_engine.tts.request import Speak
+from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
+from qwen_engine.tts.talker import MIN_FRAMES
+from qwen_engine.tts.text import Text
+
+
+class TtsBatch:
+    """Owns the rows of the talker and the slots of the codec."""
+
+    def __init__(self, checkpoint: TtsCheckpoint, settings: TtsSettings) -> None:
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._talker, self._codec = checkpoint.talker, checkpoint.codec
+        self._speeches: dict[Session[Speak], Speech] = {}
+        self._rows: list[Speech] = []
+        self._free_slots = list(range(settings.max_batch))
+        self._samplers: tuple[RowSampler, RowSampler] | None = None
+
+    def join(self, session: Session[Any], voice: VoicePrompt) -> None:
+        """Begin to speak; the first frame comes with the next step."""
+        request: Speak = session.request
+        config = self._checkpoint.config
+        slot = self._free_slots.pop()
+        self._checkpoint.prime(slot, voice)
+        complete = request.text_stream is None
+        self._speeches[session] = Speech(
+            session=session,
+            slot=slot,
+            voice=voice,
+            text=Text(request.text, max_weight=self._settings.max_piece_chars, complete=complete),
+            sampling=(request.sampling.over(config.sampling), request.sub_sampling.over(config.sub_sampling)),
+            uniforms=Uniforms(request.seed, config.num_groups),
+            total_budget=max(1, int(request.max_audio_s * FRAMES_PER_S)),
+        )
+
+    def text_of(self, text_stream: str) -> Text | None:
+        """The text that is still open under this name."""
+        for speech in self._speeches.values():
+            if speech.request.text_stream == text_stream and not speech.text.complete:
+                return speech.text
+        return None
+
+    def leave(self, session: Session[Any]) -> None:
+        """Give back what `session` held."""
+        speech = self._speeches.pop(session, None)
+        if speech is not None:
+            self._free_row(speech)
+            self._free_slots.append(speech.slot)
+
+    def step(self) -> bool:
+        """The next frame of every row; False where all wait for more of their text."""
+        self._advance()
+        self._start()
+        if not self._rows:
+            return False
+        self._draw()
+        self._decode()
+        return True
+
+    def _advance(self) -> None:
+        if not self._rows:
+            return
+        text = torch.cat([self._next_text(speech) for speech in self._rows])
+        self._talker.advance(text, [speech.positions for speech in self._rows])
+        for speech in self._rows:
+            speech.positions += 1
+
+    def _next_text(self, speech: Speech) -> torch.Tensor:
+        """(1, hidden): what goes beside the frame that was drawn last."""
+        assert speech.prompt is not None
+        index = speech.piece_frames - 1
+        beside = speech.prompt.beside
+        return beside[index : index + 1] if index < len(beside) else self._checkpoint.prompts.pad
+
+    def _start(self) -> None:
+        """Prefill the next piece of every utterance that has none."""
+        prompts: list[Prompt] = []
+        first_row = len(self._rows)
+        for speech in self._speeches.values():
+            if speech.row is not None:
+                continue
+            with fail_alone(speech.session):
+                prompt = self._next_prompt(speech)
+                if prompt is None:
+                    continue
+                speech.row = len(self._rows)
+                self._rows.append(speech)
+                prompts.append(prompt)
+        if prompts:
+            self._talker.prefill([prompt.start for prompt in prompts], first_row)
+            self._samplers = None
+
+    def _next_prompt(self, speech: Speech) -> Prompt | None:
+        text = speech.text.next()
+        if text is None:
+            self._wait_for_text(speech)
+            return None
+        prompt = self._checkpoint.prompt(speech.request, speech.voice, text)
+        longest = self._talker.length - len(prompt.start)
+        if longest < MIN_FRAMES:
+            raise InvalidRequest(f"the prompt is too long: {len(prompt.start)} of {self._talker.length} positions")
+        speech.begin_piece(text, prompt, longest)
+        return prompt
+
+    def _wait_for_text(self, speech: Speech) -> None:
+        if speech.text.ended:  # the end came without more to say
+            self._finish(speech)
+        elif time.monotonic() - speech.text.grew_s > self._settings.text_timeout_s:
+            timeout_s = self._settings.text_timeout_s
+            raise InvalidRequest(f"text stream {speech.request.text_stream!r} got no text for {timeout_s:g} s")
+
+    def _draw(self) -> None:
+        if self._samplers is None:
+            self._samplers = self._talker.samplers([speech.sampling for speech in self._rows])
+        uniforms = np.stack([speech.uniforms.next() for speech in self._rows])
+        fresh = [speech.piece_frames < MIN_FRAMES for speech in self._rows]
+        device = self._talker.device
+        codes = self._talker.draw(
+            self._samplers, torch.from_numpy(uniforms).to(device), torch.tensor(fresh, device=device)
+        )
+        for speech, frame in zip(tuple(self._rows), codes.tolist(), strict=True):
+            self._take(speech, frame)
+
+    def _take(self, speech: Speech, frame: list[int]) -> None:
+        if frame[0] != self._checkpoint.config.control.eos:
+            speech.take(frame)
+            if speech.cut_by is None:
+                return
+        self._free_row(speech)
+        speech.done = speech.cut_by is not None or speech.text.ended
+
+    def _free_row(self, speech: Speech) -> None:
+        """Give the row back; the last row takes its place."""
+        if speech.row is None:
+            return
+        row, speech.row = speech.row, None
+        last = self._rows.pop()
+        if last is not speech:
+            self._talker.move(len(self._rows), row, last.positions)
+            self._rows[row], last.row = last, row
+        self._samplers = None
+
+    def _decode(self) -> None:
+        busy = 2 * len(self._speeches) > self._settings.max_batch
+        ramp = HIGH_LOAD_FRAMES if busy else LOW_LOAD_FRAMES
+        due: dict[int, list[Speech]] = defaultdict(list)
+        for speech in self._speeches.values():
+            if num_frames := speech.frames_due(speech.request.chunk_frames or ramp):
+                due[num_frames].append(speech)
+        for num_frames, speeches in due.items():
+            self._decode_together(speeches, num_frames)
+        for speech in self._speeches.values():
+            if speech.cut_by == "silence":
+                self._free_row(speech)
+                self._finish(speech)
+            elif speech.done:
+                self._finish(speech)
+
+    def _decode_together(self, speeches: Sequence[Speech], num_frames: int) -> None:
+        device = self._codec.device
+        codes = torch.tensor([speech.pending[:num_frames] for speech in speeches], device=device)
+        slots = torch.tensor([speech.slot for speech in speeches], device=device)
+        samples = self._codec.decode(codes, slots).float().cpu().numpy()
+        for speech, heard in zip(speeches, samples, strict=True):
+            speech.deliver(heard, num_frames, self._codec.config.sample_rate_hz)
+
+    def _finish(self, speech: Speech) -> None:
+        speech.session.finish("length" if speech.cut_by else "stop", **speech.figures())

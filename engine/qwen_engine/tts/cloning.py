@@ -1,0 +1,91 @@
+"""From a reference recording to what the talker needs to speak in its voice."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import MimiConfig, MimiModel
+
+from qwen_engine.tts.config import TtsConfig
+from qwen_engine.tts.request import Reference
+from qwen_engine.tts.speaker import SpeakerEncoder
+from qwen_engine.weights import Weights
+
+SAMPLES_PER_FRAME = 1920
+TRAILING_SILENCE_S = 0.5  # keeps the reference's last sound out of the first one that is made
+SAMPLE_RATE_HZ = 24000
+MAX_REMEMBERED = 64
+# Names of the published file, and where transformers' class has them now.
+MODULE_NAMES = (
+    ("encoder.layers.", "encoder.encoder_seanet.layers."),
+    ("encoder_transformer.", "encoder.encoder_transformer."),
+    ("downsample.", "encoder.downsample."),
+)
+
+
+@dataclass(frozen=True)
+class ClonedVoice:
+    """`embedding` (hidden,); with the reference's `text` also its `codes` (frames, groups), to be continued."""
+
+    embedding: torch.Tensor
+    text: str = ""
+    codes: torch.Tensor | None = None
+
+
+class SpeechEncoder:
+    """The speech tokenizer's encoder: samples to codes. Its networks are Mimi's, in transformers."""
+
+    def __init__(self, folder: Path, *, dtype: torch.dtype, device: str) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        self._num_groups = config["encoder_valid_num_quantizers"]
+        model = MimiModel(MimiConfig(**config["encoder_config"]))
+        model.decoder = model.upsample = None
+        weights = Weights(folder, dtype=dtype, device=device)
+        names = [name.removeprefix("encoder.") for name in weights.names() if name.startswith("encoder.")]
+        model.load_state_dict({_module_name(name): weights.take(f"encoder.{name}") for name in names})
+        self._model = model.to(device, dtype).eval()
+        self._dtype, self._device = dtype, device
+
+    @torch.inference_mode()
+    def __call__(self, samples: np.ndarray) -> torch.Tensor:
+        """`samples` (n,) float32 at 24 kHz -> codes (frames, groups), the last frame whole or not."""
+        values = torch.from_numpy(samples).to(self._device, self._dtype)[None, None]
+        codes = self._model.encode(values).audio_codes[0, : self._num_groups]
+        return codes[:, : -(-len(samples) // SAMPLES_PER_FRAME)].T
+
+
+def _module_name(name: str) -> str:
+    for published, ours in MODULE_NAMES:
+        if name.startswith(published):
+            return ours + name.removeprefix(published)
+    return name
+
+
+class Cloner:
+    """Clones references, and remembers the last ones."""
+
+    def __init__(self, folder: Path, config: TtsConfig, weights: Weights, *, dtype: torch.dtype, device: str) -> None:
+        self._speaker = SpeakerEncoder(config.speaker_encoder, weights.below("speaker_encoder."))
+        self._speech = SpeechEncoder(folder / "speech_tokenizer", dtype=dtype, device=device)
+        self._remembered: OrderedDict[tuple[str, str], ClonedVoice] = OrderedDict()
+
+    def clone(self, reference: Reference) -> ClonedVoice:
+        """The voice of `reference`; in context where its text is known, else by the speaker's vector alone."""
+        key = (hashlib.sha256(reference.samples.tobytes()).hexdigest(), reference.text)
+        if key not in self._remembered:
+            self._remembered[key] = self._clone(reference)
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return self._remembered[key]
+
+    def _clone(self, reference: Reference) -> ClonedVoice:
+        if not reference.text:
+            return ClonedVoice(self._speaker(reference.samples))
+        silence = np.zeros(int(TRAILING_SILENCE_S * SAMPLE_RATE_HZ), np.float32)
+        samples = np.concatenate((reference.samples, silence))
+        return ClonedVoice(self._speaker(samples), reference.text, self._speech(samples))
