@@ -20,6 +20,7 @@ from qwen_client.image import Picture, Progress, Size
 from qwen_client.jobs import Timings
 from qwen_client.stream import AsyncStream, Stream
 from qwen_client.tts import AudioChunk, Speech
+from qwen_client.voices import Voice, VoiceList
 
 __all__ = [
     "AsyncClient",
@@ -43,4 +44,6 @@ __all__ = [
     "Timings",
     "Transcription",
     "Unavailable",
+    "Voice",
+    "VoiceList",
 ]

@@ -16,7 +16,8 @@ AudioInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.ND
 """A path, the bytes of a file, an open binary file, or (samples, rate in Hz); samples: [n] or [n, channels]."""
 
 WAV_SUBTYPES = {"float32": "FLOAT", "float64": "FLOAT", "int16": "PCM_16", "int32": "PCM_32"}
-FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".opus": "OGG", ".mp3": "MP3"}
+SUBTYPES = {".opus": "OPUS"}
 BLOCK_SAMPLES = 65_536
 
 
@@ -34,18 +35,18 @@ def audio_bytes(audio: AudioInput) -> bytes:
     raise TypeError(f"audio is {type(audio).__name__}: give a path, bytes, a binary file or (array, rate_hz)")
 
 
-def audio_format(path: str | os.PathLike[str]) -> str:
-    """The file format that the suffix of `path` asks for."""
+def audio_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix of `path`, which says the file's format."""
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise InvalidRequest(f"{path} has no known audio suffix; known: {', '.join(FORMATS)}")
-    return FORMATS[suffix]
+    return suffix
 
 
-def encode_audio(samples: Samples, sample_rate: int, file_format: str) -> bytes:
+def encode_audio(samples: Samples, sample_rate: int, suffix: str) -> bytes:
     """A file of mono samples, 16-bit or lossy."""
     target = io.BytesIO()
-    with soundfile.SoundFile(target, "w", sample_rate, 1, format=file_format) as file:
+    with soundfile.SoundFile(target, "w", sample_rate, 1, format=FORMATS[suffix], subtype=SUBTYPES.get(suffix)) as file:
         # By the block: libsndfile's Vorbis encoder overflows the stack on minutes of audio in one write.
         for start in range(0, len(samples), BLOCK_SAMPLES):
             file.write(samples[start : start + BLOCK_SAMPLES])

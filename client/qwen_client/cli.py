@@ -1,4 +1,4 @@
-"""The commands `qwen transcribe`, `qwen say` and `qwen draw`. The server package adds its own to `app`."""
+"""The commands `qwen transcribe`, `say`, `voice` and `draw`. The server package adds its own to `app`."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from qwen_client.asr import Transcription
-from qwen_client.audio import audio_format
+from qwen_client.audio import audio_suffix
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
 from qwen_client.console import Bar, errors_on_one_line, print_error, print_json, require_folder
 from qwen_client.errors import InvalidRequest, QwenError
@@ -19,6 +19,8 @@ from qwen_client.image import picture_format
 NUM_CONCURRENT = 8
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+voice_app = typer.Typer(no_args_is_help=True, help="Voices that the server keeps.")
+app.add_typer(voice_app, name="voice")
 
 
 @app.callback()
@@ -57,8 +59,11 @@ def transcribe(
 @app.command()
 def say(
     text: Annotated[str, typer.Argument(help="What to say; - reads standard input.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg or .mp3 file.")],
-    voice: Annotated[str | None, typer.Option(help="A named speaker; left out: the checkpoint's first.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg, .opus or .mp3 file.")],
+    voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="A recording whose voice is to speak.")] = None,
+    reference_text: Annotated[str, typer.Option(help="What is said in the recording.")] = "",
+    instruction: Annotated[str, typer.Option(help="Who is to speak, and how.")] = "",
     language: Annotated[str, typer.Option(help="Name of the language.")] = "auto",
     seed: Seed = 0,
     temperature: Annotated[float | None, typer.Option(help="0: always the likeliest sound.")] = None,
@@ -68,11 +73,18 @@ def say(
 ) -> None:
     """Speak TEXT into an audio file."""
     with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
-        audio_format(output)
+        audio_suffix(output)
         require_folder(output)
         with Bar("speaking"):
             speech = client.tts.synthesize(
-                _text(text), voice=voice, language=language, seed=seed, temperature=temperature
+                _text(text),
+                voice=voice,
+                reference=reference,
+                reference_text=reference_text,
+                instruction=instruction,
+                language=language,
+                seed=seed,
+                temperature=temperature,
             )
         speech.save(output)
     made = {
@@ -84,6 +96,47 @@ def say(
         "request_id": speech.request_id,
     }
     _print_made(made, as_json)
+
+
+@voice_app.command("list")
+def list_voices(as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
+    """Who can speak: the checkpoint's speakers and the stored voices, a line each."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+        known = client.voices.list()
+    if as_json:
+        print_json(asdict(known))
+    else:
+        typer.echo("\n".join([*known.speakers, *(f"{voice.name} ({voice.consent})" for voice in known.voices)]))
+
+
+@voice_app.command("add")
+def add_voice(
+    name: Annotated[str, typer.Argument(help="a-z, 0-9, - and _.")],
+    reference: Annotated[Path, typer.Argument(help="A recording of the voice, half a second or more.")],
+    consent: Annotated[str, typer.Option(help="Who allowed the use of the voice.")],
+    reference_text: Annotated[str, typer.Option(help="What is said in the recording.")] = "",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Keep the voice of a recording under NAME."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client, Bar("listening"):
+        voice = client.voices.add(name, reference, consent=consent, reference_text=reference_text)
+    if as_json:
+        print_json(asdict(voice))
+    else:
+        typer.echo(voice.name)
+
+
+@voice_app.command("remove")
+def remove_voice(
+    name: Annotated[str, typer.Argument(help="A stored voice.")],
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Forget a stored voice."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+        typer.echo(client.voices.remove(name))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from qwen_client import asr, chains, image, tts
+from qwen_client import asr, chains, image, tts, voices
 from qwen_client.health import Health
 from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
@@ -18,6 +18,13 @@ class Asr(Service):
 class Tts(Service):
     synthesize = running(tts.synthesize)
     stream = streaming(tts.synthesize)
+    add_text = running(tts.add_text)
+
+
+class Voices(Service):
+    list = running(voices.list_voices)
+    add = running(voices.add)
+    remove = running(voices.remove)
 
 
 class Images(Service):
@@ -42,6 +49,7 @@ class Client:
         self._transport = Transport(address, timeout_s)
         self.asr = Asr(self._transport)
         self.tts = Tts(self._transport)
+        self.voices = Voices(self._transport)
         self.image = Images(self._transport)
         self.chains = Chains(self._transport)
 
@@ -67,6 +75,13 @@ class AsyncAsr(AsyncService):
 class AsyncTts(AsyncService):
     synthesize = awaiting(tts.synthesize)
     stream = async_streaming(tts.synthesize)
+    add_text = awaiting(tts.add_text)
+
+
+class AsyncVoices(AsyncService):
+    list = awaiting(voices.list_voices)
+    add = awaiting(voices.add)
+    remove = awaiting(voices.remove)
 
 
 class AsyncImages(AsyncService):
@@ -91,6 +106,7 @@ class AsyncClient:
         self._transport = AsyncTransport(address, timeout_s)
         self.asr = AsyncAsr(self._transport)
         self.tts = AsyncTts(self._transport)
+        self.voices = AsyncVoices(self._transport)
         self.image = AsyncImages(self._transport)
         self.chains = AsyncChains(self._transport)
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from qwen_client.audio import Samples, audio_format, encode_audio
+from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
 from qwen_client.errors import ServerError
 from qwen_client.jobs import Ending, StreamJob, Timings, require_complete
 from qwen_client.wire import Answer, options_json
@@ -52,11 +52,11 @@ class Speech:
         return len(self.samples) / self.sample_rate
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.wav` (16 bit), `.flac`, `.ogg` or `.mp3` file."""
-        Path(path).write_bytes(encode_audio(self.samples, self.sample_rate, audio_format(path)))
+        """Write a `.wav` (16 bit), `.flac`, `.ogg`, `.opus` or `.mp3` file."""
+        Path(path).write_bytes(encode_audio(self.samples, self.sample_rate, audio_suffix(path)))
 
     def _repr_html_(self) -> str:
-        source = base64.b64encode(encode_audio(self.samples, self.sample_rate, "WAV")).decode()
+        source = base64.b64encode(encode_audio(self.samples, self.sample_rate, ".wav")).decode()
         return f'<audio controls src="data:audio/wav;base64,{source}"></audio>'
 
 
@@ -64,6 +64,9 @@ def synthesize(
     text: str,
     *,
     voice: str | None = None,
+    reference: AudioInput | None = None,
+    reference_text: str = "",
+    instruction: str = "",
     language: str = "auto",
     seed: int = 0,
     temperature: float | None = None,
@@ -74,9 +77,9 @@ def synthesize(
     sub_top_k: int | None = None,
     sub_top_p: float | None = None,
     max_audio_s: float | None = None,
-    instruction: str = "",
     text_feed: TextFeed = "ahead",
     chunk_frames: Sequence[int] | None = None,
+    text_stream: str | None = None,
 ) -> StreamJob[AudioChunk, Speech]:
     """Speak `text`: `synthesize` returns a `Speech`, `stream` gives each `AudioChunk` as soon as it is made.
 
@@ -86,13 +89,19 @@ def synthesize(
             for chunk in chunks:
                 play(chunk.samples, chunk.sample_rate)
 
-    `voice` None: the checkpoint's first. Same `seed`, same sound. `temperature` 0: greedy.
-    `sub_…`: sampling of a frame's later codes. `max_audio_s`: stop there at the latest. `instruction`: how to speak,
-    where the checkpoint follows instructions. `text_feed` "beside": the talker reads the text while it speaks.
-    `chunk_frames`: frames of 80 ms in each chunk, the last number repeated. None everywhere: the server's choice.
+        client.tts.synthesize("Good evening.", reference="me.wav", reference_text="This is what I say in it.")
+        client.tts.synthesize("Good evening.", instruction="A deep voice, speaking slowly.")
+
+    `voice`: a named speaker or a stored voice (see `client.voices`); None: whose recording `reference` is, or whom
+    `instruction` describes, or the first speaker. A reference with its text is followed most closely. Same `seed`, same
+    sound. `temperature` 0: greedy. `sub_…`: sampling of a frame's later codes. `max_audio_s`: stop there at the latest.
+    `text_feed` "beside": the talker reads the text while it speaks. `chunk_frames`: frames of 80 ms in each chunk, the
+    last number repeated. `text_stream`: more text will follow under this name, by `add_text`. None everywhere: the
+    server's choice.
     """
     options = options_json(
         voice=voice,
+        reference_text=reference_text,
         language=language,
         seed=seed,
         temperature=temperature,
@@ -106,8 +115,36 @@ def synthesize(
         instruction=instruction,
         text_feed=text_feed,
         chunk_frames=chunk_frames,
+        text_stream=text_stream,
     )
-    return StreamJob("qwen3_tts", {"TEXT": text.encode(), "OPTIONS": options}, _read, _collect)
+    inputs = {"TEXT": text.encode(), "OPTIONS": options}
+    if reference is not None:
+        inputs["REF_AUDIO"] = audio_bytes(reference)
+    return StreamJob("qwen3_tts", inputs, _read, _collect)
+
+
+def add_text(text_stream: str, text: str, *, complete: bool = False) -> StreamJob[int, int]:
+    """More text for a stream that is being spoken; `complete` with its end. Returns how many characters were taken.
+
+    with client.tts.stream("", text_stream="answer-1") as chunks:
+        for token in language_model:
+            client.tts.add_text("answer-1", token)
+        client.tts.add_text("answer-1", "", complete=True)
+        for chunk in chunks:  # or in another thread, while the text is still being written
+            play(chunk.samples, chunk.sample_rate)
+    """
+    options = options_json(action="add_text", text_stream=text_stream, text_complete=complete)
+    return StreamJob("qwen3_tts", {"TEXT": text.encode(), "OPTIONS": options}, _read_chars, _only)
+
+
+def _read_chars(answer: Answer) -> int:
+    chars: int = answer.json("EVENT")["chars"]
+    return chars
+
+
+def _only(taken: Sequence[int], ending: Ending) -> int:
+    require_complete(ending)
+    return sum(taken)
 
 
 def _read(answer: Answer) -> AudioChunk:

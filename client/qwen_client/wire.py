@@ -19,6 +19,8 @@ DEFAULT_OPTIONS = {
     "seed": 0,
     "negative_prompt": " ",
     "instruction": "",
+    "reference_text": "",
+    "text_complete": False,
     "text_feed": "ahead",
 }
 

@@ -133,7 +133,8 @@ def test_an_ending_without_audio_is_an_error(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "file_format"), [("wav", "WAV"), ("flac", "FLAC"), ("ogg", "OGG"), ("mp3", "MP3"), ("WAV", "WAV")]
+    ("suffix", "file_format"),
+    [("wav", "WAV"), ("flac", "FLAC"), ("ogg", "OGG"), ("opus", "OGG"), ("mp3", "MP3"), ("WAV", "WAV")],
 )
 def test_saves(suffix: str, file_format: str, client: Client, tmp_path: Path) -> None:
     speech = client.tts.synthesize("good morning everyone how are you")
@@ -156,7 +157,7 @@ def test_saves_minutes_of_ogg(tmp_path: Path) -> None:
 
 
 def test_unknown_suffix_is_refused(client: Client, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match=r"known: \.wav, \.flac, \.ogg, \.mp3"):
+    with pytest.raises(InvalidRequest, match=r"known: \.wav, \.flac, \.ogg, \.opus, \.mp3"):
         client.tts.synthesize("hello").save(tmp_path / "speech.doc")
 
 
