@@ -1,1 +1,1 @@
-"""Load tests: perf_analyzer on each model, locust on the SDK. See README.md."""
+"""Load tests and benchmarks. See README.md."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from qwen_server.profiles import load_profile
+from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
 console = Console(stderr=True)
@@ -26,7 +26,14 @@ def server_at(url: str | None) -> Iterator[str]:
     if url:
         yield url
         return
-    with TritonProcess(load_profile("demo"), Address.free()) as server:
+    with serving(load_profile("demo")) as server:
+        yield server.address.grpc
+
+
+@contextmanager
+def serving(profile: Profile) -> Iterator[TritonProcess]:
+    """A server of the test's own, ready."""
+    with TritonProcess(profile, Address.free()) as server:
         with console.status(f"starting a server; log: {server.log_file}"):
             server.wait_ready()
-        yield server.address.grpc
+        yield server

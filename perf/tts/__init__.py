@@ -1,0 +1,1 @@
+"""What the benchmark of speech synthesis is made of; perf/bench_tts.py runs it."""
