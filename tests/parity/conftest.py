@@ -2,11 +2,14 @@
 
 import pytest
 
-from tests.parity.official import CUSTOM_VOICE_CASES, CustomVoiceCase, Spoken, official_tts
+from tests.parity.official import CASES, Case, Spoken, ask_official
 
 
 @pytest.fixture(scope="session")
-def official_custom_voice(tmp_path_factory: pytest.TempPathFactory) -> dict[CustomVoiceCase, Spoken]:
-    jobs = [case.job() for case in CUSTOM_VOICE_CASES]
-    spoken = official_tts("tts", jobs, tmp_path_factory.mktemp("official"))
-    return dict(zip(CUSTOM_VOICE_CASES, spoken, strict=True))
+def official(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Spoken]:
+    folder = tmp_path_factory.mktemp("official")
+    answers: dict[Case, Spoken] = {}
+    for checkpoint in dict.fromkeys(case.checkpoint for case in CASES):
+        cases = [case for case in CASES if case.checkpoint == checkpoint]
+        answers |= ask_official(checkpoint, cases, folder)
+    return answers

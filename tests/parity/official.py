@@ -1,4 +1,4 @@
-"""The official package's answers, computed once in its own environment."""
+"""What the official qwen-tts package answers, asked in its own environment."""
 
 import json
 import subprocess
@@ -9,56 +9,112 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
+import soxr
+
+from qwen_engine.options import TtsOptions
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, TRAILING_SILENCE_S
+from qwen_engine.tts.request import Reference, Speak, speak_request
 
 HOME = Path(__file__).resolve().parents[2]
-CHECKPOINTS = HOME / "demo" / "checkpoints"
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """codes (frames, groups); audio (samples,), one decode of all of them."""
-
-    codes: np.ndarray
-    audio: np.ndarray
-
-
-def official_tts(checkpoint: str, jobs: Sequence[dict[str, Any]], folder: Path) -> list[Spoken]:
-    """What qwen-tts answers to each of `jobs` (see upstream_tts.py), greedily."""
-    jobs_file, out_file = folder / "jobs.json", folder / "out.npz"
-    jobs_file.write_text(json.dumps(jobs))
-    python = Path(f"{sys.prefix}-tts") / "bin" / "python"
-    script = Path(__file__).with_name("upstream_tts.py")
-    command = [python, script, CHECKPOINTS / checkpoint, jobs_file, out_file]
-    subprocess.run(command, check=True, timeout=600, capture_output=True)
-    with np.load(out_file) as arrays:
-        return [Spoken(arrays[f"codes_{index}"], arrays[f"audio_{index}"]) for index in range(len(jobs))]
-
-
-@dataclass(frozen=True)
-class CustomVoiceCase:
-    text: str
-    voice: str
-    language: str
-    text_feed: str
-
-    def job(self) -> dict[str, Any]:
-        arguments = {
-            "text": self.text,
-            "speaker": self.voice,
-            "language": self.language,
-            "non_streaming_mode": self.text_feed == "ahead",
-        }
-        return {"method": "generate_custom_voice", "arguments": arguments}
-
-
+CHECKPOINTS = HOME / "build" / "snap"
+RECORDING = HOME / "demo" / "audio" / "message.wav"
+RECORDED_TEXT = RECORDING.with_suffix(".txt").read_text().strip()
 TEXTS = (
     "Hello everyone.",
     "Send the report to Anna on Friday.",
     "please draw a small red circle on a blue background",
     "The number is one two three.",
 )
+LONGEST_S = 12.0  # the official package gets the same number of frames
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """codes (frames, groups), of the reference too; audio (samples,), one decode of all of them."""
+
+    codes: np.ndarray
+    audio: np.ndarray
+
+
+@dataclass(frozen=True)
+class Case:
+    """One utterance of the checkpoint `checkpoint`."""
+
+    checkpoint: str
+    text: str
+    language: str
+    text_feed: str
+    voice: str | None = None
+    instruction: str = ""
+    continues: bool = False
+
+    def request(self, **options: Any) -> Speak:
+        """What our engine is asked."""
+        asked = TtsOptions(
+            voice=self.voice,
+            language=self.language,
+            text_feed=self.text_feed,
+            instruction=self.instruction,
+            max_audio_s=LONGEST_S,
+            **options,
+        )
+        reference = None
+        if self.checkpoint == "tts_base":
+            reference = Reference(recording(), RECORDED_TEXT if self.continues else "")
+        return speak_request(self.text, asked, TtsSettings(checkpoint="unused", temperature=0.0), reference)
+
+    def job(self, folder: Path) -> dict[str, Any]:
+        """What the official package is asked."""
+        arguments: dict[str, Any] = {"text": self.text, "language": self.language}
+        arguments["non_streaming_mode"] = self.text_feed == "ahead"
+        match self.checkpoint:
+            case "tts":
+                return {"method": "generate_custom_voice", "arguments": {**arguments, "speaker": self.voice}}
+            case "tts_design":
+                return {"method": "generate_voice_design", "arguments": {**arguments, "instruct": self.instruction}}
+        file = folder / f"{self.continues}.wav"
+        silence = np.zeros(int(self.continues * TRAILING_SILENCE_S * SAMPLE_RATE_HZ), np.float32)
+        soundfile.write(file, np.concatenate((recording(), silence)), SAMPLE_RATE_HZ, subtype="FLOAT")
+        arguments |= {"ref_audio": str(file), "x_vector_only_mode": not self.continues}
+        return {"method": "generate_voice_clone", "arguments": {**arguments, "ref_text": RECORDED_TEXT}}
+
+
+def recording() -> np.ndarray:
+    samples, rate_hz = soundfile.read(RECORDING, dtype="float32")
+    return soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ)
+
+
+FEEDS = ("ahead", "beside")
 CUSTOM_VOICE_CASES = tuple(
-    CustomVoiceCase(text, voice, language, feed)
+    Case("tts", text, language, feed, voice=voice)
     for text, voice, language in zip(TEXTS, ("ava", "ben", "clara", "dan"), ("auto", "english") * 2, strict=True)
-    for feed in ("ahead", "beside")
+    for feed in FEEDS
 )
+CLONE_CASES = tuple(
+    Case("tts_base", text, "english", feed, continues=continues)
+    for text in TEXTS[:2]
+    for feed in FEEDS
+    for continues in (False, True)
+)
+DESIGN_CASES = tuple(
+    Case("tts_design", text, "english", feed, instruction=instruction)
+    for text, instruction in zip(
+        TEXTS[:2], ("A high voice, speaking fast.", "A deep voice, speaking slowly."), strict=True
+    )
+    for feed in FEEDS
+)
+CASES = (*CUSTOM_VOICE_CASES, *CLONE_CASES, *DESIGN_CASES)
+
+
+def ask_official(checkpoint: str, cases: Sequence[Case], folder: Path) -> dict[Case, Spoken]:
+    """What qwen-tts answers to `cases` of one checkpoint, greedily (see upstream_tts.py)."""
+    jobs_file, out_file = folder / f"{checkpoint}.json", folder / f"{checkpoint}.npz"
+    jobs_file.write_text(json.dumps([case.job(folder) for case in cases]))
+    python = Path(f"{sys.prefix}-tts") / "bin" / "python"
+    script = Path(__file__).with_name("upstream_tts.py")
+    command = [python, script, CHECKPOINTS / checkpoint, jobs_file, out_file]
+    subprocess.run(command, check=True, timeout=600, capture_output=True)
+    with np.load(out_file) as arrays:
+        return {case: Spoken(arrays[f"codes_{index}"], arrays[f"audio_{index}"]) for index, case in enumerate(cases)}

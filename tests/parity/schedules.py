@@ -2,16 +2,14 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from qwen_engine.loop import Session
-from qwen_engine.options import TtsOptions
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.request import Speak, speak_request
-from tests.parity.official import CustomVoiceCase, Spoken
+from qwen_engine.tts.request import Speak
+from tests.parity.official import CHECKPOINTS, Case, Spoken
 from tests.recorder import Recorder
 
 LATEST_ARRIVAL = 40
@@ -19,13 +17,18 @@ LATEST_CANCEL = 60
 TOLERANCE = 1e-4
 
 
-def make_engine(checkpoint: Path, **settings: object) -> TtsEngine:
-    return TtsEngine(TtsSettings(checkpoint=str(checkpoint), temperature=0.0, max_positions=512, **settings))
-
-
-def request_of(case: CustomVoiceCase, **options: object) -> Speak:
-    asked = TtsOptions(voice=case.voice, language=case.language, text_feed=case.text_feed, **options)
-    return speak_request(case.text, asked, TtsSettings(checkpoint="unused", temperature=0.0), None)
+def make_engine(**settings: object) -> TtsEngine:
+    """All three demo checkpoints."""
+    return TtsEngine(
+        TtsSettings(
+            checkpoint=str(CHECKPOINTS / "tts"),
+            base_checkpoint=str(CHECKPOINTS / "tts_base"),
+            design_checkpoint=str(CHECKPOINTS / "tts_design"),
+            temperature=0.0,
+            max_positions=512,
+            **settings,
+        )
+    )
 
 
 def heard(sink: Recorder) -> np.ndarray:
@@ -56,13 +59,13 @@ def drive(
     return sinks
 
 
-def check_schedule(engine: TtsEngine, official: dict[CustomVoiceCase, Spoken], seed: int) -> None:
+def check_schedule(engine: TtsEngine, official: dict[Case, Spoken], seed: int) -> None:
     """A crowd that comes and goes changes nobody's speech."""
     rng = random.Random(seed)
     cases = rng.choices(list(official), k=rng.randint(3, 12))
     arrivals = [rng.randint(0, LATEST_ARRIVAL) for _ in cases]
     cancels = [rng.randint(arrival, LATEST_CANCEL) if rng.random() < 0.3 else None for arrival in arrivals]
-    requests = [request_of(case) for case in cases]
+    requests = [case.request() for case in cases]
     for case, sink in zip(cases, drive(engine, requests, arrivals, cancels), strict=True):
         ours, theirs = heard(sink), official[case].audio
         if sink.outcome() == "cancelled":

@@ -32,7 +32,7 @@ with open(jobs_file) as stream:
 for index, job in enumerate(jobs):
     decoded.clear()
     (audio,), _ = getattr(tts, job["method"])(
-        **job["arguments"], do_sample=False, subtalker_dosample=False, max_new_tokens=150
+        **job["arguments"], do_sample=False, subtalker_dosample=False, max_new_tokens=151
     )
     arrays |= {f"codes_{index}": decoded[0], f"audio_{index}": audio}
 np.savez(out_file, **arrays)

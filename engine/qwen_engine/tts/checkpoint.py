@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
+from transformers import Qwen2TokenizerFast
 
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.cloning import ClonedVoice, Cloner
@@ -32,7 +32,7 @@ class TtsCheckpoint:
             weights = Weights(folder, dtype=dtype, device=device)
             self.talker = Talker(self.config, weights, num_slots=settings.max_batch, length=settings.max_positions)
             self.codec = load_codec(folder, dtype=dtype, device=device, num_slots=settings.max_batch)
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
+            self._tokenizer = Qwen2TokenizerFast.from_pretrained(folder)
             self.prompts = PromptBuilder(self.talker, self._wrapped("x")[:NUM_ROLE_TOKENS])
             self._cloner: Cloner | None = None
             if self.config.kind == "base":

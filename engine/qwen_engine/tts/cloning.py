@@ -43,7 +43,7 @@ class SpeechEncoder:
         config = json.loads((folder / "config.json").read_text())
         self._num_groups = config["encoder_valid_num_quantizers"]
         model = MimiModel(MimiConfig(**config["encoder_config"]))
-        model.decoder = model.upsample = None
+        model.decoder = None
         weights = Weights(folder, dtype=dtype, device=device)
         names = [name.removeprefix("encoder.") for name in weights.names() if name.startswith("encoder.")]
         model.load_state_dict({_module_name(name): weights.take(f"encoder.{name}") for name in names})

@@ -94,6 +94,16 @@ class _Conv:
         return conv1d(hidden, self.weight, self.bias, dilation=self.dilation, groups=self.groups)
 
 
+class _Pointwise:
+    """A convolution that looks at one step: a matrix product, several times faster than a convolution on a CPU."""
+
+    def __init__(self, weights: WeightsBelow) -> None:
+        self.weight, self.bias = weights.take("conv.weight")[..., 0], weights.take("conv.bias")[:, None]
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return torch.baddbmm(self.bias, self.weight.expand(len(hidden), -1, -1), hidden)
+
+
 class _Upsample:
     """A causal transposed convolution, as a plain one over this input and the last, `stride` outputs each.
 
@@ -105,13 +115,16 @@ class _Upsample:
         num_in, num_out, kernel = weight.shape
         self.stride, self.num_out = stride, num_out
         taps = weight.view(num_in, num_out, kernel // stride, stride).flip(2)  # the earlier input comes first
-        self.weight = taps.permute(1, 3, 0, 2).reshape(num_out * stride, num_in, kernel // stride).contiguous()
-        self.bias = bias.repeat_interleave(stride)
+        self.taps = taps.permute(2, 1, 3, 0).reshape(kernel // stride, num_out * stride, num_in).contiguous()
+        self.bias = bias.repeat_interleave(stride)[:, None]
         self.memory = _Memory(num_slots, num_in, kernel // stride - 1, weight)
 
     def forward(self, hidden: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        wide = conv1d(self.memory.extend(hidden, slots), self.weight, self.bias)
-        num_streams, _, num_steps = wide.shape
+        num_streams, _, num_steps = hidden.shape
+        extended = self.memory.extend(hidden, slots)
+        wide = self.bias
+        for index, tap in enumerate(self.taps):
+            wide = torch.baddbmm(wide, tap.expand(num_streams, -1, -1), extended[..., index : index + num_steps])
         spread = wide.view(num_streams, self.num_out, self.stride, num_steps).transpose(2, 3)
         return spread.reshape(num_streams, self.num_out, num_steps * self.stride)
 
@@ -124,8 +137,8 @@ class _Snake:
         self.size = 1.0 / (weights.take("beta").exp() + SNAKE_EPSILON)[:, None]
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        wave = (hidden * self.frequency).sin_()
-        return torch.addcmul(hidden, wave * self.size, wave)
+        wave = (hidden * self.frequency).sin_().square_()
+        return torch.addcmul(hidden, wave, self.size, out=wave)
 
 
 class _ConvNext:
@@ -147,11 +160,11 @@ class _Residual:
     def __init__(self, weights: WeightsBelow, num_slots: int, dilation: int) -> None:
         self.first_snake, self.second_snake = _Snake(weights.below("act1.")), _Snake(weights.below("act2."))
         self.dilated = _Conv(weights.below("conv1."), num_slots, dilation=dilation)
-        self.pointwise = _Conv(weights.below("conv2."), num_slots)
+        self.pointwise = _Pointwise(weights.below("conv2."))
 
     def forward(self, hidden: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
         branch = self.dilated.forward(self.first_snake.forward(hidden), slots)
-        return hidden + self.pointwise.forward(self.second_snake.forward(branch), slots)
+        return self.pointwise.forward(self.second_snake.forward(branch)).add_(hidden)
 
 
 class _Block:

@@ -66,8 +66,7 @@ class TtsConfig:
         talker = config["talker_config"]
         return cls(
             kind=config["tts_model_type"],
-            # As upstream: the small custom-voice model was not trained on instructions.
-            takes_instructions=config["tts_model_type"] == "voice_design" or config["tts_model_size"] != "0b6",
+            takes_instructions=_takes_instructions(config["tts_model_type"], config["tts_model_size"]),
             talker=DecoderConfig.from_json(talker),
             predictor=DecoderConfig.from_json(talker["code_predictor_config"]),
             num_groups=talker["num_code_groups"],
@@ -91,6 +90,11 @@ class TtsConfig:
             sub_sampling=_sampling(generation, "subtalker_", 1.0),
             speaker_encoder=config.get("speaker_encoder_config") or {},
         )
+
+
+def _takes_instructions(kind: Kind, size: str) -> bool:
+    """As upstream: the small custom-voice model was not trained on them, and clones take none."""
+    return kind == "voice_design" or (kind == "custom_voice" and size != "0b6")
 
 
 def _sampling(generation: Mapping[str, Any], prefix: str, penalty: float) -> Sampling:
