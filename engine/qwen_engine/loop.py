@@ -144,6 +144,7 @@ class EngineLoop(Generic[RequestT]):
         self._waiting: deque[Session[RequestT]] = deque()
         self._placeless: deque[Session[RequestT]] = deque()
         self._live: list[Session[RequestT]] = []
+        self._turn = 0
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -238,6 +239,10 @@ class EngineLoop(Generic[RequestT]):
             return None
 
     def _cancel(self) -> None:
+        if self._live:  # one of them a step: to ask costs a round trip to the server
+            self._turn = (self._turn + 1) % len(self._live)
+            if self._live[self._turn].abandoned():
+                self._live[self._turn].cancel()
         for session in self._live:
             if session.cancelled:
                 session.finish("cancelled")

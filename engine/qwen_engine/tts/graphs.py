@@ -1,0 +1,201 @@
+"""The frame step and the codec as CUDA graphs: a frame is some two thousand small kernels, which take longer to launch
+one by one than to run.
+
+A graph repeats the same kernels on the same addresses. So there is one for each number of rows (a bucket) and each
+length of the cache that is looked at; its inputs stand in buffers. Rows without an utterance are carried along: what
+they write lands in free places, which the next prompt fills anew. Nothing is captured while serving: what no graph was
+made for runs as it does without graphs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import torch
+
+from qwen_engine.sampling import RowSampler, Sampling
+from qwen_engine.tts.codec import StreamingCodec
+from qwen_engine.tts.talker import Talker
+
+Run: TypeAlias = Callable[[], None]
+Capture: TypeAlias = Callable[[Run], Run]
+Samplers: TypeAlias = tuple[RowSampler, RowSampler]
+
+NUM_WARM_UPS = 2  # libraries choose their kernels and allocate their workspaces in the first calls
+SHORTEST_LENGTH = 256
+MOST_CODEC_FRAMES = 128  # of all streams together: beyond them the kernels take longer than their launches
+
+
+class CudaCapture:
+    """Makes graphs that share one pool of memory: they may only run one after another, on one stream."""
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, run: Run) -> Run:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(NUM_WARM_UPS):
+                run()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            run()
+        replay: Run = graph.replay
+        return replay
+
+
+class GraphedTalker:
+    """A `Talker` whose frames come from graphs, for batches whose sampling is like one of `samplings`.
+
+    Example:
+        greedy = Sampling(temperature=0.0)
+        talker = GraphedTalker(talker, [(greedy, greedy)], num_slots=64, capture=CudaCapture())
+    """
+
+    def __init__(
+        self, talker: Talker, samplings: Iterable[tuple[Sampling, Sampling]], *, num_slots: int, capture: Capture
+    ) -> None:
+        self._talker = talker
+        self.device, self.length = talker.device, talker.length
+        self._buckets = doubling(1, num_slots)
+        self._lengths = doubling(SHORTEST_LENGTH, talker.length)
+        with torch.inference_mode():
+            self._allocate(num_slots)
+            self._advances = {
+                (rows, length): capture(partial(self._advance, rows, length))
+                for rows in self._buckets
+                for length in self._lengths
+            }
+            self._draws: dict[tuple[object, ...], tuple[Samplers, Run]] = {}
+            for sampling in samplings:
+                for rows in self._buckets:
+                    samplers = talker.samplers([sampling] * rows)
+                    self._draws[_kind(samplers, rows)] = samplers, capture(partial(self._draw, rows, samplers))
+
+    def samplers(self, rows: Sequence[tuple[Sampling, Sampling]]) -> Samplers:
+        """As `Talker.samplers`; those of a graph are the graph's own buffers, filled with what `rows` ask for."""
+        num_rows = _at_least(self._buckets, len(rows))
+        padded = self._talker.samplers([*rows, *[rows[-1]] * (num_rows - len(rows))])
+        captured = self._draws.get(_kind(padded, num_rows))
+        if captured is None:
+            return self._talker.samplers(rows)
+        samplers, _ = captured
+        for buffers, values in zip(samplers, padded, strict=True):
+            _fill(buffers, values)
+        return samplers
+
+    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+        """As `Talker.prefill`."""
+        self._talker.prefill(prompts, first_row)
+
+    def advance(self, text: torch.Tensor, positions: Sequence[int]) -> None:
+        """As `Talker.advance`."""
+        num_rows = len(positions)
+        self._text[:num_rows] = text
+        self._positions.copy_(torch.tensor([*positions, *[0] * (len(self._positions) - num_rows)]))
+        self._advances[_at_least(self._buckets, num_rows), _at_least(self._lengths, max(positions) + 1)]()
+
+    def draw(self, samplers: Samplers, uniforms: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
+        """As `Talker.draw`, with what `self.samplers` gave for these rows."""
+        num_rows = len(uniforms)
+        captured, replay = self._draws.get(_kind(samplers, _at_least(self._buckets, num_rows)), (None, None))
+        if replay is None or captured is not samplers:
+            return self._talker.draw(samplers, uniforms, fresh)
+        self._uniforms[:num_rows] = uniforms
+        self._fresh[:num_rows] = fresh
+        replay()
+        return self._drawn[:num_rows]
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """As `Talker.move`."""
+        self._talker.move(source, target, length)
+
+    def _allocate(self, num_slots: int) -> None:
+        config, device = self._talker.config, self.device
+        self._text = torch.zeros_like(self._talker._hidden)
+        self._positions = torch.zeros(num_slots, dtype=torch.int64, device=device)
+        self._uniforms = torch.zeros(num_slots, config.num_groups, device=device)
+        self._fresh = torch.zeros(num_slots, dtype=torch.bool, device=device)
+        self._drawn = torch.zeros(num_slots, config.num_groups, dtype=torch.int64, device=device)
+
+    def _advance(self, num_rows: int, length: int) -> None:
+        talker = self._talker
+        hidden = talker.frames(talker._codes[:num_rows]) + self._text[:num_rows]
+        talker._hidden[:num_rows] = talker._decoder.step(hidden[:, None], self._positions[:num_rows], length)[:, 0]
+
+    def _draw(self, num_rows: int, samplers: Samplers) -> None:
+        self._drawn[:num_rows] = self._talker.draw(samplers, self._uniforms[:num_rows], self._fresh[:num_rows])
+
+
+class GraphedCodec:
+    """A `StreamingCodec` with graphs for chunks of `chunk_frames`.
+
+    Fewer streams than a graph has are made up for by the last one over and over: each copy writes the same into the
+    same slot.
+    """
+
+    def __init__(self, codec: StreamingCodec, chunk_frames: Iterable[int], *, num_slots: int, capture: Capture) -> None:
+        self._codec = codec
+        self.device, self.config = codec.device, codec.config
+        self._buckets = doubling(1, num_slots)
+        with torch.inference_mode():
+            self._graphs = {
+                (streams, frames): _CodecGraph(codec, streams, frames, capture)
+                for frames in chunk_frames
+                for streams in self._buckets
+                if streams * frames <= MOST_CODEC_FRAMES
+            }
+
+    @torch.inference_mode()
+    def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        """As `StreamingCodec.decode`; the samples are good until the next call."""
+        num_streams, num_frames, _ = codes.shape
+        graph = self._graphs.get((_at_least(self._buckets, num_streams), num_frames))
+        return self._codec.decode(codes, slots) if graph is None else graph.decode(codes, slots)
+
+
+class _CodecGraph:
+    def __init__(self, codec: StreamingCodec, num_streams: int, num_frames: int, capture: Capture) -> None:
+        self._codec = codec
+        device, num_samples = codec.device, num_frames * codec.samples_per_frame
+        self._codes = torch.zeros(num_streams, num_frames, codec.config.num_groups, dtype=torch.int64, device=device)
+        self._slots = torch.zeros(num_streams, dtype=torch.int64, device=device)
+        self._samples = torch.zeros(num_streams, num_samples, dtype=codec._tables.dtype, device=device)
+        self._replay = capture(self._run)
+
+    def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        for buffer, values in ((self._codes, codes), (self._slots, slots)):
+            buffer[: len(values)] = values
+            buffer[len(values) :] = values[-1]
+        self._replay()
+        return self._samples[: len(codes)]
+
+    def _run(self) -> None:
+        self._samples.copy_(self._codec.decode(self._codes, self._slots))
+
+
+def doubling(first: int, last: int) -> list[int]:
+    """`first`, its doubles below `last`, and `last`."""
+    sizes = []
+    while first < last:
+        sizes.append(first)
+        first *= 2
+    return [*sizes, last]
+
+
+def _at_least(sizes: Sequence[int], needed: int) -> int:
+    return next(size for size in sizes if size >= needed)
+
+
+def _kind(samplers: Samplers, num_rows: int) -> tuple[object, ...]:
+    """What is fixed when a draw is captured: all but the tensors of the samplers."""
+    fixed = [value for one in samplers for value in vars(one).values() if not isinstance(value, torch.Tensor)]
+    return (num_rows, *fixed)
+
+
+def _fill(buffers: RowSampler, values: RowSampler) -> None:
+    for buffer, value in zip(vars(buffers).values(), vars(values).values(), strict=True):
+        if isinstance(buffer, torch.Tensor):
+            buffer.copy_(value)

@@ -1,0 +1,140 @@
+"""Graphs of the frame step and the codec, on a CPU: what is recorded once is repeated on the same addresses.
+
+`record` stands in for CUDA's capture and is as strict: it repeats the operators of one call, so that a number that
+Python worked out in that call stays as it was, and a look at a tensor's values fails.
+"""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from perf.tts.texts import benchmark_texts
+from qwen_engine.options import TtsOptions
+from qwen_engine.sampling import Sampling
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.engine import TtsEngine
+from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, Run, doubling
+from qwen_engine.tts.request import speak_request
+from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
+from qwen_server.home import project_home
+from tests.parity.schedules import drive, heard
+from tests.recorder import Recorder
+
+NUM_SLOTS = 6
+SETTINGS = TtsSettings(
+    checkpoint=str(project_home() / "demo/checkpoints/tts"),
+    temperature=0.0,
+    max_batch=NUM_SLOTS,
+    max_positions=512,
+)
+GREEDY = Sampling(temperature=0.0, repetition_penalty=1.05), Sampling(temperature=0.0)
+WARM = Sampling(temperature=0.9, repetition_penalty=1.05), Sampling(temperature=0.9)
+HOST_VALUES = ("_local_scalar_dense", "lift_fresh", "nonzero", "is_nonzero")
+
+
+class Recording(TorchDispatchMode):
+    """Keeps every operator with its arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple] = []
+
+    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
+        name = operator.overloadpacket.__name__
+        assert name not in HOST_VALUES, f"{name} needs the host"
+        results = operator(*arguments, **(named or {}))
+        self.calls.append((operator, arguments, named or {}, results))
+        return results
+
+    @torch.inference_mode()
+    def repeat(self) -> None:
+        for operator, arguments, named, results in self.calls:
+            again = operator(*arguments, **named)
+            for old, new in zip(tensors(results), tensors(again), strict=True):
+                if old.data_ptr() != new.data_ptr():  # else a view, or written in place
+                    old.copy_(new)
+
+
+def tensors(results) -> list[torch.Tensor]:
+    several = results if isinstance(results, (tuple, list)) else [results]
+    return [one for one in several if isinstance(one, torch.Tensor)]
+
+
+def record(run: Run) -> Run:
+    with Recording() as recording:
+        run()
+    return recording.repeat
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def plain() -> TtsEngine:
+    return TtsEngine(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def graphed() -> TtsEngine:
+    engine = TtsEngine(SETTINGS)
+    for batch in engine._batches.values():
+        chunks = sorted({*LOW_LOAD_FRAMES, *HIGH_LOAD_FRAMES})
+        batch._talker = GraphedTalker(batch._talker, [GREEDY, WARM], num_slots=NUM_SLOTS, capture=record)
+        batch._codec = GraphedCodec(batch._codec, chunks, num_slots=NUM_SLOTS, capture=record)
+    return engine
+
+
+def crowd(engine: TtsEngine, seed: int, options: Sequence[dict]) -> list[Recorder]:
+    """Requests that come and go, each sampled as one of `options` says."""
+    rng = random.Random(seed)
+    texts = rng.choices(benchmark_texts(16), k=8)
+    arrivals = [rng.randint(0, 30) for _ in texts]
+    cancels = [rng.randint(arrival, 50) if rng.random() < 0.3 else None for arrival in arrivals]
+    asked = [TtsOptions(seed=seed, text_feed=rng.choice(("ahead", "beside")), **rng.choice(options)) for _ in texts]
+    requests = [speak_request(text, one, SETTINGS, None) for text, one in zip(texts, asked, strict=True)]
+    return drive(engine, requests, arrivals, cancels)
+
+
+SAMPLED = [{"temperature": 0.9}, {"temperature": 0.0}]
+MANY = [*SAMPLED, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 1.0, "top_k": 20, "repetition_penalty": 1.2}]
+
+
+@pytest.mark.parametrize("options", [[{}], SAMPLED, MANY], ids=["greedy", "sampled", "beside what was captured"])
+@pytest.mark.parametrize("seed", range(3))
+def test_graphs_say_what_the_engine_says_without_them(plain, graphed, seed, options):
+    for ours, theirs in zip(crowd(graphed, seed, options), crowd(plain, seed, options), strict=True):
+        assert ours.outcome() == theirs.outcome()
+        np.testing.assert_allclose(heard(ours), heard(theirs), atol=1e-5)
+
+
+def test_what_no_graph_was_made_for_runs_without(graphed):
+    (batch,) = graphed._batches.values()
+    talker = batch._talker
+    captured, other = talker.samplers([WARM] * 3), talker.samplers([(Sampling(top_p=0.5), Sampling())] * 3)
+    assert len(captured[0]._greedy) == 4  # the bucket
+    assert len(other[0]._greedy) == 3
+
+
+def test_a_number_worked_out_in_python_stays_as_it_was_recorded():
+    """The stand-in is as strict as a graph."""
+    source, target, factor = torch.ones(2), torch.zeros(2), [3.0]
+    repeat = record(lambda: target.copy_(source * factor[0]))
+    source.fill_(2.0)
+    factor[0] = 5.0
+    repeat()
+    assert target.tolist() == [6.0, 6.0]
+    with pytest.raises(AssertionError, match="needs the host"):
+        record(lambda: target.fill_(source.sum().item()))
+
+
+def test_buckets_double_up_to_the_last():
+    assert doubling(1, 6) == [1, 2, 4, 6]
+    assert doubling(1, 1) == [1]
+    assert doubling(256, 512) == [256, 512]
+    assert doubling(256, 100) == [100]
