@@ -52,7 +52,7 @@ def submit(loop: EngineLoop[Any], requests: Sequence[Any]) -> tuple[list[Recorde
 
 def run(model: Model[Any], *requests: Any) -> list[Recorder]:
     """Serve `requests` together by a loop of their own."""
-    loop = EngineLoop(model, max_queue=max(32, len(requests)))
+    loop = EngineLoop(model, max_queue=max(32, len(requests)), max_wait_s=WAIT_S)
     sinks, _ = submit(loop, requests)
     for sink in sinks:
         sink.outcome()

@@ -134,13 +134,14 @@ class EngineLoop(Generic[RequestT]):
     """Owns `model` on its thread; everyone else reaches it through `submit` and `Session.cancel`.
 
     Example:
-        loop = EngineLoop(model, max_queue=64)
+        loop = EngineLoop(model, max_queue=64, max_wait_s=60)
         session = loop.submit([(request, sink)])[0]
     """
 
-    def __init__(self, model: Model[RequestT], *, max_queue: int) -> None:
+    def __init__(self, model: Model[RequestT], *, max_queue: int, max_wait_s: float) -> None:
         self.model = model
         self._max_queue = max_queue
+        self._max_wait_s = max_wait_s
         self._waiting: deque[Session[RequestT]] = deque()
         self._placeless: deque[Session[RequestT]] = deque()
         self._live: list[Session[RequestT]] = []
@@ -222,6 +223,9 @@ class EngineLoop(Generic[RequestT]):
     def _admit(self) -> None:
         free = self.model.max_batch - sum(self.model.places(session.request) for session in self._live)
         while (session := self._next(free)) is not None:
+            if self._waited_too_long(session):
+                session.fail(Unavailable(f"no place became free within {self._max_wait_s:g} s; try again later"))
+                continue
             if session.abandoned():  # work nobody waits for must not cost a batch place
                 session.fail(Cancelled("cancelled while waiting"))
                 continue
@@ -230,13 +234,17 @@ class EngineLoop(Generic[RequestT]):
             free -= self.model.places(session.request)
 
     def _next(self, free: int) -> Session[RequestT] | None:
-        """The first in the queue that the `free` places have room for."""
+        """The first in the queue, if the `free` places have room for it or it has waited too long."""
         with self._changed:
             if self._placeless:
                 return self._placeless.popleft()
-            if self._waiting and self.model.places(self._waiting[0].request) <= free:
+            first = self._waiting[0] if self._waiting else None
+            if first and (self.model.places(first.request) <= free or self._waited_too_long(first)):
                 return self._waiting.popleft()
             return None
+
+    def _waited_too_long(self, session: Session[RequestT]) -> bool:
+        return time.monotonic() - session.arrived_s > self._max_wait_s
 
     def _cancel(self) -> None:
         if self._live:  # one of them a step: to ask costs a round trip to the server

@@ -19,6 +19,8 @@ class ModelSettings(BaseModel):
     instances: int = Field(1, ge=1, le=16, description="engine processes")
     max_queue: int = Field(64, ge=1, description="requests waiting; one more is refused with UNAVAILABLE")
 
+    max_wait_s: float = Field(60.0, gt=0, description="one that waited longer is refused with UNAVAILABLE too")
+
     def checkpoints(self) -> dict[str, str]:
         """All that the model loads, by the field that names it."""
         named = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("checkpoint")}

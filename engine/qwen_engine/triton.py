@@ -18,6 +18,7 @@ import numpy as np
 from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest
 from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
 from qwen_engine.options import Options
+from qwen_engine.settings import ModelSettings
 from qwen_engine.wire import ModelWire
 
 log = logging.getLogger(__name__)
@@ -50,18 +51,18 @@ class Adapter:
     """Joins one Triton model to one engine.
 
     `parse` turns a request's input payloads into an engine request and its options (raising `InvalidRequest`);
-    `encode` turns an engine event into output payloads. `max_queue` bounds what waits for the engine.
+    `encode` turns an engine event into output payloads. `settings` bound what waits for the engine.
     """
 
     def __init__(
-        self, pb_utils: Any, wire: ModelWire, model: Model, *, max_queue: int, parse: Parse, encode: Encode
+        self, pb_utils: Any, wire: ModelWire, model: Model, settings: ModelSettings, *, parse: Parse, encode: Encode
     ) -> None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"{wire.name} %(levelname)s %(message)s")
         self.pb_utils = pb_utils
         self.wire = wire
         self.encode = encode
         self._parse = parse
-        self._loop = EngineLoop(model, max_queue=max_queue)
+        self._loop = EngineLoop(model, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
         self._unsent: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_UNSENT)
         self._sending = threading.Thread(target=self._send_all, name="responses", daemon=True)
         self._sending.start()

@@ -50,7 +50,7 @@ def test_a_forced_language_is_the_result_s_language(asr, clips):
 
 def test_a_cancelled_picture_stops_at_the_next_step():
     settings = ImageSettings(checkpoint=str(CHECKPOINTS / "image"))
-    loop = EngineLoop(ReferenceImage(settings), max_queue=4)
+    loop = EngineLoop(ReferenceImage(settings), max_queue=4, max_wait_s=60)
     sessions = []
     ready = threading.Event()
 

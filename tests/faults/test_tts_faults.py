@@ -32,7 +32,7 @@ def assert_all_places_work(client: Client, expected: dict[str, np.ndarray]) -> N
 
 @pytest.mark.parametrize("num_chunks", [0, 1, 3])
 def test_cancelled_streams_free_their_places(client, expected, num_chunks):
-    """Cancelled in the queue or in prefill (0), after the first sound, in mid-stream; far more than there are places."""
+    """Cancelled in the queue or in prefill (0), after the first sound, in mid-stream; more than there are places."""
     for _ in range(2 * NUM_PLACES):
         with client.tts.stream(TEXT, chunk_frames=[1]) as stream:
             for _, _chunk in zip(range(num_chunks), stream, strict=False):

@@ -23,23 +23,29 @@ class CountDown(Model[int]):
         self.stepping = threading.Event()
         self.batches: list[list[int]] = []
         self.retired: list[int] = []
+        self.idle_steps = 0
         self._left: dict[Session[int], int] = {}
 
     def check(self, request: int) -> None:
         if request < 0:
             raise InvalidRequest(f"{request} is negative")
 
+    def places(self, request: int) -> int:
+        return 1 if request else 0
+
     def step(self, sessions: Sequence[Session[int]]) -> bool:
         self.stepping.set()
         assert self.gate.wait(WAIT_S)
         self.batches.append([session.request for session in sessions])
+        if len(self.batches) <= self.idle_steps:
+            return False
         for session in sessions:
             if session.request == 13:
                 raise RuntimeError("unlucky")
             left = self._left.setdefault(session, session.request)
             session.emit(left)
             self._left[session] = left - 1
-            if left == 1:
+            if left <= 1:
                 session.finish("stop", steps=session.request)
         return True
 
@@ -56,8 +62,8 @@ def model() -> CountDown:
 def make_loop(model: CountDown) -> Iterator[Callable[..., EngineLoop[int]]]:
     loops = []
 
-    def make(max_queue: int = 8) -> EngineLoop[int]:
-        loops.append(EngineLoop(model, max_queue=max_queue))
+    def make(max_queue: int = 8, max_wait_s: float = WAIT_S) -> EngineLoop[int]:
+        loops.append(EngineLoop(model, max_queue=max_queue, max_wait_s=max_wait_s))
         return loops[-1]
 
     yield make
@@ -120,6 +126,35 @@ def test_a_full_queue_refuses(model, make_loop):
     assert isinstance(refused.outcome(), Unavailable)
     model.gate.set()
     assert waiting.outcome() == "stop"
+
+
+def test_what_waited_too_long_is_refused(model, make_loop):
+    loop = make_loop(max_wait_s=1e-3)
+    waiting = Recorder()
+    busy = hold(model, loop)
+    loop.submit([(5000, Recorder()), (1, Recorder()), (1, waiting)])
+    threading.Event().wait(0.01)  # the limit has to pass
+    model.gate.set()
+    assert isinstance(waiting.outcome(), Unavailable)
+    assert busy.outcome() == "stop"
+
+
+def test_a_request_without_a_place_passes_those_that_wait(model, make_loop):
+    loop = make_loop()
+    hold(model, loop)
+    long, last, placeless = Recorder(), Recorder(), Recorder()
+    loop.submit([(5000, long), (4000, Recorder()), (1, last), (0, placeless)])
+    model.gate.set()
+    assert placeless.outcome() == "stop"
+    assert not last.done.is_set()
+
+
+def test_a_model_with_nothing_to_do_is_asked_again(model, make_loop):
+    sink = Recorder()
+    model.idle_steps = 3
+    make_loop().submit([(1, sink)])
+    assert sink.outcome() == "stop"
+    assert len(model.batches) == 4
 
 
 def test_a_failing_step_fails_its_requests_without_detail_and_the_next_one_works(make_loop):

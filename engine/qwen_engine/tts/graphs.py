@@ -74,6 +74,7 @@ class GraphedTalker:
                     samplers = talker.samplers([sampling] * rows)
                     self._draws[_kind(samplers, rows)] = samplers, capture(partial(self._draw, rows, samplers))
 
+    @torch.inference_mode()
     def samplers(self, rows: Sequence[tuple[Sampling, Sampling]]) -> Samplers:
         """As `Talker.samplers`; those of a graph are the graph's own buffers, filled with what `rows` ask for."""
         num_rows = _at_least(self._buckets, len(rows))
@@ -98,7 +99,7 @@ class GraphedTalker:
         self._advances[_at_least(self._buckets, num_rows), _at_least(self._lengths, max(positions) + 1)]()
 
     def draw(self, samplers: Samplers, uniforms: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
-        """As `Talker.draw`, with what `self.samplers` gave for these rows."""
+        """As `Talker.draw`, with what `self.samplers` gave for these rows; good until the next call."""
         num_rows = len(uniforms)
         captured, replay = self._draws.get(_kind(samplers, _at_least(self._buckets, num_rows)), (None, None))
         if replay is None or captured is not samplers:
@@ -150,7 +151,7 @@ class GraphedCodec:
 
     @torch.inference_mode()
     def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        """As `StreamingCodec.decode`; the samples are good until the next call."""
+        """As `StreamingCodec.decode`."""
         num_streams, num_frames, _ = codes.shape
         graph = self._graphs.get((_at_least(self._buckets, num_streams), num_frames))
         return self._codec.decode(codes, slots) if graph is None else graph.decode(codes, slots)
@@ -170,7 +171,7 @@ class _CodecGraph:
             buffer[: len(values)] = values
             buffer[len(values) :] = values[-1]
         self._replay()
-        return self._samples[: len(codes)]
+        return self._samples[: len(codes)].clone()
 
     def _run(self) -> None:
         self._samples.copy_(self._codec.decode(self._codes, self._slots))

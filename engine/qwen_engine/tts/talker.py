@@ -131,16 +131,11 @@ class Talker:
         self._hidden[:num_rows] = self._decoder.step(hidden[:, None], at, max(positions) + 1)[:, 0]
 
     def draw(
-        self,
-        samplers: tuple[RowSampler, RowSampler],
-        uniforms: torch.Tensor,
-        fresh: torch.Tensor,
-        runs: torch.Tensor | None = None,
+        self, samplers: tuple[RowSampler, RowSampler], uniforms: torch.Tensor, fresh: torch.Tensor
     ) -> torch.Tensor:
         """The next frame of every row: (rows, groups), where a first code of `control.eos` is the end.
 
-        uniforms (rows, groups); fresh (rows,) is True where the end may not come yet; rows that are not in `runs`
-        keep their last frame.
+        uniforms (rows, groups); fresh (rows,) is True where the end may not come yet.
         """
         first, rest = samplers
         num_rows = len(uniforms)
@@ -151,8 +146,6 @@ class Talker:
         codes = torch.empty(num_rows, self.config.num_groups, dtype=torch.int64, device=self.device)
         codes[:, 0] = first.draw(logits, uniforms[:, 0])
         self._predictor.draw(hidden, codes, rest, uniforms)
-        if runs is not None:
-            codes = torch.where(runs[:, None], codes, self._codes[:num_rows])
         seen.scatter_(1, codes[:, :1], True)
         self._codes[:num_rows] = codes
         return codes

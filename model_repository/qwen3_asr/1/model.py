@@ -17,7 +17,7 @@ class TritonPythonModel:
             pb_utils,
             ASR,
             ReferenceAsr(self.settings),
-            max_queue=self.settings.max_queue,
+            self.settings,
             parse=self.parse,
             encode=encode,
         )

@@ -25,9 +25,7 @@ class TritonPythonModel:
     def initialize(self, args):
         self.settings = TtsSettings.model_validate_json(settings_json(args))
         engine = TtsEngine(self.settings)
-        self.adapter = Adapter(
-            pb_utils, TTS, engine, max_queue=self.settings.max_queue, parse=self.parse, encode=encode
-        )
+        self.adapter = Adapter(pb_utils, TTS, engine, self.settings, parse=self.parse, encode=encode)
 
     def execute(self, requests):
         return self.adapter.execute(requests)

@@ -18,7 +18,7 @@ class TritonPythonModel:
             pb_utils,
             IMAGE,
             ReferenceImage(self.settings),
-            max_queue=self.settings.max_queue,
+            self.settings,
             parse=self.parse,
             encode=encode,
         )
