@@ -1,5 +1,8 @@
 """One real Triton for all tests that need it."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,18 @@ from qwen_server.profiles import load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
 HOME = Path(__file__).resolve().parents[1]
+
+
+DATA_FOLDER = "XDG_DATA_HOME"
+
+
+def pytest_configure() -> None:
+    """Servers of the tests keep their voices apart from the user's."""
+    os.environ[DATA_FOLDER] = tempfile.mkdtemp(prefix="qwen-data-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ.pop(DATA_FOLDER))
 
 
 @pytest.fixture(scope="session")

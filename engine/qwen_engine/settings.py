@@ -1,5 +1,7 @@
 """Settings of every model: what a profile says and a model is built from. Free of torch: tools read them too."""
 
+import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,12 +34,18 @@ class AsrSettings(ModelSettings):
     max_audio_s: float = Field(1200.0, gt=0)
 
 
+def default_voice_folder() -> str:
+    """Where the XDG base directories put a user's data."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return str(Path(data) / "qwen-triton" / "voices")
+
+
 class TtsSettings(ModelSettings):
     """`checkpoint` of any kind, and up to two more: a Base one to clone voices, a voice-design one to describe them."""
 
     base_checkpoint: str | None = Field(None, description="folder or hub id; null: no cloning besides `checkpoint`'s")
     design_checkpoint: str | None = Field(None, description="folder or hub id; null: no design besides `checkpoint`'s")
-    voice_folder: str = Field("~/.local/share/qwen-triton/voices", description="where added voices are kept")
+    voice_folder: str = Field(default_factory=default_voice_folder, description="where added voices are kept")
     max_reference_s: float = Field(30.0, gt=0, description="longest recording to clone a voice from")
     text_timeout_s: float = Field(30.0, gt=0, description="an open text stream without new text ends after this")
     max_batch: int = Field(16, ge=1, description="utterances spoken at once")

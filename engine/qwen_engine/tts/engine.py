@@ -45,8 +45,7 @@ class TtsEngine(Model[TtsRequest]):
         self.max_batch = settings.max_batch
         self._voices: VoiceStore | None = None
         if "base" in self.checkpoints:
-            voice_folder = Path(settings.voice_folder).expanduser()
-            self._voices = VoiceStore(voice_folder, self.checkpoints["base"].folder, settings.device)
+            self._voices = VoiceStore(Path(settings.voice_folder), self.checkpoints["base"].folder, settings.device)
 
     def places(self, request: TtsRequest) -> int:
         return 1 if isinstance(request, Speak) else 0
