@@ -79,7 +79,7 @@ def circumstances(url: str, model: str) -> dict[str, Any]:
         "checkpoint": _short(settings.get("checkpoint", "unknown")),
         "device": settings.get("device", "unknown"),
         "cores": os.cpu_count(),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -88,7 +88,7 @@ def _short(checkpoint: str) -> str:
     return checkpoint.removeprefix(f"{PROJECT}/")
 
 
-def _commit() -> str:
+def commit() -> str:
     command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     return done.stdout.strip() or "unknown"

@@ -1,0 +1,174 @@
+"""Speech synthesis on a GPU: `python -m perf.gpu.bench_tts [--model 1.7b]`.
+
+A checkpoint of the published shapes with random weights is made for the run; the engine runs in this process, without
+Triton, with and without CUDA graphs. `--model demo --device cpu` tries the script itself where there is no GPU.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from perf.gpu.crowd import listen
+from perf.gpu.frame_step import disagreement, frame_steps_ms
+from perf.gpu.random_checkpoint import write_checkpoint
+from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
+from perf.gpu.shapes import CODEC, TALKERS, tts_config
+from perf.metrics import Metric, print_report
+from perf.report import commit
+from perf.tts.texts import benchmark_texts
+from qwen_engine.loop import EngineLoop
+from qwen_engine.options import TtsOptions
+from qwen_engine.sampling import Sampling
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.checkpoint import TtsCheckpoint
+from qwen_engine.tts.engine import TtsEngine
+from qwen_engine.tts.graphs import Capture, CudaCapture, GraphedCodec, GraphedTalker
+from qwen_engine.tts.request import Speak, TtsRequest, speak_request
+from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
+
+DEMO = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "tts"
+WAIT_S = 60
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured; how many streams and frames."""
+
+    max_batch: int = 192
+    max_positions: int = 1024
+    batches: tuple[int, ...] = (1, 8, 32, 64, 128)
+    steps: int = 60
+    alone: int = 30
+    crowd: int = 32
+    crowds: tuple[int, ...] = (64, 128, 160, 192)
+    heard_each: int = 3
+    audio_s: float = 8.0
+
+
+TRIAL = Plan(2, 256, (1, 2), steps=3, alone=2, crowd=2, crowds=(1, 2), heard_each=2, audio_s=1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=[*TALKERS, "demo"], default="1.7b")
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    arguments = parser.parse_args()
+    plan = TRIAL if arguments.model == "demo" else Plan()
+    with checkpoint_folder(arguments.model, arguments.dtype, arguments.device) as folder:
+        settings = TtsSettings.model_validate(
+            {
+                "checkpoint": str(folder),
+                "device": arguments.device,
+                "dtype": arguments.dtype,
+                "max_batch": plan.max_batch,
+                "max_positions": plan.max_positions,
+            }
+        )
+        console.print("loading")
+        metrics = measure(TtsEngine(settings), settings, plan)
+    print_report("tts_gpu", metrics, circumstances(arguments.model, arguments.device, arguments.dtype))
+
+
+@contextmanager
+def checkpoint_folder(model: str, dtype: str, device: str) -> Iterator[Path]:
+    """The demo checkpoint, or one with random weights for the length of the with-block."""
+    if model == "demo":
+        yield DEMO
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / f"random-{model}"
+        console.print(f"writing {folder}")
+        write_checkpoint(folder, tts_config(model), CODEC, dtype=getattr(torch, dtype), device=device)
+        yield folder
+
+
+def measure(engine: TtsEngine, settings: TtsSettings, plan: Plan) -> list[Metric]:
+    (checkpoint,) = engine.checkpoints.values()
+    config = checkpoint.config
+    greedy = replace(config.sampling, temperature=0.0), replace(config.sub_sampling, temperature=0.0)
+    samplings = [(config.sampling, config.sub_sampling), greedy]
+    console.print("capturing")
+    talker, codec = graphs(checkpoint, samplings, plan.max_batch)
+    metrics = frame_metrics(checkpoint, talker, samplings, plan)
+    use(engine, talker, codec)
+    loop: EngineLoop[TtsRequest] = EngineLoop(engine, max_queue=plan.max_batch, max_wait_s=WAIT_S)
+    try:
+        metrics += load_metrics(loop, requests(settings, plan), plan)
+    finally:
+        loop.close(timeout_s=30)
+    return metrics
+
+
+def graphs(
+    checkpoint: TtsCheckpoint, samplings: Sequence[tuple[Sampling, Sampling]], num_slots: int
+) -> tuple[GraphedTalker, GraphedCodec]:
+    """On a CPU each graph calls what it was made from."""
+    capture: Capture = CudaCapture() if checkpoint.talker.device.type == "cuda" else lambda run: run
+    chunks = sorted({*LOW_LOAD_FRAMES, *HIGH_LOAD_FRAMES})
+    talker = GraphedTalker(checkpoint.talker, samplings, num_slots=num_slots, capture=capture)
+    return talker, GraphedCodec(checkpoint.codec, chunks, num_slots=num_slots, capture=capture)
+
+
+def use(engine: TtsEngine, talker: Any, codec: Any) -> None:
+    """Have the engine's only batch speak with these."""
+    (batch,) = engine._batches.values()
+    batch._talker, batch._codec = talker, codec
+
+
+def requests(settings: TtsSettings, plan: Plan) -> list[Speak]:
+    """Sampled as the checkpoint says: greedy speech of random weights soon repeats itself, and would be cut."""
+    asked = [TtsOptions.model_validate({"seed": seed, "max_audio_s": plan.audio_s}) for seed in range(16)]
+    return [speak_request(text, one, settings, None) for text, one in zip(benchmark_texts(16), asked, strict=True)]
+
+
+def frame_metrics(
+    checkpoint: TtsCheckpoint, graphed: GraphedTalker, samplings: Sequence[tuple[Sampling, Sampling]], plan: Plan
+) -> list[Metric]:
+    """The frame step as the checkpoint samples; the agreement also when greedy, where nothing hides a difference."""
+    talker, metrics = checkpoint.talker, []
+    for batch in plan.batches:
+        console.print(f"frame step, batch {batch}")
+        eager_ms = frame_steps_ms(talker, talker, batch, samplings[0], plan.steps)
+        graphed_ms = frame_steps_ms(talker, graphed, batch, samplings[0], plan.steps)
+        apart = [disagreement(talker, graphed, batch, sampling, plan.steps) for sampling in samplings]
+        metrics += [frame_step(batch, graphed_ms, eager_ms), agreement(batch, apart)]
+    return metrics
+
+
+def load_metrics(loop: EngineLoop[TtsRequest], asked: Sequence[Speak], plan: Plan) -> list[Metric]:
+    listen(loop, asked, num_listeners=2, num_heard=4)  # what is made once
+    console.print("one listener after another")
+    alone = listen(loop, asked, num_listeners=1, num_heard=plan.alone)
+    console.print(f"{plan.crowd} listeners")
+    crowd = listen(loop, asked, num_listeners=plan.crowd, num_heard=plan.crowd * plan.heard_each)
+    crowds = {}
+    for size in plan.crowds:
+        console.print(f"{size} listeners")
+        crowds[size] = listen(loop, asked, num_listeners=size, num_heard=size * plan.heard_each)
+    return [first_audio(1, alone, 50), first_audio(plan.crowd, crowd, 95), realtime_streams(crowds)]
+
+
+def circumstances(model: str, device: str, dtype: str) -> dict[str, object]:
+    on_gpu = device.startswith("cuda")
+    return {
+        "checkpoint": "demo/checkpoints/tts" if model == "demo" else f"random weights, shapes of {model}",
+        "device": torch.cuda.get_device_name(device) if on_gpu else device,
+        "dtype": dtype,
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "commit": commit(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A number of listeners at any time, straight at the engine's loop: one who has heard all is followed by the next."""
+
+import itertools
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qwen_engine.errors import EngineError
+from qwen_engine.loop import EngineLoop, FinishReason
+from qwen_engine.tts.request import Speak, TtsRequest
+
+STAGGER_S = 2.0  # in which the first of them arrive
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one listener noticed; `underrun_s`: a player that starts at the first chunk fell silent for so long."""
+
+    arrived_s: float
+    until_first_audio_s: float
+    underrun_s: float
+    audio_s: float
+
+
+class Listener:
+    """The sink of one request."""
+
+    def __init__(self, ended: "queue.Queue[Heard | EngineError]") -> None:
+        self._ended = ended
+        self._arrived_s = time.perf_counter()
+        self._first_s: float | None = None
+
+    def emit(self, event: Any) -> None:
+        self._first_s = self._first_s or time.perf_counter()
+
+    def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
+        first_s = self._first_s or time.perf_counter()
+        heard = Heard(self._arrived_s, first_s - self._arrived_s, closing["underrun_s"], closing["audio_s"])
+        self._ended.put(heard)
+
+    def fail(self, error: EngineError) -> None:
+        self._ended.put(error)
+
+    def abandoned(self) -> bool:
+        return False
+
+
+def listen(
+    loop: EngineLoop[TtsRequest], requests: Sequence[Speak], *, num_listeners: int, num_heard: int
+) -> list[Heard]:
+    """What `num_heard` listeners noticed, `num_listeners` of them at any time (but at the end); raises the error of
+    one that failed."""
+    ended: queue.Queue[Heard | EngineError] = queue.Queue()
+    coming = itertools.islice(itertools.cycle(requests), num_heard)
+    for request in itertools.islice(coming, num_listeners):
+        loop.submit([(request, Listener(ended))])
+        time.sleep(STAGGER_S / num_listeners)
+    return list(_replaced(loop, coming, ended, num_heard))
+
+
+def _replaced(
+    loop: EngineLoop[TtsRequest], coming: Iterator[Speak], ended: "queue.Queue[Heard | EngineError]", num_heard: int
+) -> Iterator[Heard]:
+    for _ in range(num_heard):
+        one = ended.get(timeout=TIMEOUT_S)
+        if isinstance(one, EngineError):
+            raise one
+        for request in itertools.islice(coming, 1):
+            loop.submit([(request, Listener(ended))])
+        yield one
