@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -26,13 +25,11 @@ from perf.report import commit
 from perf.tts.texts import benchmark_texts
 from qwen_engine.loop import EngineLoop
 from qwen_engine.options import TtsOptions
-from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.graphs import Capture, CudaCapture, GraphedCodec, GraphedTalker
+from qwen_engine.tts.graphs import Capture, CudaCapture, GraphedTalker, graphed
 from qwen_engine.tts.request import Speak, TtsRequest, speak_request
-from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "tts"
 WAIT_S = 60
@@ -93,14 +90,10 @@ def checkpoint_folder(model: str, dtype: str, device: str) -> Iterator[Path]:
 
 
 def measure(engine: TtsEngine, settings: TtsSettings, plan: Plan) -> list[Metric]:
-    (checkpoint,) = engine.checkpoints.values()
-    config = checkpoint.config
-    greedy = replace(config.sampling, temperature=0.0), replace(config.sub_sampling, temperature=0.0)
-    samplings = [(config.sampling, config.sub_sampling), greedy]
     console.print("capturing")
-    talker, codec = graphs(checkpoint, samplings, plan.max_batch)
-    metrics = frame_metrics(checkpoint, talker, samplings, plan)
-    use(engine, talker, codec)
+    talker = use_graphs(engine, plan.max_batch)
+    (checkpoint,) = engine.checkpoints.values()
+    metrics = frame_metrics(checkpoint, talker, plan)
     loop: EngineLoop[TtsRequest] = EngineLoop(engine, max_queue=plan.max_batch, max_wait_s=WAIT_S)
     try:
         metrics += load_metrics(loop, requests(settings, plan), plan)
@@ -109,20 +102,15 @@ def measure(engine: TtsEngine, settings: TtsSettings, plan: Plan) -> list[Metric
     return metrics
 
 
-def graphs(
-    checkpoint: TtsCheckpoint, samplings: Sequence[tuple[Sampling, Sampling]], num_slots: int
-) -> tuple[GraphedTalker, GraphedCodec]:
-    """On a CPU each graph calls what it was made from."""
-    capture: Capture = CudaCapture() if checkpoint.talker.device.type == "cuda" else lambda run: run
-    chunks = sorted({*LOW_LOAD_FRAMES, *HIGH_LOAD_FRAMES})
-    talker = GraphedTalker(checkpoint.talker, samplings, num_slots=num_slots, capture=capture)
-    return talker, GraphedCodec(checkpoint.codec, chunks, num_slots=num_slots, capture=capture)
-
-
-def use(engine: TtsEngine, talker: Any, codec: Any) -> None:
-    """Have the engine's only batch speak with these."""
-    (batch,) = engine._batches.values()
-    batch._talker, batch._codec = talker, codec
+def use_graphs(engine: TtsEngine, num_slots: int) -> GraphedTalker:
+    """Have the engine speak from graphs, where it does not already; on a CPU each calls what it was made from."""
+    (checkpoint,), (batch,) = engine.checkpoints.values(), engine._batches.values()
+    if not isinstance(batch._talker, GraphedTalker):
+        capture: Capture = CudaCapture() if checkpoint.talker.device.type == "cuda" else lambda run: run
+        talker, codec = graphed(checkpoint.talker, checkpoint.codec, num_slots=num_slots, capture=capture)
+        vars(batch).update(_talker=talker, _codec=codec)
+    found: GraphedTalker = vars(batch)["_talker"]
+    return found
 
 
 def requests(settings: TtsSettings, plan: Plan) -> list[Speak]:
@@ -131,16 +119,16 @@ def requests(settings: TtsSettings, plan: Plan) -> list[Speak]:
     return [speak_request(text, one, settings, None) for text, one in zip(benchmark_texts(16), asked, strict=True)]
 
 
-def frame_metrics(
-    checkpoint: TtsCheckpoint, graphed: GraphedTalker, samplings: Sequence[tuple[Sampling, Sampling]], plan: Plan
-) -> list[Metric]:
+def frame_metrics(checkpoint: TtsCheckpoint, graphs: GraphedTalker, plan: Plan) -> list[Metric]:
     """The frame step as the checkpoint samples; the agreement also when greedy, where nothing hides a difference."""
-    talker, metrics = checkpoint.talker, []
+    talker, config, metrics = checkpoint.talker, checkpoint.config, []
+    usual = config.sampling, config.sub_sampling
+    greedy = replace(usual[0], temperature=0.0), replace(usual[1], temperature=0.0)
     for batch in plan.batches:
         console.print(f"frame step, batch {batch}")
-        eager_ms = frame_steps_ms(talker, talker, batch, samplings[0], plan.steps)
-        graphed_ms = frame_steps_ms(talker, graphed, batch, samplings[0], plan.steps)
-        apart = [disagreement(talker, graphed, batch, sampling, plan.steps) for sampling in samplings]
+        eager_ms = frame_steps_ms(talker, talker, batch, usual, plan.steps)
+        graphed_ms = frame_steps_ms(talker, graphs, batch, usual, plan.steps)
+        apart = [disagreement(talker, graphs, batch, sampling, plan.steps) for sampling in (usual, greedy)]
         metrics += [frame_step(batch, graphed_ms, eager_ms), agreement(batch, apart)]
     return metrics
 

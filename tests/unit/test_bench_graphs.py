@@ -17,9 +17,8 @@ from qwen_engine.options import TtsOptions
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, Run, doubling
+from qwen_engine.tts.graphs import Run, doubling, graphed
 from qwen_engine.tts.request import speak_request
-from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
 from qwen_server.home import project_home
 from tests.parity.schedules import drive, heard
 from tests.recorder import Recorder
@@ -31,8 +30,7 @@ SETTINGS = TtsSettings(
     max_batch=NUM_SLOTS,
     max_positions=512,
 )
-GREEDY = Sampling(temperature=0.0, repetition_penalty=1.05), Sampling(temperature=0.0)
-WARM = Sampling(temperature=0.9, repetition_penalty=1.05), Sampling(temperature=0.9)
+USUAL = Sampling(temperature=0.9, repetition_penalty=1.05), Sampling(temperature=0.9)
 HOST_VALUES = ("_local_scalar_dense", "lift_fresh", "nonzero", "is_nonzero")
 
 
@@ -81,12 +79,10 @@ def plain() -> TtsEngine:
 
 
 @pytest.fixture(scope="module")
-def graphed() -> TtsEngine:
+def with_graphs() -> TtsEngine:
     engine = TtsEngine(SETTINGS)
     for batch in engine._batches.values():
-        chunks = sorted({*LOW_LOAD_FRAMES, *HIGH_LOAD_FRAMES})
-        batch._talker = GraphedTalker(batch._talker, [GREEDY, WARM], num_slots=NUM_SLOTS, capture=record)
-        batch._codec = GraphedCodec(batch._codec, chunks, num_slots=NUM_SLOTS, capture=record)
+        batch._talker, batch._codec = graphed(batch._talker, batch._codec, num_slots=NUM_SLOTS, capture=record)
     return engine
 
 
@@ -107,23 +103,23 @@ MANY = [*SAMPLED, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 1.0, "top_
 
 @pytest.mark.parametrize("options", [[{}], SAMPLED, MANY], ids=["greedy", "sampled", "beside what was captured"])
 @pytest.mark.parametrize("seed", range(2))
-def test_graphs_say_what_the_engine_says_without_them(plain, graphed, seed, options):
-    for ours, theirs in zip(crowd(graphed, seed, options), crowd(plain, seed, options), strict=True):
+def test_graphs_say_what_the_engine_says_without_them(plain, with_graphs, seed, options):
+    for ours, theirs in zip(crowd(with_graphs, seed, options), crowd(plain, seed, options), strict=True):
         assert ours.outcome() == theirs.outcome()
         np.testing.assert_allclose(heard(ours), heard(theirs), atol=1e-5)
 
 
-def test_what_was_captured_needs_the_talker_no_more(graphed, monkeypatch):
-    (batch,) = graphed._batches.values()
+def test_what_was_captured_needs_the_talker_no_more(with_graphs, monkeypatch):
+    (batch,) = with_graphs._batches.values()
     for method in ("draw", "advance"):
         monkeypatch.delattr(type(batch._talker._talker), method)
-    assert {sink.outcome() for sink in crowd(graphed, 1, SAMPLED)} <= {"stop", "length", "cancelled"}
+    assert {sink.outcome() for sink in crowd(with_graphs, 1, SAMPLED)} <= {"stop", "length", "cancelled"}
 
 
-def test_what_no_graph_was_made_for_runs_without(graphed):
-    (batch,) = graphed._batches.values()
+def test_what_no_graph_was_made_for_runs_without(with_graphs):
+    (batch,) = with_graphs._batches.values()
     talker = batch._talker
-    captured, other = talker.samplers([WARM] * 3), talker.samplers([(Sampling(top_p=0.5), Sampling())] * 3)
+    captured, other = talker.samplers([USUAL] * 3), talker.samplers([(Sampling(top_p=0.5), Sampling())] * 3)
     assert len(captured[0]._greedy) == 4  # the bucket
     assert len(other[0]._greedy) == 3
 

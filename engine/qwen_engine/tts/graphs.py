@@ -8,6 +8,7 @@ made for runs as it does without graphs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ import torch
 
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.codec import StreamingCodec
+from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
 from qwen_engine.tts.talker import Talker
 
 Run: TypeAlias = Callable[[], None]
@@ -175,6 +177,22 @@ class _CodecGraph:
 
     def _run(self) -> None:
         self._samples.copy_(self._codec.decode(self._codes, self._slots))
+
+
+def graphed(
+    talker: Talker, codec: StreamingCodec, *, num_slots: int, capture: Capture
+) -> tuple[GraphedTalker, GraphedCodec]:
+    """Graphs for what most requests ask for: the checkpoint's own sampling, greedy speech, chunks of the usual sizes.
+
+    Temperatures may differ from request to request, and so may their repetition penalties.
+    """
+    usual = talker.config.sampling, talker.config.sub_sampling
+    greedy = replace(usual[0], temperature=0.0), replace(usual[1], temperature=0.0)
+    chunk_frames = sorted({*LOW_LOAD_FRAMES, *HIGH_LOAD_FRAMES})
+    return (
+        GraphedTalker(talker, [usual, greedy], num_slots=num_slots, capture=capture),
+        GraphedCodec(codec, chunk_frames, num_slots=num_slots, capture=capture),
+    )
 
 
 def doubling(first: int, last: int) -> list[int]:
