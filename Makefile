@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio perf-quick perf-locust
+.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -79,7 +79,11 @@ demo-checkpoints: env upstream
 	$(TRAIN).image_vae 3
 	$(TRAIN).evaluate_image
 
-# --- load tests -------------------------------------------------------------------------------------------------
+# --- benchmarks and load tests ------------------------------------------------------------------------------------
+
+# Against the official package, in one run; ten minutes on an idle machine.
+bench-tts: env upstream
+	$(BIN)/python -m perf.bench_tts
 
 perf-quick: env
 	$(BIN)/python -m perf.quick

@@ -116,11 +116,12 @@ async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Am
 
 
 def served(profile: Profile) -> TtsSettings:
-    """The profile's settings, with the folder of the checkpoint."""
+    """The profile's settings, with the folder of the checkpoint; only that of the named voices."""
     settings = profile.qwen3_tts
     if settings is None:
         raise ServerError(f"the profile does not serve {MODEL}")
-    return settings.model_copy(update={"checkpoint": str(resolve(settings.checkpoint))})
+    folder = str(resolve(settings.checkpoint))
+    return settings.model_copy(update={"checkpoint": folder, "base_checkpoint": None, "design_checkpoint": None})
 
 
 def first_voice(settings: TtsSettings) -> str:

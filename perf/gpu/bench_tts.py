@@ -106,7 +106,8 @@ def use_graphs(engine: TtsEngine, num_slots: int) -> GraphedTalker:
     """Have the engine speak from graphs, where it does not already; on a CPU each calls what it was made from."""
     (checkpoint,), (batch,) = engine.checkpoints.values(), engine._batches.values()
     if not isinstance(batch._talker, GraphedTalker):
-        capture: Capture = CudaCapture() if checkpoint.talker.device.type == "cuda" else lambda run: run
+        device = checkpoint.talker.device
+        capture: Capture = CudaCapture(device) if device.type == "cuda" else lambda run: run
         talker, codec = graphed(checkpoint.talker, checkpoint.codec, num_slots=num_slots, capture=capture)
         vars(batch).update(_talker=talker, _codec=codec)
     found: GraphedTalker = vars(batch)["_talker"]

@@ -1,6 +1,7 @@
 """A TTS checkpoint folder, loaded: talker, codec, tokenizer, and how a request becomes a prompt."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from qwen_engine.weights import Weights
 NUM_TEXT_TAIL_TOKENS = 5  # <|im_end|>, newline, <|im_start|>, assistant, newline
 NUM_REFERENCE_TAIL_TOKENS = 2  # <|im_end|>, newline
 SPEECH_TOKENIZER = "speech_tokenizer"
+MAX_PRIMED = 16  # streams that stand at the end of a reference; some megabytes each with the published codec
 
 
 class TtsCheckpoint:
@@ -37,6 +39,7 @@ class TtsCheckpoint:
             self._cloner: Cloner | None = None
             if self.config.kind == "base":
                 self._cloner = Cloner(folder, self.config, weights, dtype=dtype, device=device)
+        self._primed: OrderedDict[bytes, list[torch.Tensor]] = OrderedDict()
         self.speakers = tuple(self.config.speaker_ids)
 
     def speaker(self, name: str) -> VoicePrompt:
@@ -59,9 +62,18 @@ class TtsCheckpoint:
 
     def prime(self, slot: int, voice: VoicePrompt) -> None:
         """Begin a stream of the codec: after the reference, where the voice continues one."""
-        self.codec.reset(slot)
-        if voice.reference is not None:
+        if voice.reference is None:
+            self.codec.reset(slot)
+            return
+        key = voice.reference.codes.cpu().numpy().tobytes()
+        if key not in self._primed:
+            self.codec.reset(slot)
             self.codec.decode(voice.reference.codes[None], torch.tensor([slot], device=self.codec.device))
+            self._primed[key] = self.codec.snapshot(slot)
+            if len(self._primed) > MAX_PRIMED:
+                self._primed.popitem(last=False)
+        self._primed.move_to_end(key)
+        self.codec.restore(slot, self._primed[key])
 
     def prompt(self, request: Speak, voice: VoicePrompt, text: str) -> Prompt:
         """What the talker reads before (and beside) the frames of one piece of `request`'s text."""

@@ -31,10 +31,15 @@ MOST_CODEC_FRAMES = 128  # of all streams together: beyond them the kernels take
 class CudaCapture:
     """Makes graphs that share one pool of memory: they may only run one after another, on one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, run: Run) -> Run:
+        with torch.cuda.device(self._device):
+            return self._captured(run)
+
+    def _captured(self, run: Run) -> Run:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -53,7 +58,7 @@ class GraphedTalker:
 
     Example:
         greedy = Sampling(temperature=0.0)
-        talker = GraphedTalker(talker, [(greedy, greedy)], num_slots=64, capture=CudaCapture())
+        talker = GraphedTalker(talker, [(greedy, greedy)], num_slots=64, capture=CudaCapture(talker.device))
     """
 
     def __init__(
