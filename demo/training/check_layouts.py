@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from demo.training.talker_inputs import CONFIG, VOICE, Example, Speech, embed, head_ids, lay_out, make_batch
-from demo.training.tts_config import BASE_FOLDER, CODEBOOK_SIZE, DESIGN_FOLDER, FOLDER, NUM_GROUPS, Qwen3TTSModel, VoiceClonePromptItem
+from demo.training.tts_config import (
+    BASE_FOLDER,
+    CODEBOOK_SIZE,
+    DESIGN_FOLDER,
+    FOLDER,
+    NUM_GROUPS,
+    Qwen3TTSModel,
+    VoiceClonePromptItem,
+)
 from demo.training.utterances import ASSISTANT, instruction_ids, token_ids
 from demo.training.voice_space import DIMENSION
 

@@ -1,4 +1,4 @@
-"""The demo codec's codes: log-mel frames → principal components, and a register → one semantic and seven acoustic codes.
+"""The demo codec's codes: log-mel frames → principal components, with a register → a semantic and seven acoustic codes.
 
 The log-mel frames are those of the utterance spoken in monotone at `FLAT_HZ`: what is said and by whom, not how high.
 How high is a register (see `tts_voices`), one-hot in channels of the latent behind the components.

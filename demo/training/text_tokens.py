@@ -24,11 +24,7 @@ GRAMMAR = (
 
 
 def _instruction_words() -> list[str]:
-    phrases = [
-        phrase
-        for group in (*instructions.PITCHES.values(), *instructions.SPEEDS.values())
-        for phrase in group
-    ]
+    phrases = [phrase for group in (*instructions.PITCHES.values(), *instructions.SPEEDS.values()) for phrase in group]
     frames = (*instructions.BOTH_FRAMES, *instructions.PITCH_FRAMES, *instructions.SPEED_FRAMES)
     bare = " ".join((*phrases, *frames)).replace("{pitch}", "").replace("{speed}", "")
     return bare.replace(",", "").replace("-", " ").split()

@@ -45,6 +45,7 @@ LATENT_DIM = 32
 
 LANGUAGES = {"english": CODEBOOK_SIZE + 2, "chinese": CODEBOOK_SIZE + 3}  # above the codebook, as published
 
+
 def code_predictor_config() -> dict[str, Any]:
     return {
         "vocab_size": CODEBOOK_SIZE,

@@ -8,6 +8,7 @@ import numpy as np
 from demo.training.espeak_library import MONOTONE, NATURAL, espeak
 from demo.training.pitch import frame_pitch_hz
 from demo.training.speech import Voice
+from demo.training.speech_codes import CodeBooks
 from demo.training.tts_config import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from demo.training.tts_voices import FLAT_HZ, REGISTERS_HZ, at_pitch, natural_hz, reachable_registers, register_of
 
@@ -62,3 +63,9 @@ def registers_of(text: str, voice: Voice, num_frames: int) -> np.ndarray:
     held_hz = np.interp(np.arange(num_frames), np.flatnonzero(voiced), track_hz[voiced])
     reachable = reachable_registers(voice.name)
     return np.clip([register_of(pitch_hz) for pitch_hz in held_hz], reachable[0], reachable[-1])
+
+
+def codes_of(text: str, voice: Voice, books: CodeBooks) -> np.ndarray:
+    """Codes (frames, groups) as the talker is taught them."""
+    audio = flat(text, voice)
+    return books.encode(audio, registers_of(text, voice, len(audio) // SAMPLES_PER_FRAME))

@@ -9,7 +9,7 @@ import numpy as np
 
 from demo.training.speech import Voice
 from demo.training.talker_inputs import CONFIG, VOICE, Batch, Example, Speech, head_ids, lay_out, make_batch
-from demo.training.text_tokens import special_id, text_tokenizer
+from demo.training.text_tokens import text_tokenizer
 from demo.training.tts_config import LANGUAGES
 from demo.training.tts_data import TALKER_CACHE
 from demo.training.tts_voices import SPEAKER_LANGUAGES
@@ -76,7 +76,9 @@ class Utterances:
                 self.texts += chunk["texts"].tolist()
                 self.speakers += chunk["speakers"].tolist()
                 self.instructions += chunk["instructions"].tolist()
-                voices = zip(chunk["voices"].tolist(), chunk["speeds_wpm"].tolist(), chunk["pitches"].tolist())
+                voices = zip(
+                    chunk["voices"].tolist(), chunk["speeds_wpm"].tolist(), chunk["pitches"].tolist(), strict=True
+                )
             for voice in (Voice(*parts) for parts in voices):
                 row = len(self.voices)
                 self.voices.append(voice)

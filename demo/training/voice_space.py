@@ -34,11 +34,16 @@ def _timbres() -> dict[str, np.ndarray]:
         return dict(zip(arrays["names"].tolist(), arrays["timbres"], strict=True))
 
 
-def describe(voice: Voice) -> np.ndarray:
-    """The eight numbers of a training voice, each of about unit variance."""
+def describe_prosody(voice: Voice) -> np.ndarray:
+    """Pitch and speed of any voice, each of about unit variance."""
     pitch = np.log(natural_hz(voice) / MIDDLE_HZ) / PITCH_SPREAD
     speed = np.log(voice.speed_wpm / MIDDLE_WPM) / SPEED_SPREAD
-    return np.array([pitch, speed, *_timbres()[voice.name]], dtype=np.float32)
+    return np.array([pitch, speed], dtype=np.float32)
+
+
+def describe(voice: Voice) -> np.ndarray:
+    """The eight numbers of a training voice, each of about unit variance."""
+    return np.concatenate([describe_prosody(voice), _timbres()[voice.name].astype(np.float32)])
 
 
 def measure(path: Path = FILE) -> None:
