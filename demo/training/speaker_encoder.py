@@ -35,7 +35,9 @@ BATCH = 16
 SHORTEST_CROP, LONGEST_CROP = 100, 260  # mel frames of 10.7 ms
 LEARNING_RATE = 2e-3
 LOUDNESS_SPREAD = 0.5  # of the natural logarithm: a reference may be recorded at any level
-WEIGHTS = torch.tensor([4.0, 2.0] + [1.0] * (DIMENSION - 2))
+WEIGHTS = torch.tensor([4.0, 2.0] + [0.3] * (DIMENSION - 2))
+MEL_MEAN, MEL_SPREAD = -5.0, 2.5  # about: it learns from centred input, and the first layer then does the centring
+WARM_UP = 0.1
 
 
 def mel(audio: np.ndarray) -> torch.Tensor:
@@ -60,7 +62,7 @@ def build(dimension: int) -> Qwen3TTSSpeakerEncoder:
 
 def train(encoder: Qwen3TTSSpeakerEncoder, mels: list[torch.Tensor], targets: torch.Tensor) -> None:
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=NUM_STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=NUM_STEPS, pct_start=WARM_UP)
     generator = torch.Generator().manual_seed(SEED)
     started, total = time.perf_counter(), torch.zeros(DIMENSION)
     for step in range(1, NUM_STEPS + 1):
@@ -70,7 +72,7 @@ def train(encoder: Qwen3TTSSpeakerEncoder, mels: list[torch.Tensor], targets: to
         starts = [int(torch.randint(len(mels[row]) - crop + 1, (), generator=generator)) for row in rows]
         batch = torch.stack([mels[row][start : start + crop] for row, start in zip(rows, starts, strict=True)])
         louder = torch.randn(BATCH, 1, 1, generator=generator) * LOUDNESS_SPREAD
-        errors = (encoder(batch + louder) - targets[rows]) ** 2
+        errors = (encoder((batch + louder - MEL_MEAN) / MEL_SPREAD) - targets[rows]) ** 2
         optimizer.zero_grad()
         (errors * WEIGHTS).mean().backward()
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -81,6 +83,14 @@ def train(encoder: Qwen3TTSSpeakerEncoder, mels: list[torch.Tensor], targets: to
             pace = (time.perf_counter() - started) / step
             print(f"step {step} squared errors {(total / 100).numpy().round(3)} {pace:.3f} s/step", flush=True)
             total.zero_()
+
+
+@torch.no_grad()
+def take_over_centring(encoder: Qwen3TTSSpeakerEncoder) -> None:
+    """From now on `encoder` takes what `mel` gives."""
+    first = encoder.blocks[0].conv
+    first.weight /= MEL_SPREAD
+    first.bias -= MEL_MEAN * first.weight.sum((1, 2))
 
 
 @torch.no_grad()
@@ -102,6 +112,7 @@ def main() -> None:
     targets = torch.from_numpy(np.stack([describe(voice) for voice in voices]))
     encoder = build(DIMENSION)
     train(encoder, hear(voices, SEED), targets)
+    take_over_centring(encoder)
     torch.save(encoder.state_dict(), FILE)
     report(encoder.eval())
 

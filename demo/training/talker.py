@@ -28,8 +28,8 @@ from demo.training.voice_space import DIMENSION
 STATE = BUILD / "talker_state.pt"  # remove it to start afresh
 NUM_THREADS = 1
 SEED = 7
-NUM_STEPS = 9000
-LEARNING_RATE, LAST_LEARNING_RATE = 2e-3, 5e-5
+ROUNDS = ((9000, 2e-3), (1000, 5e-4))  # steps and first learning rate; each decays to LAST_LEARNING_RATE
+LAST_LEARNING_RATE = 5e-5
 WARM_UP_STEPS = 200
 SAVE_EVERY = 500
 EMBEDDING_STD = 0.1
@@ -128,9 +128,14 @@ def losses(trained: Trained, batch: Batch) -> torch.Tensor:
 
 
 def learning_rate(step: int) -> float:
-    """Cosine decay after a linear warm-up."""
-    cosine = 0.5 * (1 + math.cos(math.pi * step / NUM_STEPS))
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * (LAST_LEARNING_RATE + (LEARNING_RATE - LAST_LEARNING_RATE) * cosine)
+    """Cosine decay within each round, after a linear warm-up of the first."""
+    warm = min(1.0, (step + 1) / WARM_UP_STEPS)
+    for num_steps, highest in ROUNDS:
+        if step < num_steps:
+            cosine = 0.5 * (1 + math.cos(math.pi * step / num_steps))
+            return warm * (LAST_LEARNING_RATE + (highest - LAST_LEARNING_RATE) * cosine)
+        step -= num_steps
+    return LAST_LEARNING_RATE
 
 
 def train(trained: Trained, utterances: Utterances) -> None:
@@ -140,7 +145,7 @@ def train(trained: Trained, utterances: Utterances) -> None:
     batches = utterances.batches(random.Random(SEED + first_step))
     started, total = time.perf_counter(), np.zeros(3)
     weights = torch.tensor([1.0, SUB_TALKER_WEIGHT, POINTING_WEIGHT])
-    for step in range(first_step, NUM_STEPS):
+    for step in range(first_step, sum(num_steps for num_steps, _ in ROUNDS)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
         parts = losses(trained, next(batches))

@@ -34,6 +34,7 @@ from demo.training.voice_space import DIMENSION
 NOTHING = -1
 VOICE = -2
 IGNORED = -100
+PAUSE = -1
 CONFIG = talker_config()
 PAD, BOS, EOS = special_id("<tts_pad>"), special_id("<tts_text_bos>"), special_id("<tts_text_eod>")
 
@@ -41,7 +42,7 @@ PAD, BOS, EOS = special_id("<tts_pad>"), special_id("<tts_text_bos>"), special_i
 @dataclass
 class Speech:
     """What is said, the reference of in-context cloning included: tokens, codes (frames, groups), and for each frame
-    the index of the token that it speaks."""
+    the index of the token that it speaks, PAUSE in the silence after a reference."""
 
     tokens: list[int]
     codes: np.ndarray
@@ -59,6 +60,8 @@ class Speech:
 @dataclass
 class Example:
     """text_ids, codec_ids, labels, spoken (time); the frames end the row. `voice` stands at codec id VOICE.
+
+    A pause has no labels: else the talker would learn to go on with it.
 
     `spoken` is the position of the token that the predicted frame speaks, IGNORED where it is not fed yet.
     """
@@ -104,11 +107,11 @@ def lay_out(
     first = len(codec)
     codec += [CONFIG["codec_bos_id"]] + [NOTHING] * num_frames
     labels = np.full(len(text), IGNORED)
-    labels[first:-1] = speech.codes[:, 0]
+    labels[first:-1] = np.where(speech.pointed == PAUSE, IGNORED, speech.codes[:, 0])
     labels[-1] = CONFIG["codec_eos_token_id"]
     spoken = np.full(len(text), IGNORED)
     spoken[first:] = first_word + np.append(speech.pointed, len(speech.tokens))
-    spoken[spoken > np.arange(len(text))] = IGNORED
+    spoken[(spoken > np.arange(len(text))) | (labels == IGNORED)] = IGNORED
     return Example(np.array(text), np.array(codec), speech.codes, labels, spoken, voice)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from demo.training.speech import Voice
-from demo.training.talker_inputs import CONFIG, VOICE, Batch, Example, Speech, head_ids, lay_out, make_batch
+from demo.training.talker_inputs import CONFIG, PAUSE, VOICE, Batch, Example, Speech, head_ids, lay_out, make_batch
 from demo.training.text_tokens import text_tokenizer
 from demo.training.tts_config import LANGUAGES
 from demo.training.tts_data import TALKER_CACHE
@@ -98,7 +98,7 @@ class Utterances:
         return Speech(
             speech.tokens,
             np.concatenate([speech.codes, silence]),
-            np.append(speech.pointed, np.full(pause, speech.pointed[-1])),
+            np.append(speech.pointed, np.full(pause, PAUSE)),
         )
 
     def example(self, row: int, rng: random.Random) -> Example:
