@@ -18,11 +18,15 @@ VOICES_FILE = "build/training/voices_speech.npz"
 NUM_THREADS = 1
 TTS_SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ = 24000, 16000
 NUM_SHOWN = 20
+SCRIPTS = (
+    "fit_codes", "codec", "mimi", "voice_space", "tts_data", "talker", "speaker_encoder", "publish_voices",
+    "speak_held_out", "speak_voices", "evaluate_tts",
+)  # fmt: skip
 FACTS = {
     "seed": 7,
-    "command": "see demo/training/README.md",
-    "corpus": "26,000 training-side sentences and word lists spoken by espeak-ng: five fixed voices, 2,080 voices of "
-    "40 kinds for the clones, voices that obey an instruction",
+    "command": [f"python -m demo.training.{script}" for script in SCRIPTS],
+    "corpus": "26,000 training-side sentences and word lists spoken by espeak-ng: five fixed voices (one Mandarin), "
+    "2,080 voices of 40 kinds for the clones, voices that obey an instruction",
 }
 
 
