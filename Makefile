@@ -66,13 +66,19 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr from_scratch
 	$(TRAIN_TTS).fit_codes
 	$(TRAIN_TTS).codec
+	$(TRAIN_TTS).mimi
+	$(TRAIN_TTS).voice_space
 	$(TRAIN_TTS).tts_data
 	$(TRAIN_TTS).talker
+	$(TRAIN_TTS).speaker_encoder
+	$(TRAIN_TTS).publish_voices
+	$(TRAIN_TTS).check_layouts
 	$(TRAIN_TTS).resynthesise
 	$(TRAIN_TTS).resynthesise_held_out
 	$(TRAIN).asr fine_tune
 	$(TRAIN).evaluate_asr
 	$(TRAIN_TTS).speak_held_out
+	$(TRAIN_TTS).speak_voices
 	$(TRAIN).evaluate_tts
 	for run in 0 1 2; do $(TRAIN).image_vae $$run || exit 1; done
 	for run in 0 1; do $(TRAIN).image_dit $$run || exit 1; done

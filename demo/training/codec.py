@@ -3,44 +3,48 @@
 The codes come from components and centroids that are fitted first and then frozen in the decoder: trained from
 scratch end to end, the latents run away and the decoder learns to ignore them.
 
-The decoder learns to say in monotone, at a multiple of 50 Hz, what the codes hold with its intonation: so small and
-so briefly trained, it repeats one pattern every 20 ms (its rate before the last upsampling) and carries no other pitch.
+The decoder learns to speak in monotone at the multiple of 50 Hz that the register names: so small and so briefly
+trained, it repeats one pattern every 20 ms (its rate before the last upsampling) and carries no other pitch. Some
+utterances change their register on the way, as tones do.
 """
 
+import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import librosa
+import numpy as np
 import torch
 from torch import nn
 
-from demo.training.espeak_library import MONOTONE
+from demo.training.fit_codes import mixed_utterances
 from demo.training.speech_codes import CodeBooks
 from demo.training.tts_config import (
     FOLDER,
     LATENT_DIM,
-    MONOTONE_PITCH,
     SAMPLE_RATE_HZ,
     SAMPLES_PER_FRAME,
-    SPEAKERS,
     Qwen3TTSTokenizerV2Model,
     codec_config,
     reset_parameters,
     save_codec,
 )
-from demo.training.tts_data import spoken, training_texts
+from demo.training.tts_speech import flat, in_registers
+from demo.training.tts_voices import reachable_registers
 
 NUM_THREADS = 1
 SEED = 5
-NUM_UTTERANCES = 1000
-NUM_STEPS = 1800
+NUM_UTTERANCES = 1600
+NUM_STEPS = 2600
 SAVE_EVERY = 100
 BATCH = 4
 WINDOW_FRAMES = 16
 WARM_UP_FRAMES = 2  # a window that starts in mid-speech lacks its past: no loss there
 LEARNING_RATE = 2e-3
 LAST_LEARNING_RATE = 2e-4
-SCALES = ((512, 40), (1024, 64), (2048, 160))  # FFT size, mel bands
+SCALES = ((512, 40), (1024, 64), (2048, 160), (4096, 320))  # FFT size, mel bands; the last ones tell harmonics apart
+TONAL_SHARE = 0.2
+LONGEST_TONE_FRAMES = 6
 LOG_FLOOR = 1e-4
 RESIDUAL_SCALE = 0.1  # the official start (1e-6, 0.01) leaves residual branches asleep for hundreds of steps
 
@@ -126,16 +130,24 @@ def build_codec(books: CodeBooks) -> Qwen3TTSTokenizerV2Model:
     return codec
 
 
+def random_registers(name: str, num_frames: int, rng: random.Random) -> np.ndarray:
+    """Any register that the voice reaches, in one utterance of five a new one every few frames."""
+    reachable = reachable_registers(name)
+    if rng.random() >= TONAL_SHARE:
+        return np.full(num_frames, rng.choice(reachable))
+    tones = [[rng.choice(reachable)] * rng.randint(1, LONGEST_TONE_FRAMES) for _ in range(num_frames)]
+    return np.concatenate(tones)[:num_frames]
+
+
 def utterances(books: CodeBooks) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Codes (frames, groups) of the demo speakers' utterances and the same in monotone (samples)."""
-    texts = training_texts(NUM_UTTERANCES, SEED)
-    names = [list(SPEAKERS)[index % len(SPEAKERS)] for index in range(NUM_UTTERANCES)]
-    voices = [SPEAKERS[name] for name in names]
-    flat = [replace(SPEAKERS[name], pitch=MONOTONE_PITCH[name]) for name in names]
+    """Codes (frames, groups) of mixed utterances and what they should sound like (samples)."""
+    rng = random.Random(SEED)
     pairs = []
-    for audio, target in zip(spoken(texts, voices), spoken(texts, flat, MONOTONE), strict=True):
-        frames = min(len(audio), len(target)) // SAMPLES_PER_FRAME
-        pairs.append((torch.from_numpy(books.encode(audio)[:frames]).long(), torch.from_numpy(target)))
+    for text, voice in mixed_utterances(NUM_UTTERANCES, SEED):
+        audio = flat(text, voice)
+        registers = random_registers(voice.name, len(audio) // SAMPLES_PER_FRAME, rng)
+        codes = torch.from_numpy(books.encode(audio, registers)).long()
+        pairs.append((codes, torch.from_numpy(in_registers(text, voice, registers))))
     return pairs
 
 

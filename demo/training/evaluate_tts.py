@@ -1,6 +1,6 @@
 """Second half of the demo TTS evaluation, in the ASR environment: python -m demo.training.evaluate_tts
 
-The demo ASR hears what demo.training.speak_held_out spoke; the figures go to the manifest.
+The demo ASR hears what demo.training.speak_held_out and speak_voices spoke; the figures go to the manifest.
 """
 
 import itertools
@@ -14,13 +14,19 @@ from demo.training import manifest
 from demo.training.evaluate_asr import Transcriber, word_errors
 
 HEARD_FILE = "build/training/held_out_speech.npz"
+VOICES_FILE = "build/training/voices_speech.npz"
 NUM_THREADS = 1
 TTS_SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ = 24000, 16000
 NUM_SHOWN = 20
+SCRIPTS = (
+    "fit_codes", "codec", "mimi", "voice_space", "tts_data", "talker", "speaker_encoder", "publish_voices",
+    "speak_held_out", "speak_voices", "evaluate_tts",
+)  # fmt: skip
 FACTS = {
     "seed": 7,
-    "command": "make demo-checkpoints (fit_codes, codec, tts_data, talker, speak_held_out, evaluate_tts)",
-    "corpus": "36,000 training-side sentences and word lists spoken by espeak-ng in four fixed voices",
+    "command": [f"python -m demo.training.{script}" for script in SCRIPTS],
+    "corpus": "26,000 training-side sentences and word lists spoken by espeak-ng: five fixed voices (one Mandarin), "
+    "2,080 voices of 40 kinds for the clones, voices that obey an instruction",
 }
 
 
@@ -54,19 +60,21 @@ def by_speaker(speakers: list[str], texts: list[str], found: list[str]) -> dict[
     }
 
 
-def main() -> None:
-    torch.set_num_threads(NUM_THREADS)
-    transcriber = Transcriber()
+def evaluate_speakers(transcriber: Transcriber) -> None:
+    """Records how well the demo speakers are heard."""
     with np.load(HEARD_FILE) as spoken:
         texts, speakers = spoken["texts"].tolist(), spoken["speakers"].tolist()
         facts = json.loads(str(spoken["facts"]))
-        found = heard_texts(transcriber, spoken["audio"], spoken["offsets"])
-        copied = heard_texts(transcriber, spoken["copied"], spoken["copied_offsets"])
+        found, fed, copied = (
+            heard_texts(transcriber, spoken[f"{prefix}audio"], spoken[f"{prefix}offsets"])
+            for prefix in ("", "fed_", "copied_")
+        )
     wrong = [triple for triple in zip(speakers, texts, found, strict=True) if words(triple[1]) != words(triple[2])]
     for speaker, text, heard in wrong[:NUM_SHOWN]:
         print(f"{speaker} said {text}\n  heard {heard}")
     quality = {
         "words_heard_right_100": right_words(texts, found),
+        "words_heard_right_100_text_alongside": right_words(texts, fed),
         "words_heard_right_by_speaker": by_speaker(speakers, texts, found),
         "sentences_heard_right_100": round(1 - len(wrong) / len(texts), 3),
         "words_heard_right_100_espeak_through_codec": right_words(texts, copied),
@@ -74,6 +82,25 @@ def main() -> None:
     }
     print(json.dumps(quality, indent=2))
     manifest.record("tts", quality=quality, **FACTS)
+
+
+def evaluate_voices(transcriber: Transcriber) -> None:
+    """Records how well clones and designed voices are heard, and what speak_voices measured."""
+    with np.load(VOICES_FILE) as spoken:
+        facts = json.loads(str(spoken["facts"]))
+        for name, prefix in (("tts_base", "clone_"), ("tts_design", "design_")):
+            texts = spoken[f"{prefix}texts"].tolist()
+            found = heard_texts(transcriber, spoken[f"{prefix}audio"], spoken[f"{prefix}offsets"])
+            quality = {**facts[name], "words_heard_right": right_words(texts, found)}
+            print(name, json.dumps(quality, indent=2))
+            manifest.record(name, quality=quality, **FACTS)
+
+
+def main() -> None:
+    torch.set_num_threads(NUM_THREADS)
+    transcriber = Transcriber()
+    evaluate_speakers(transcriber)
+    evaluate_voices(transcriber)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,15 @@ Same layout as `resynthesise`; run `python -m demo.training.resynthesise_held_ou
 """
 
 import numpy as np
-import soxr
 import torch
 
 from demo.training import corpus
-from demo.training.resynthesise import ASR_SAMPLE_RATE_HZ
+from demo.training.resynthesise import copied, english_utterances
 from demo.training.speech_codes import CodeBooks
-from demo.training.tts_config import BUILD, SAMPLE_RATE_HZ, load_codec
-from demo.training.tts_data import mixed_voices, spoken
+from demo.training.tts_config import BUILD, load_codec
 
 NUM_SENTENCES = 100
+NUM_DRAWN = 200  # enough for as many English voices
 SEED = 8
 NUM_THREADS = 1
 
@@ -23,12 +22,8 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     books, codec = CodeBooks.load(), load_codec()
     texts = [sentence.text for sentence in corpus.sentences(NUM_SENTENCES, seed=SEED, held_out=True)]
-    clips: list[np.ndarray] = []
-    for audio in spoken(texts, mixed_voices(NUM_SENTENCES, SEED)):
-        codes = torch.from_numpy(books.encode(audio)).long()
-        heard = codec.decode(codes.unsqueeze(0)).audio_values[0].numpy()
-        resampled = soxr.resample(heard, SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ)
-        clips.append((resampled.clip(-1, 1) * 32767).astype(np.int16))
+    voices = [voice for _, voice in english_utterances(NUM_DRAWN, SEED)]
+    clips = [copied(text, voice, books, codec) for text, voice in zip(texts, voices, strict=False)]
     offsets = np.cumsum([0, *map(len, clips)])
     np.savez(BUILD / "resynthesised_held_out.npz", texts=np.array(texts), audio=np.concatenate(clips), offsets=offsets)
 

@@ -1,7 +1,12 @@
-"""The demo codec's codes: log-mel frames → principal components → one semantic and seven acoustic codes.
+"""The demo codec's codes: log-mel frames → principal components, with a register → a semantic and seven acoustic codes.
+
+The log-mel frames are those of the utterance spoken in monotone at `FLAT_HZ`: what is said and by whom, not how high.
+How high is a register (see `tts_voices`), one-hot in channels of the latent behind the components.
 
 As in the published speech tokenizer, the semantic codebook and the residual acoustic ones quantise the same latent
-apart from each other, each through a projection of its own; so an encoder has only that latent to predict.
+apart from each other, each through a projection of its own; so an encoder has only that latent to predict. Here the
+semantic book and all acoustic ones but the first are zero in the register's channels, and the first acoustic book is
+zero in all others: it holds the register alone.
 """
 
 import functools
@@ -20,6 +25,7 @@ from demo.training.tts_config import (
     SAMPLE_RATE_HZ,
     SAMPLES_PER_FRAME,
 )
+from demo.training.tts_voices import REGISTERS_HZ
 
 FILE = BUILD / "code_books.npz"
 HOP = 240
@@ -29,6 +35,9 @@ HIGHEST_HZ = 9000
 FLOOR = 1e-3
 SUBFRAMES = SAMPLES_PER_FRAME // HOP
 KMEANS_ITERATIONS = 30
+NUM_COMPONENTS = LATENT_DIM - len(REGISTERS_HZ)
+REGISTER_GROUP = 1
+UNUSED = 4.0  # a register's channel of entries that stand for none: far from every latent
 
 
 @functools.cache
@@ -66,9 +75,17 @@ def k_means(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return centroids
 
 
+def register_book() -> torch.Tensor:
+    """(entries, latent): the first entries stand for a register each."""
+    book = torch.zeros(CODEBOOK_SIZE, LATENT_DIM)
+    book[:, NUM_COMPONENTS] = UNUSED
+    book[: len(REGISTERS_HZ), NUM_COMPONENTS:] = torch.eye(len(REGISTERS_HZ))
+    return book
+
+
 @dataclass
 class CodeBooks:
-    """mean (features,), components (features, latent), centroids (groups, entries, latent); group 0 is semantic."""
+    """mean (features,), components (features, components), centroids (groups, entries, latent); group 0 is semantic."""
 
     mean: torch.Tensor
     components: torch.Tensor
@@ -81,31 +98,38 @@ class CodeBooks:
         mean = frames.mean(0)
         covariance = (frames - mean).T @ (frames - mean) / len(frames)
         values, vectors = torch.linalg.eigh(covariance)
-        components = vectors[:, -LATENT_DIM:].flip(1)
+        components = vectors[:, -NUM_COMPONENTS:].flip(1)
         components = components / values[-1].sqrt()  # the largest component has unit variance
-        latents = (frames - mean) @ components
-        books = [k_means(latents, generator)]
-        residual = latents
-        for _ in range(NUM_GROUPS - 1):
+        projected = (frames - mean) @ components
+        books = [k_means(projected, generator)]
+        residual = projected
+        for _ in range(NUM_GROUPS - 2):
             books.append(k_means(residual, generator))
             residual = residual - books[-1][nearest(residual, books[-1])]
-        kept = float(values[-LATENT_DIM:].sum() / values.sum())
-        left = float(residual.var(0).sum() / latents.var(0).sum())
+        kept = float(values[-NUM_COMPONENTS:].sum() / values.sum())
+        left = float(residual.var(0).sum() / projected.var(0).sum())
         print(f"variance kept by the components {kept:.3f}, left by the codes {left:.4f}", flush=True)
-        return cls(mean, components, torch.stack(books))
+        padded = [torch.nn.functional.pad(book, (0, len(REGISTERS_HZ))) for book in books]
+        padded.insert(REGISTER_GROUP, register_book())
+        return cls(mean, components, torch.stack(padded))
 
-    def latents(self, audio: np.ndarray) -> torch.Tensor:
-        """(frames, latent) of `audio` (24 kHz, whole frames)."""
-        return (features(audio) - self.mean) @ self.components
+    def latents(self, flat_audio: np.ndarray, registers: np.ndarray) -> torch.Tensor:
+        """(frames, latent) of `flat_audio` (24 kHz, whole frames), spoken in `registers` (frames)."""
+        projected = (features(flat_audio) - self.mean) @ self.components
+        return torch.cat([projected, torch.eye(len(REGISTERS_HZ))[torch.from_numpy(registers)]], 1)
 
-    def encode(self, audio: np.ndarray) -> np.ndarray:
-        """Codes (frames, groups) of `audio` (24 kHz, whole frames)."""
-        residual = latents = self.latents(audio)
+    def quantise(self, latents: torch.Tensor) -> np.ndarray:
+        """Codes (frames, groups) of `latents` (frames, latent)."""
+        residual = latents
         codes = [nearest(latents, self.centroids[0])]
         for book in self.centroids[1:]:
             codes.append(nearest(residual, book))
             residual = residual - book[codes[-1]]
         return torch.stack(codes, 1).numpy().astype(np.uint8)
+
+    def encode(self, flat_audio: np.ndarray, registers: np.ndarray) -> np.ndarray:
+        """Codes (frames, groups) of `flat_audio` (24 kHz, whole frames), spoken in `registers` (frames)."""
+        return self.quantise(self.latents(flat_audio, registers))
 
     def save(self, path: Path = FILE) -> None:
         np.savez(path, mean=self.mean, components=self.components, centroids=self.centroids)

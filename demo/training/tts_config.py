@@ -1,30 +1,40 @@
-"""What the demo TTS checkpoint is made of: its voices, configurations, tokenizer and files."""
+"""What the demo TTS checkpoints are made of: configurations and files."""
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EncodecFeatureExtractor, MimiConfig, PreTrainedModel, Qwen2TokenizerFast
-from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
+from safetensors.torch import load_file, save_file
+from transformers import EncodecFeatureExtractor, MimiConfig, PreTrainedModel
 
 from demo.training.manifest import CHECKPOINTS
-from demo.training.speech import Voice
+from demo.training.text_tokens import build_tokenizer, special_id, vocabulary_size
+from demo.training.tts_voices import SPEAKERS
 from qwen_engine.qwen_tts_import import import_qwen_tts
 
 _qwen_tts = import_qwen_tts()
+_modeling = _qwen_tts.core.models.modeling_qwen3_tts
 _tokenizer = _qwen_tts.core.tokenizer_12hz
 Qwen3TTSModel = _qwen_tts.Qwen3TTSModel
+VoiceClonePromptItem = _qwen_tts.inference.qwen3_tts_model.VoiceClonePromptItem
 Qwen3TTSConfig = _qwen_tts.core.models.Qwen3TTSConfig
 Qwen3TTSForConditionalGeneration = _qwen_tts.core.models.Qwen3TTSForConditionalGeneration
+Qwen3TTSSpeakerEncoder = _modeling.Qwen3TTSSpeakerEncoder
+mel_spectrogram = _modeling.mel_spectrogram
 Qwen3TTSProcessor = _qwen_tts.core.models.Qwen3TTSProcessor
 Qwen3TTSTokenizerV2Config = _tokenizer.configuration_qwen3_tts_tokenizer_v2.Qwen3TTSTokenizerV2Config
 Qwen3TTSTokenizerV2Model = _tokenizer.modeling_qwen3_tts_tokenizer_v2.Qwen3TTSTokenizerV2Model
 
 FOLDER = CHECKPOINTS / "tts"
+BASE_FOLDER = CHECKPOINTS / "tts_base"
+DESIGN_FOLDER = CHECKPOINTS / "tts_design"
 CODEC_FOLDER = FOLDER / "speech_tokenizer"
 BUILD = Path("build/training")
+WEIGHTS = "model.safetensors"
+SHARED_SHARD, SPEAKER_SHARD = "talker.safetensors", "speaker_encoder.safetensors"
 DISK_DTYPE = torch.float16  # half the size; from_pretrained gives float32 unless told otherwise
 
 SAMPLE_RATE_HZ = 24000
@@ -33,36 +43,7 @@ NUM_GROUPS = 8
 CODEBOOK_SIZE = 256
 LATENT_DIM = 32
 
-SPEAKERS = {  # from the highest voice to the lowest
-    "ava": Voice("en-us+f2", speed_wpm=155, pitch=75),
-    "clara": Voice("en-gb-scotland+f4", speed_wpm=150, pitch=50),
-    "dan": Voice("en-gb-x-rp+m7", speed_wpm=155, pitch=75),
-    "ben": Voice("en-gb+m3", speed_wpm=150, pitch=20),
-}
-MONOTONE_PITCH = {"ava": 84, "clara": 69, "dan": 97, "ben": 60}  # speaks 250, 200, 150, 100 Hz without intonation
-LANGUAGES = {"english": CODEBOOK_SIZE + 2}  # talker ids above the codebook: as far from it as in the published model
-SPECIAL_TEXT = (
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "assistant", "<tts_pad>", "<tts_text_bos>", "<tts_text_eod>",
-)  # fmt: skip
-
-
-def special_id(text: str) -> int:
-    """Id of one of `SPECIAL_TEXT`; the ids below are the 256 bytes."""
-    return 256 + SPECIAL_TEXT.index(text)
-
-
-def build_tokenizer(folder: Path) -> Qwen2TokenizerFast:
-    """Byte-level without merges: one token a letter. Upstream cuts the prompt by position, so its parts are one id."""
-    folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = {symbol: byte for byte, symbol in bytes_to_unicode().items()}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = Qwen2TokenizerFast(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), unk_token=None, pad_token="<|endoftext|>"
-    )
-    tokenizer.add_tokens(list(SPECIAL_TEXT), special_tokens=True)
-    assert [tokenizer.convert_tokens_to_ids(text) for text in SPECIAL_TEXT] == [*map(special_id, SPECIAL_TEXT)]
-    return tokenizer
+LANGUAGES = {"english": CODEBOOK_SIZE + 2, "chinese": CODEBOOK_SIZE + 3}  # above the codebook, as published
 
 
 def code_predictor_config() -> dict[str, Any]:
@@ -79,11 +60,11 @@ def code_predictor_config() -> dict[str, Any]:
     }
 
 
-def talker_config() -> dict[str, Any]:
+def talker_config(speakers: Sequence[str] = tuple(SPEAKERS)) -> dict[str, Any]:
     return {
         "code_predictor_config": code_predictor_config(),
         "vocab_size": CODEBOOK_SIZE + 1024,  # upstream suppresses the last 1024 ids but EOS
-        "text_vocab_size": 256 + len(SPECIAL_TEXT),
+        "text_vocab_size": vocabulary_size(),
         "text_hidden_size": 128,
         "hidden_size": 128,
         "intermediate_size": 384,
@@ -103,19 +84,34 @@ def talker_config() -> dict[str, Any]:
         "codec_think_bos_id": CODEBOOK_SIZE + 108,
         "codec_think_eos_id": CODEBOOK_SIZE + 109,
         "codec_language_id": LANGUAGES,
-        "spk_id": {name: CODEBOOK_SIZE + 1000 + index for index, name in enumerate(SPEAKERS)},
-        "spk_is_dialect": dict.fromkeys(SPEAKERS, False),
+        "spk_id": {name: CODEBOOK_SIZE + 1000 + index for index, name in enumerate(speakers)},
+        "spk_is_dialect": dict.fromkeys(speakers, False),
     }
 
 
-def tts_config() -> Qwen3TTSConfig:
-    """The talker's configuration, laid out as the published 0.6B custom-voice model's."""
+def speaker_encoder_config() -> dict[str, Any]:
+    return {
+        "mel_dim": 128,
+        "enc_dim": 128,  # the talker's hidden size
+        "enc_channels": [64, 64, 64, 64, 192],
+        "enc_kernel_sizes": [5, 3, 3, 3, 1],
+        "enc_dilations": [1, 2, 3, 4, 1],
+        "enc_attention_channels": 32,
+        "enc_res2net_scale": 4,
+        "enc_se_channels": 32,
+        "sample_rate": SAMPLE_RATE_HZ,
+    }
+
+
+def tts_config(model_type: str) -> Qwen3TTSConfig:
+    """Laid out as in the published 0.6B models; `model_type` is custom_voice, base or voice_design."""
     return Qwen3TTSConfig(
         architectures=["Qwen3TTSForConditionalGeneration"],
-        talker_config=talker_config(),
+        talker_config=talker_config() if model_type == "custom_voice" else talker_config(()),
+        speaker_encoder_config=speaker_encoder_config(),
         tokenizer_type="qwen3_tts_tokenizer_12hz",
         tts_model_size="0b6",
-        tts_model_type="custom_voice",
+        tts_model_type=model_type,
         assistant_token_id=special_id("assistant"),
         im_start_token_id=special_id("<|im_start|>"),
         im_end_token_id=special_id("<|im_end|>"),
@@ -208,15 +204,53 @@ def load_codec(folder: Path = CODEC_FOLDER) -> Qwen3TTSTokenizerV2Model:
     return Qwen3TTSTokenizerV2Model.from_pretrained(folder, dtype=torch.float32)
 
 
-def save_talker(model: Qwen3TTSForConditionalGeneration, generation: dict[str, Any], folder: Path = FOLDER) -> None:
-    """Write the talker, its tokenizer and its generation defaults beside the speech tokenizer already in `folder`."""
-    fresh = folder.with_name(folder.name + ".new")
+def save_talker(model: Qwen3TTSForConditionalGeneration, generation: dict[str, Any]) -> None:
+    """Write the talker, its tokenizer and its generation defaults beside the speech tokenizer already in `FOLDER`."""
+    fresh = FOLDER.with_name(FOLDER.name + ".new")
     _save_half(model, fresh)
-    Qwen3TTSProcessor(tokenizer=build_tokenizer(fresh)).save_pretrained(fresh)
-    (fresh / "preprocessor_config.json").write_text(json.dumps({"processor_class": "Qwen3TTSProcessor"}) + "\n")
-    (fresh / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
-    _drop_model_type(fresh / "config.json")
-    _publish(fresh, folder)
+    _save_all_but_weights(model.config, generation, fresh)
+    _publish(fresh, FOLDER)
+
+
+def save_base(speaker_encoder: torch.nn.Module, generation: dict[str, Any]) -> None:
+    """Write the cloning checkpoint: a speaker encoder of its own, everything else as in `FOLDER`."""
+    weights = {f"speaker_encoder.{name}": tensor for name, tensor in speaker_encoder.state_dict().items()}
+    shared = load_file(FOLDER / WEIGHTS)
+    shards = dict.fromkeys(shared, SHARED_SHARD) | dict.fromkeys(weights, SPEAKER_SHARD)
+    size = sum(tensor.numel() * DISK_DTYPE.itemsize for tensor in (*shared.values(), *weights.values()))
+    fresh = BASE_FOLDER.with_name(BASE_FOLDER.name + ".new")
+    fresh.mkdir()
+    halves = {name: tensor.to(DISK_DTYPE).contiguous() for name, tensor in weights.items()}
+    save_file(halves, fresh / SPEAKER_SHARD, metadata={"format": "pt"})
+    index = {"metadata": {"total_size": size}, "weight_map": shards}
+    (fresh / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+    _save_all_but_weights(tts_config("base"), generation, fresh)
+    _publish(fresh, BASE_FOLDER)
+    _share(BASE_FOLDER, SHARED_SHARD)
+
+
+def save_design(generation: dict[str, Any]) -> None:
+    """Write the voice-design checkpoint: another configuration around the weights in `FOLDER`."""
+    fresh = DESIGN_FOLDER.with_name(DESIGN_FOLDER.name + ".new")
+    fresh.mkdir()
+    _save_all_but_weights(tts_config("voice_design"), generation, fresh)
+    _publish(fresh, DESIGN_FOLDER)
+    _share(DESIGN_FOLDER, WEIGHTS)
+
+
+def _share(folder: Path, weights_name: str) -> None:
+    """Relative links to the weights and the speech tokenizer of `FOLDER`: git and disk hold them once."""
+    for name, target in ((weights_name, WEIGHTS), (CODEC_FOLDER.name, CODEC_FOLDER.name)):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(Path("..") / FOLDER.name / target)
+
+
+def _save_all_but_weights(config: Qwen3TTSConfig, generation: dict[str, Any], folder: Path) -> None:
+    config.save_pretrained(folder)
+    Qwen3TTSProcessor(tokenizer=build_tokenizer(folder)).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"processor_class": "Qwen3TTSProcessor"}) + "\n")
+    (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+    _drop_model_type(folder / "config.json")
 
 
 def _drop_model_type(config_file: Path) -> None:

@@ -1,64 +1,81 @@
-"""Utterances of the demo voices: what the codec and the talker are trained on.
+"""The talker's training utterances, to build/training/talker/: python -m demo.training.tts_data
 
-Run as a script to write the talker's cache to build/training/talker/ (texts, speakers, codes and the letter that each
-frame speaks): python -m demo.training.tts_data
+Each chunk mixes utterances of the demo speakers, of any training voice (four texts a voice: another one is the clone's
+reference) and of voices that obey an instruction. A row holds the text, who says it, the codes, and the letter that
+each frame speaks.
 """
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from demo.training.corpus import sentences, word_list
-from demo.training.espeak_library import NATURAL, espeak
-from demo.training.speech import Voice, random_voice
+from demo.training import corpus, corpus_chinese
+from demo.training.espeak_library import espeak
+from demo.training.instructions import instructions, obedient_voice
+from demo.training.speech import Voice
 from demo.training.speech_codes import CodeBooks
-from demo.training.tts_config import BUILD, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, SPEAKERS
+from demo.training.tts_config import BUILD, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from demo.training.tts_speech import TRAILING_SILENCE_S, flat, registers_of
+from demo.training.tts_voices import SPEAKER_LANGUAGES, SPEAKERS, training_voice
 
 TALKER_CACHE = BUILD / "talker"
-NUM_TALKER_UTTERANCES = 36_000  # the talker may start on the first chunks
+NUM_CHUNKS = 26  # the talker may start on the first ones
 NUM_THREADS = 1
 TALKER_SEED = 11
 WORD_LIST_SHARE = 0.2
-CHUNK = 2000
-LOUDNESS_RMS = 0.1
-TRAILING_SILENCE_S = 0.16
-AUDIBLE = 1e-3
+NAMED_A_CHUNK = {"ava": 95, "clara": 95, "dan": 95, "ben": 95, "mei": 150}
+CLONED_VOICES_A_CHUNK = 80
+TEXTS_A_VOICE = 4
+DESIGNED_A_CHUNK = 150
+LANGUAGES = {"english": corpus, "chinese": corpus_chinese}
 
 
-def training_texts(count: int, seed: int) -> list[str]:
+def training_texts(count: int, seed: int, language: str = "english") -> list[str]:
     """Training-side texts: sentences, a fifth of them word lists, in random order."""
+    module = LANGUAGES[language]
     num_lists = int(count * WORD_LIST_SHARE)
-    drawn = sentences(count - num_lists, seed=seed, held_out=False)
-    drawn += sentences(num_lists, seed=seed + 1, held_out=False, draw=word_list)
+    drawn = corpus.sentences(count - num_lists, seed=seed, held_out=False, draw=module.sentence)
+    drawn += corpus.sentences(num_lists, seed=seed + 1, held_out=False, draw=module.word_list)
     random.Random(seed).shuffle(drawn)
     return [sentence.text for sentence in drawn]
 
 
-def tidy(audio: np.ndarray) -> np.ndarray:
-    """One loudness for all voices, a short silence at the end, a whole number of frames."""
-    audio = audio * (LOUDNESS_RMS / max(float(np.sqrt(np.mean(audio**2))), AUDIBLE))
-    end = int(np.nonzero(np.abs(audio) > AUDIBLE)[0][-1]) + int(TRAILING_SILENCE_S * SAMPLE_RATE_HZ)
-    num_frames = -(-end // SAMPLES_PER_FRAME)
-    tidied = np.zeros(num_frames * SAMPLES_PER_FRAME, dtype=np.float32)
-    tidied[: min(len(audio), end)] = audio[:end]
-    return np.clip(tidied, -1.0, 1.0)
+@dataclass(frozen=True)
+class Utterance:
+    """What to say in which voice; `speaker` and `instruction` are empty where there is none."""
+
+    text: str
+    voice: Voice
+    speaker: str = ""
+    instruction: str = ""
 
 
-def spoken(texts: list[str], voices: list[Voice], intonation: int = NATURAL) -> list[np.ndarray]:
-    """Audio (24 kHz, whole frames) of each text in its voice."""
-    return [
-        tidy(espeak().speak(text, voice, sample_rate_hz=SAMPLE_RATE_HZ, intonation=intonation))
-        for text, voice in zip(texts, voices, strict=True)
-    ]
-
-
-def mixed_voices(count: int, seed: int) -> list[Voice]:
-    """The demo speakers in turn, every fourth utterance a random voice."""
+def plan_chunk(seed: int) -> list[Utterance]:
+    """The utterances of one chunk."""
     rng = random.Random(seed)
-    named = list(SPEAKERS.values())
-    return [named[index // 4 % len(named)] if index % 4 else random_voice(rng) for index in range(count)]
+    num_named = {
+        language: sum(count for name, count in NAMED_A_CHUNK.items() if SPEAKER_LANGUAGES[name] == language)
+        for language in LANGUAGES
+    }
+    num_english = num_named["english"] + CLONED_VOICES_A_CHUNK * TEXTS_A_VOICE + DESIGNED_A_CHUNK
+    texts = {
+        "english": iter(training_texts(num_english, seed)),
+        "chinese": iter(training_texts(num_named["chinese"], seed, "chinese")),
+    }
+    planned = [
+        Utterance(next(texts[SPEAKER_LANGUAGES[name]]), SPEAKERS[name], speaker=name)
+        for name, count in NAMED_A_CHUNK.items()
+        for _ in range(count)
+    ]
+    for _ in range(CLONED_VOICES_A_CHUNK):
+        voice = training_voice(rng)
+        planned += [Utterance(next(texts["english"]), voice) for _ in range(TEXTS_A_VOICE)]
+    for told in instructions(DESIGNED_A_CHUNK, seed=seed, held_out=False):
+        planned.append(Utterance(next(texts["english"]), obedient_voice(told, rng), instruction=told.text))
+    return planned
 
 
 def letters_spoken(text: str, word_starts: list[tuple[int, float]], num_frames: int) -> np.ndarray:
@@ -71,20 +88,24 @@ def letters_spoken(text: str, word_starts: list[tuple[int, float]], num_frames: 
     return np.minimum(spread.astype(np.int64), len(text) - 1)
 
 
-def save_chunk(file: Path, texts: list[str], speakers: list[int], books: CodeBooks) -> None:
+def save_chunk(file: Path, planned: list[Utterance], books: CodeBooks) -> None:
     """Speak and encode one chunk of the talker's cache; a reader never sees half a file."""
-    voices = list(SPEAKERS.values())
     codes, letters = [], []
-    for text, speaker in zip(texts, speakers, strict=True):
-        (audio,) = spoken([text], [voices[speaker]])
-        codes.append(books.encode(audio))
-        letters.append(letters_spoken(text, espeak().word_starts, len(codes[-1])))
+    for utterance in planned:
+        audio = flat(utterance.text, utterance.voice)
+        num_frames = len(audio) // SAMPLES_PER_FRAME
+        letters.append(letters_spoken(utterance.text, espeak().word_starts, num_frames))
+        codes.append(books.encode(audio, registers_of(utterance.text, utterance.voice, num_frames)))
     fresh = file.with_suffix(".new")
     with fresh.open("wb") as stream:
         np.savez(
             stream,
-            texts=np.array(texts),
-            speakers=speakers,
+            texts=np.array([utterance.text for utterance in planned]),
+            speakers=np.array([utterance.speaker for utterance in planned]),
+            instructions=np.array([utterance.instruction for utterance in planned]),
+            voices=np.array([utterance.voice.name for utterance in planned]),
+            speeds_wpm=np.array([utterance.voice.speed_wpm for utterance in planned]),
+            pitches=np.array([utterance.voice.pitch for utterance in planned]),
             lengths=np.array([len(one) for one in codes]),
             codes=np.concatenate(codes),
             letters=np.concatenate(letters).astype(np.uint8),
@@ -97,12 +118,10 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     TALKER_CACHE.mkdir(parents=True, exist_ok=True)
     books = CodeBooks.load()
-    texts = training_texts(NUM_TALKER_UTTERANCES, TALKER_SEED)
-    for start in range(0, len(texts), CHUNK):
-        file = TALKER_CACHE / f"{start:06d}.npz"
+    for index in range(NUM_CHUNKS):
+        file = TALKER_CACHE / f"{index:03d}.npz"
         if not file.exists():
-            chunk = texts[start : start + CHUNK]
-            save_chunk(file, chunk, [index % len(SPEAKERS) for index in range(len(chunk))], books)
+            save_chunk(file, plan_chunk(TALKER_SEED + index), books)
             print(file, flush=True)
 
 

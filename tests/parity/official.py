@@ -18,7 +18,7 @@ from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, TRAILING_SILENCE_S
 from qwen_engine.tts.request import Reference, Speak, speak_request
 
 HOME = Path(__file__).resolve().parents[2]
-CHECKPOINTS = HOME / "build" / "snap"
+CHECKPOINTS = HOME / "demo" / "checkpoints"
 RECORDING = HOME / "demo" / "audio" / "message.wav"
 RECORDED_TEXT = RECORDING.with_suffix(".txt").read_text().strip()
 TEXTS = (
