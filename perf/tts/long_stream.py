@@ -24,39 +24,61 @@ MIB = 1 << 20
 COST_GOAL = Goal(1.1, at_most=True)
 MEMORY_GOAL = Goal(16.0, at_most=True)
 CODEC_CHUNKS = (25, 1)
+SERVER_CHUNK = 25  # frames; a minute ends with a chunk
 
 
 @dataclass(frozen=True)
 class Mark:
-    """So much of a stream had come, so long after its start, and so much memory was resident then."""
+    """The start of a stream or the end of one of its minutes: clock, processor time and memory."""
 
-    frames: int
     at_s: float
+    processor_s: float
     resident_mib: float
 
 
 @dataclass(frozen=True)
 class LongStream:
+    """The marks of a stream's start and of every whole minute."""
+
     marks: Sequence[Mark]
     finish_reason: str = "length"
 
     @property
-    def num_frames(self) -> int:
-        return self.marks[-1].frames
+    def minutes_s(self) -> list[float]:
+        """What each minute of audio cost."""
+        return [end.at_s - begin.at_s for begin, end in itertools.pairwise(self.marks)]
 
     @property
-    def minutes_s(self) -> list[float]:
-        """What each whole minute of audio cost."""
-        ends_s = [self._at(minute * FRAMES_PER_MIN).at_s for minute in range(self.num_frames // FRAMES_PER_MIN + 1)]
-        return [end_s - begin_s for begin_s, end_s in itertools.pairwise(ends_s)]
+    def processor_minutes_s(self) -> list[float]:
+        """The same without the time in which other programs had the processor."""
+        return [end.processor_s - begin.processor_s for begin, end in itertools.pairwise(self.marks)]
 
     @property
     def growth_mib(self) -> float:
         """Since the end of the first minute, when all that is made once has been made."""
-        return self.marks[-1].resident_mib - self._at(FRAMES_PER_MIN).resident_mib
+        return self.marks[-1].resident_mib - self.marks[1].resident_mib
 
-    def _at(self, frames: int) -> Mark:
-        return next(mark for mark in self.marks if mark.frames >= frames)
+
+class Watch:
+    """Marks the minutes of a stream that `process` and its children work on."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self.marks = [self._mark()]
+
+    def reached(self, frames: int) -> None:
+        """So many frames have come; a minute must end with a chunk."""
+        if frames % FRAMES_PER_MIN == 0:
+            self.marks.append(self._mark())
+
+    def _mark(self) -> Mark:
+        processes = [self._process, *self._process.children(recursive=True)]
+        times = [process.cpu_times() for process in processes]
+        return Mark(
+            at_s=time.perf_counter(),
+            processor_s=sum(one.user + one.system for one in times),
+            resident_mib=sum(process.memory_info().rss for process in processes) / MIB,
+        )
 
 
 def long_settings(settings: TtsSettings, texts: Sequence[str], minutes: int) -> TtsSettings:
@@ -82,15 +104,11 @@ def long_text(texts: Sequence[str], minutes: int) -> str:
 
 async def through_server(client: AsyncClient, text: str, voice: str, server: psutil.Process) -> LongStream:
     """One request that ends at the server's `max_audio_s`."""
-    begin_s = time.perf_counter()
-    marks = [Mark(0, 0.0, resident_mib(server))]
-    async with client.tts.stream(text, voice=voice, temperature=0.0) as chunks:
+    watch = Watch(server)
+    async with client.tts.stream(text, voice=voice, temperature=0.0, chunk_frames=[SERVER_CHUNK]) as chunks:
         async for chunk in chunks:
-            at_s = time.perf_counter() - begin_s
-            begins_minute = chunk.frames // FRAMES_PER_MIN > marks[-1].frames // FRAMES_PER_MIN
-            memory_mib = resident_mib(server) if begins_minute else marks[-1].resident_mib
-            marks.append(Mark(chunk.frames, at_s, memory_mib))
-        return LongStream(marks, chunks.finish_reason or "")
+            watch.reached(chunk.frames)
+        return LongStream(watch.marks, chunks.finish_reason or "")
 
 
 def through_codec(settings: TtsSettings, codes: Sequence[Sequence[int]], minutes: int, chunk: int) -> LongStream:
@@ -104,17 +122,11 @@ def through_codec(settings: TtsSettings, codes: Sequence[Sequence[int]], minutes
     slots = torch.zeros(1, dtype=torch.int64, device=codec.device)
     codec.decode(frames[:, :chunk], slots)  # what is made once
     codec.reset(0)
-    process, begin_s = psutil.Process(), time.perf_counter()
-    marks = [Mark(0, 0.0, resident_mib(process))]
+    watch = Watch(psutil.Process())
     for start in range(0, total, chunk):
         codec.decode(frames[:, start : start + chunk], slots).cpu()
-        marks.append(Mark(start + chunk, time.perf_counter() - begin_s, resident_mib(process)))
-    return LongStream(marks)
-
-
-def resident_mib(process: psutil.Process) -> float:
-    """Of `process` and its children."""
-    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) / MIB
+        watch.reached(start + chunk)
+    return LongStream(watch.marks)
 
 
 def engine_metrics(streams: Sequence[LongStream]) -> list[Metric]:
@@ -133,8 +145,10 @@ def cost(name: str, streams: Sequence[LongStream]) -> Metric:
     if shortest < 2:
         return Metric(name, None, "ratio", COST_GOAL, {**about, "why": "the stream ended within two minutes"})
     first_s, last_s = ([stream.minutes_s[at] for stream in streams] for at in (0, -1))
+    processor = [stream.processor_minutes_s[-1] / stream.processor_minutes_s[0] for stream in streams]
     each_s = [round(minute_s, 3) for minute_s in streams[0].minutes_s]
-    return ratio(name, last_s, first_s, "s a minute", COST_GOAL, **about, minutes_s=each_s)
+    detail = {**about, "minutes_s": each_s, "by_processor_time": spread(processor)}
+    return ratio(name, last_s, first_s, "s a minute", COST_GOAL, **detail)
 
 
 def memory(name: str, streams: Sequence[LongStream]) -> Metric:

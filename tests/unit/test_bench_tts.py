@@ -11,7 +11,6 @@ from perf.speaking import Spoken
 from perf.tts import results
 from perf.tts.baseline import NUM_TRIED, OfficialSpeech, choose_threads
 from perf.tts.long_stream import (
-    FRAMES_PER_MIN,
     LongStream,
     Mark,
     codec_metrics,
@@ -24,7 +23,7 @@ from perf.tts.rounds import Round
 from perf.tts.texts import benchmark_texts
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.sentences import pieces
-from tests.parity.official import CHECKPOINTS
+from qwen_server.home import project_home
 
 ECHO = "import sys\nprint('{}')\nfor line in sys.stdin: print(line.strip(), flush=True)"
 DYING = "import sys\nprint('{}', flush=True)\nsys.stdin.readline()\nsys.exit('no voice of that name')"
@@ -111,36 +110,37 @@ def test_a_long_text_is_spoken_sentence_by_sentence():
     assert set(pieces(text, settings.max_piece_chars)) == set(texts) - {min(texts, key=len)}
 
 
-def steady(num_minutes: int, minute_s: Sequence[float], growth_mib: float = 0.0) -> LongStream:
-    """Chunks of 25 frames; what a minute costs and how much memory it takes."""
-    marks = [Mark(0, 0.0, 400.0)]
-    for minute in range(num_minutes):
-        for _ in range(FRAMES_PER_MIN // 25):
-            last = marks[-1]
-            marks.append(Mark(last.frames + 25, last.at_s + minute_s[minute] / 30, last.resident_mib + growth_mib / 30))
+def steady(minutes_s: Sequence[float], growth_mib: float = 0.0) -> LongStream:
+    """A stream by what its minutes cost and how much memory each takes; the processor works half of the time."""
+    marks = [Mark(0.0, 0.0, 400.0)]
+    for minute_s in minutes_s:
+        last = marks[-1]
+        marks.append(Mark(last.at_s + minute_s, last.processor_s + minute_s / 2, last.resident_mib + growth_mib))
     return LongStream(marks)
 
 
 def test_the_last_minute_is_compared_with_the_first():
-    cost, memory = engine_metrics([steady(3, [4.0, 9.0, 5.0], growth_mib=2.0)])
+    cost, memory = engine_metrics([steady([4.0, 9.0, 5.0], growth_mib=2.0)])
     assert cost.value == pytest.approx(1.25)
     assert not cost.met
     assert cost.detail["minutes_s"] == [4.0, 9.0, 5.0]
+    assert cost.detail["by_processor_time"]["median"] == 1.25
     assert memory.value == pytest.approx(4.0)
     assert memory.met
 
 
 def test_a_stream_that_ended_early_is_not_judged():
-    metrics = [*engine_metrics([steady(1, [4.0])]), *codec_metrics([steady(1, [4.0])], 25)]
+    metrics = [*engine_metrics([steady([4.0])]), *codec_metrics([steady([4.0])], 25)]
     assert [metric.value for metric in metrics] == [None] * 4
     assert "ended" in metrics[0].detail["why"]
 
 
 def test_the_codec_streams_as_long_as_asked():
-    settings = TtsSettings(checkpoint=str(CHECKPOINTS / "tts"))
+    settings = TtsSettings(checkpoint=str(project_home() / "demo/checkpoints/tts"))
     stream = through_codec(settings, [[1, 2, 3, 4, 5, 6, 7, 8]], minutes=1, chunk=250)
-    assert [mark.frames for mark in stream.marks] == [0, 250, 500, 750]
     assert len(stream.minutes_s) == 1
+    assert 0 < stream.processor_minutes_s[0] <= stream.minutes_s[0] + 0.1
+    assert stream.marks[0].resident_mib > 50
 
 
 def test_a_worker_answers_line_by_line():
