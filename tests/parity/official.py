@@ -14,7 +14,7 @@ import soxr
 
 from qwen_engine.options import TtsOptions
 from qwen_engine.settings import TtsSettings
-from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, TRAILING_SILENCE_S
+from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, TRAILING_SILENCE_S
 from qwen_engine.tts.request import Reference, Speak, speak_request
 
 HOME = Path(__file__).resolve().parents[2]
@@ -117,4 +117,12 @@ def ask_official(checkpoint: str, cases: Sequence[Case], folder: Path) -> dict[C
     command = [python, script, CHECKPOINTS / checkpoint, jobs_file, out_file]
     subprocess.run(command, check=True, timeout=600, capture_output=True)
     with np.load(out_file) as arrays:
-        return {case: Spoken(arrays[f"codes_{index}"], arrays[f"audio_{index}"]) for index, case in enumerate(cases)}
+        return {
+            case: Spoken(arrays[f"codes_{index}"], whole_frames(arrays[f"audio_{index}"]))
+            for index, case in enumerate(cases)
+        }
+
+
+def whole_frames(audio: np.ndarray) -> np.ndarray:
+    """Upstream cuts a reference off by its share of the length: rounding may leave one sample of it."""
+    return audio[len(audio) % SAMPLES_PER_FRAME :]
