@@ -46,7 +46,6 @@ class Session(Generic[RequestT]):
         self.arrived_s = time.monotonic()
         self.admitted_s: float | None = None
         self.first_event_s: float | None = None
-        self.first_step = True
         self._sink = sink
         self._cancelled = threading.Event()
         self._ended = threading.Event()

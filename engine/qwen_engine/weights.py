@@ -39,10 +39,6 @@ class Weights:
         self._taken.add(name)
         return self._files[self._homes[name]].get_tensor(name).to(self._device, self._dtype)
 
-    def take_optional(self, name: str) -> torch.Tensor | None:
-        """The tensor `name`, or None where the checkpoint has none."""
-        return self.take(name) if name in self else None
-
     def fused(self, names: Iterable[str]) -> torch.Tensor:
         """Several matrices stacked along their outputs, so that one product serves them all."""
         return torch.cat([self.take(name) for name in names])
@@ -69,9 +65,6 @@ class WeightsBelow:
 
     def take(self, name: str) -> torch.Tensor:
         return self._weights.take(self._prefix + name)
-
-    def take_optional(self, name: str) -> torch.Tensor | None:
-        return self._weights.take_optional(self._prefix + name)
 
     def fused(self, names: Iterable[str]) -> torch.Tensor:
         return self._weights.fused(self._prefix + name for name in names)

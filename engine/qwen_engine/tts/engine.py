@@ -43,6 +43,7 @@ class TtsEngine(Model[TtsRequest]):
         self._first: Kind = next(iter(self.checkpoints))
         self._batches = {kind: TtsBatch(checkpoint, settings) for kind, checkpoint in self.checkpoints.items()}
         self.max_batch = settings.max_batch
+        self._begun: set[Session[TtsRequest]] = set()
         self._voices: VoiceStore | None = None
         if "base" in self.checkpoints:
             self._voices = VoiceStore(Path(settings.voice_folder), self.checkpoints["base"].folder, settings.device)
@@ -61,8 +62,8 @@ class TtsEngine(Model[TtsRequest]):
     def step(self, sessions: Sequence[Session[TtsRequest]]) -> bool:
         progress = False
         for session in sessions:
-            if session.first_step:
-                session.first_step = False
+            if session not in self._begun:
+                self._begun.add(session)
                 progress = True
                 with fail_alone(session):
                     self._begin(session)
@@ -75,6 +76,7 @@ class TtsEngine(Model[TtsRequest]):
 
     @torch.inference_mode()
     def retire(self, session: Session[TtsRequest]) -> None:
+        self._begun.discard(session)
         for batch in self._batches.values():
             batch.leave(session)
 
