@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from qwen_client import Client
 from qwen_server.profiles import load_profile
@@ -19,7 +20,9 @@ DATA_FOLDER = "XDG_DATA_HOME"
 
 
 def pytest_configure() -> None:
-    """Servers of the tests keep their voices apart from the user's."""
+    """Servers of the tests keep their voices apart from the user's; property tests try the same examples each time."""
+    settings.register_profile("repeatable", derandomize=True, deadline=None)
+    settings.load_profile("repeatable")
     os.environ[DATA_FOLDER] = tempfile.mkdtemp(prefix="qwen-data-")
 
 
