@@ -30,8 +30,16 @@ class ModelSettings(BaseModel):
 
 
 class AsrSettings(ModelSettings):
-    max_batch: int = Field(16, ge=1)
-    max_audio_s: float = Field(1200.0, gt=0)
+    max_batch: int = Field(16, ge=1, description="pieces of recordings written down at once")
+    max_piece_s: float = Field(30.0, ge=2, le=30, description="longer recordings are cut, where they are silent")
+    max_requests: int = Field(64, ge=1, description="requests worked on at once: their pieces take turns")
+    max_positions: int = Field(2048, ge=256, description="context, sound (13 a second) and text of one piece")
+    max_step_audio_s: float = Field(
+        60.0, gt=0, description="sound that is encoded before others go on; a piece at least"
+    )
+    max_audio_s: float = Field(1200.0, gt=0, description="longest recording, where a request asks for no more")
+    max_job_audio_s: float = Field(10800.0, gt=0, description="longest recording a request may ask for")
+    aligner_checkpoint: str | None = Field(None, description="folder or hub id; null: no times of words")
 
 
 def default_voice_folder() -> str:

@@ -1,10 +1,13 @@
 """qwen3_asr: encoded AUDIO in, TEXT and RESULT out. Wire format: docs/wire-protocol.md."""
 
+import dataclasses
+
 import triton_python_backend_utils as pb_utils
 
+from qwen_engine.asr.engine import AsrEngine
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript
 from qwen_engine.audio import decode_audio
 from qwen_engine.options import AsrOptions, parse_options
-from qwen_engine.reference.asr import SAMPLE_RATE_HZ, AsrRequest, ReferenceAsr, Transcript
 from qwen_engine.settings import AsrSettings
 from qwen_engine.triton import Adapter, Inputs, Outputs, settings_json
 from qwen_engine.wire import ASR
@@ -16,7 +19,7 @@ class TritonPythonModel:
         self.adapter = Adapter(
             pb_utils,
             ASR,
-            ReferenceAsr(self.settings),
+            AsrEngine(self.settings),
             self.settings,
             parse=self.parse,
             encode=encode,
@@ -32,14 +35,18 @@ class TritonPythonModel:
         options = parse_options(AsrOptions, inputs["OPTIONS"])
         data = options.decode(inputs["AUDIO"], "AUDIO")
         samples = decode_audio(data, sample_rate_hz=SAMPLE_RATE_HZ, max_s=self.settings.max_audio_s)
-        return AsrRequest(samples, **options.request_fields(self.settings)), options
+        return AsrRequest(
+            samples, max_piece_s=self.settings.max_piece_s, **options.request_fields(self.settings)
+        ), options
 
 
 def encode(transcript: Transcript, _options: AsrOptions) -> Outputs:
-    segment = {"start_s": 0.0, "end_s": transcript.duration_s, "text": transcript.text}
     result = {
         "language": transcript.language,
         "duration_s": transcript.duration_s,
-        "segments": [segment] if transcript.text else [],
+        "text": transcript.text,
+        "segments": [dataclasses.asdict(segment) for segment in transcript.segments],
     }
+    if transcript.failed:
+        result["failed"] = [dataclasses.asdict(failure) for failure in transcript.failed]
     return {"TEXT": transcript.text.encode(), "RESULT": result}

@@ -1,0 +1,169 @@
+"""The continuous batch of one recogniser: pieces join and leave between any two tokens.
+
+A step gives every row its next token:
+
+    advance   every row reads its last token
+    start     the sound of new pieces is encoded, and their prompts are read into the rows that are free
+    draw      every row gets its next token, or its end
+"""
+
+import logging
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.repetition import repair_repetitions
+from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
+from qwen_engine.asr.waiting import Waiting
+from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.loop import FinishReason
+from qwen_engine.sampling import RowSampler, Uniforms
+from qwen_engine.settings import AsrSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Row:
+    """A piece that is being written down; `positions` of its slot are filled."""
+
+    piece: Piece
+    positions: int
+    budget: int
+    uniforms: Uniforms | None
+    ids: list[int] = field(default_factory=list)
+    first_token_s: float = 0.0
+
+    def uniform(self) -> float:
+        return 0.0 if self.uniforms is None else float(self.uniforms.next()[0])
+
+
+class AsrBatch:
+    """Owns the rows of a checkpoint's language model.
+
+    Example:
+        batch.add(Piece(samples, group="me", hear=print, fail=print))
+        while batch.step():
+            pass
+    """
+
+    def __init__(self, checkpoint: AsrCheckpoint, settings: AsrSettings) -> None:
+        self._checkpoint = checkpoint
+        self._model = checkpoint.language_model
+        self._max_step_audio_s = settings.max_step_audio_s
+        self._waiting = Waiting(settings.max_batch)
+        self._rows: list[_Row] = []
+        self._sampler: RowSampler | None = None
+
+    def add(self, piece: Piece) -> None:
+        """Have `piece` written down as soon as it is its turn."""
+        self._waiting.add(piece)
+
+    def drop(self, group: Hashable) -> None:
+        """Forget all pieces of `group`; nobody is told."""
+        self._waiting.drop(group)
+        for row in [row for row in self._rows if row.piece.group == group]:
+            self._free(row)
+
+    @torch.inference_mode()
+    def step(self) -> bool:
+        """The next token of every row; False where there was nothing to write down."""
+        self._advance()
+        self._start()
+        if not self._rows:
+            return False
+        self._draw()
+        return True
+
+    def _advance(self) -> None:
+        if self._rows:
+            self._model.advance([row.positions for row in self._rows])
+            for row in self._rows:
+                row.positions += 1
+
+    def _start(self) -> None:
+        if pieces := self._waiting.take([row.piece for row in self._rows], self._max_step_audio_s):
+            self._begin(pieces)
+
+    def _begin(self, pieces: Sequence[Piece]) -> None:
+        """Give each piece a row; what fails together is tried one by one, so that it fails alone."""
+        error = self._prefill(pieces)
+        if error is None:
+            return
+        if len(pieces) == 1:
+            pieces[0].fail(error)
+            return
+        for piece in pieces:
+            self._begin([piece])
+
+    def _prefill(self, pieces: Sequence[Piece]) -> EngineError | None:
+        try:
+            self._rows += self._prefilled(pieces)
+        except EngineError as error:
+            return error
+        except Exception:
+            log.exception("%d pieces could not begin", len(pieces))
+            return Internal()
+        self._sampler = None
+        return None
+
+    def _prefilled(self, pieces: Sequence[Piece]) -> list[_Row]:
+        prompts = [self._prompt(piece, audio) for piece, audio in zip(pieces, self._audio(pieces), strict=True)]
+        rows = [self._row(piece, len(prompt)) for piece, prompt in zip(pieces, prompts, strict=True)]
+        self._model.prefill(prompts, len(self._rows))
+        return rows
+
+    def _audio(self, pieces: Sequence[Piece]) -> list[torch.Tensor]:
+        """(tokens, hidden) of each piece."""
+        clips = [piece.audio for piece in pieces if not isinstance(piece.audio, torch.Tensor)]
+        encoded = iter(self._checkpoint.listen(clips) if clips else ())
+        return [piece.audio if isinstance(piece.audio, torch.Tensor) else next(encoded) for piece in pieces]
+
+    def _prompt(self, piece: Piece, audio: torch.Tensor) -> torch.Tensor:
+        """(positions, hidden)."""
+        prompt = self._checkpoint.prompts.build(context=piece.context, language=piece.language, prefix=piece.prefix)
+        return torch.cat((self._model.embed(prompt.before), audio, self._model.embed(prompt.after)))
+
+    def _row(self, piece: Piece, num_positions: int) -> _Row:
+        longest = self._model.length - num_positions
+        if longest < MIN_TOKENS:
+            length = self._model.length
+            raise InvalidRequest(f"context and sound take {num_positions} of {length} positions: too little is left")
+        uniforms = Uniforms(piece.seed, 1) if piece.sampling.temperature else None
+        return _Row(piece, num_positions, min(piece.token_budget, longest), uniforms)
+
+    def _draw(self) -> None:
+        if self._sampler is None:
+            self._sampler = self._model.sampler([row.piece.sampling for row in self._rows])
+        uniforms = torch.tensor([row.uniform() for row in self._rows], device=self._model.device)
+        tokens = self._model.draw(self._sampler, uniforms).tolist()
+        now_s = time.monotonic()
+        for row, token in zip(tuple(self._rows), tokens, strict=True):
+            row.first_token_s = row.first_token_s or now_s
+            self._take(row, token)
+
+    def _take(self, row: _Row, token: int) -> None:
+        if token in self._checkpoint.config.eos_ids:
+            self._finish(row, "stop")
+            return
+        row.ids.append(token)
+        if len(row.ids) == row.budget:
+            self._finish(row, "length")
+
+    def _finish(self, row: _Row, reason: FinishReason) -> None:
+        self._free(row)
+        piece = row.piece
+        language, text = self._checkpoint.prompts.parse((*piece.prefix, *row.ids))
+        language = piece.language or language
+        piece.hear(Heard(tuple(row.ids), repair_repetitions(text), language, reason, row.first_token_s))
+
+    def _free(self, row: _Row) -> None:
+        """Give the row back; the last row takes its place."""
+        index, last = self._rows.index(row), self._rows.pop()
+        if last is not row:
+            self._model.move(len(self._rows), index, last.positions)
+            self._rows[index] = last
+        self._sampler = None

@@ -1,0 +1,37 @@
+"""A Qwen3-ASR checkpoint folder, loaded: ears, language model and tokenizer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qwen_engine.asr.config import AsrConfig
+from qwen_engine.asr.encoder import AudioEncoder
+from qwen_engine.asr.features import LogMel
+from qwen_engine.asr.language_model import LanguageModel
+from qwen_engine.asr.prompt import Prompts
+from qwen_engine.settings import AsrSettings
+from qwen_engine.weights import Weights
+
+
+class AsrCheckpoint:
+    """One checkpoint on its device, with `settings.max_batch` rows."""
+
+    def __init__(self, settings: AsrSettings) -> None:
+        folder = Path(settings.checkpoint)
+        self.config = AsrConfig.load(folder)
+        self.weights = Weights(folder, dtype=getattr(torch, settings.dtype), device=settings.device)
+        with torch.inference_mode():
+            self.log_mel = LogMel(self.config.features, settings.device)
+            self.encoder = AudioEncoder(self.config.encoder, self.weights.below("model."))
+            self.language_model = LanguageModel(
+                self.config.decoder, self.weights, num_slots=settings.max_batch, length=settings.max_positions
+            )
+        self.prompts = Prompts(folder)
+
+    def listen(self, clips: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        """(tokens, hidden) of each clip (samples,), as the language model reads it."""
+        windows = [self.encoder.windows(features) for features in self.log_mel(clips)]
+        encoded = iter(self.encoder([window for some in windows for window in some]))
+        return [torch.cat([next(encoded) for _ in some]) for some in windows]

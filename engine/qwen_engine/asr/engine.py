@@ -1,0 +1,174 @@
+"""The recognition engine: recordings are cut into pieces, which share one batch with those of all other requests."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from qwen_engine.asr.batch import AsrBatch
+from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.joining import join_texts
+from qwen_engine.asr.request import (
+    SAMPLE_RATE_HZ,
+    AsrRequest,
+    Failure,
+    Heard,
+    Piece,
+    Segment,
+    Transcript,
+    Word,
+    check_samples,
+    sampling_of,
+)
+from qwen_engine.asr.silence import Span
+from qwen_engine.errors import EngineError, InvalidRequest
+from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.settings import AsrSettings
+
+
+class WordTimer(Protocol):
+    """Finds out when words were said: the forced aligner, for the engine."""
+
+    def times(self, samples: np.ndarray, text: str, language: str | None, *, chars: bool) -> list[Word]:
+        """Words (or characters) of `text`, said in `samples` (n,), in seconds from their beginning."""
+        ...
+
+
+@dataclass(eq=False)
+class _Job:
+    """One request on its way: what has become of each of its pieces."""
+
+    session: Session[AsrRequest]
+    heard: dict[int, Heard] = field(default_factory=dict)
+    words: dict[int, list[Word]] = field(default_factory=dict)
+    errors: dict[int, EngineError] = field(default_factory=dict)
+
+    @property
+    def request(self) -> AsrRequest:
+        return self.session.request
+
+    @property
+    def complete(self) -> bool:
+        return len(self.heard) + len(self.errors) == len(self.request.spans)
+
+
+class AsrEngine(Model[AsrRequest]):
+    """A `Model` for the engine loop. A request takes one of `max_requests` places, its pieces take turns at the rows.
+
+    `word_timer` serves requests for the times of words; without one they are refused.
+    """
+
+    def __init__(self, settings: AsrSettings, word_timer: WordTimer | None = None) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self.max_batch = settings.max_requests
+        self.checkpoint = AsrCheckpoint(settings)
+        self._settings = settings
+        self._timer = word_timer
+        self._batch = AsrBatch(self.checkpoint, settings)
+        self._jobs: dict[Session[AsrRequest], _Job] = {}
+
+    def check(self, request: AsrRequest) -> None:
+        limit_s = self._settings.max_job_audio_s
+        if request.duration_s > limit_s:
+            raise InvalidRequest(f"AUDIO lasts {request.duration_s:.1f} s; the limit is {limit_s:g} s")
+        if request.timestamps in ("word", "char") and self._timer is None:
+            raise InvalidRequest(
+                f"OPTIONS.timestamps is {request.timestamps!r}, but this server has no aligner; allowed: none, segment"
+            )
+        check_samples(request.samples)
+        _ = request.forced_language, request.spans  # an unknown language is refused; silences are found on this thread
+
+    def step(self, sessions: Sequence[Session[AsrRequest]]) -> bool:
+        new = [session for session in sessions if session not in self._jobs]
+        for session in new:
+            self._jobs[session] = _Job(session)
+            with fail_alone(session):
+                self._begin(self._jobs[session])
+        return self._batch.step() or bool(new)
+
+    def retire(self, session: Session[AsrRequest]) -> None:
+        self._jobs.pop(session, None)
+        self._batch.drop(session)
+
+    def _begin(self, job: _Job) -> None:
+        request = job.request
+        for index, span in enumerate(request.spans):
+            self._batch.add(
+                Piece(
+                    request.samples[span.start : span.end],
+                    group=job.session,
+                    hear=partial(self._hear, job, index),
+                    fail=partial(self._fail, job, index),
+                    context=request.context,
+                    language=request.forced_language,
+                    budget=request.max_new_tokens,
+                    sampling=sampling_of(request.temperature),
+                    seed=request.seed + index,
+                )
+            )
+        if job.complete:  # nothing was said
+            self._finish(job)
+
+    def _hear(self, job: _Job, index: int, heard: Heard) -> None:
+        with fail_alone(job.session):
+            job.heard[index] = heard
+            self._time_words(job, index, heard)
+            if job.complete:
+                self._finish(job)
+
+    def _fail(self, job: _Job, index: int, error: EngineError) -> None:
+        job.errors[index] = error
+        if len(job.errors) == len(job.request.spans):
+            job.session.fail(error)
+        elif job.complete:
+            self._finish(job)
+
+    def _time_words(self, job: _Job, index: int, heard: Heard) -> None:
+        request = job.request
+        if self._timer is None or request.timestamps not in ("word", "char") or not heard.text:
+            return
+        span = request.spans[index]
+        start_s = span.start / SAMPLE_RATE_HZ
+        chars = request.timestamps == "char"
+        words = self._timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
+        job.words[index] = [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
+
+    def _finish(self, job: _Job) -> None:
+        first_tokens = [heard.first_token_s for heard in job.heard.values()]
+        figures = {"first_token_s": round(min(first_tokens) - job.session.arrived_s, 4)} if first_tokens else {}
+        transcript = _transcript(job)
+        job.session.emit(transcript)
+        job.session.finish(transcript.finish_reason, **figures)
+
+
+def _transcript(job: _Job) -> Transcript:
+    request = job.request
+    pieces = [(span, job.heard[index]) for index, span in enumerate(request.spans) if index in job.heard]
+    language = _language(pieces)
+    timed = request.timestamps in ("word", "char")
+    return Transcript(
+        text=join_texts((heard.text for _, heard in pieces), language),
+        language=language,
+        duration_s=request.duration_s,
+        segments=[Segment(*_seconds(span), heard.text) for span, heard in pieces if heard.text],
+        words=[word for index in sorted(job.words) for word in job.words[index]] if timed else None,
+        finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
+        failed=[Failure(*_seconds(request.spans[index]), str(error)) for index, error in sorted(job.errors.items())],
+    )
+
+
+def _language(pieces: Sequence[tuple[Span, Heard]]) -> str | None:
+    """What most of the speech is in."""
+    spoken: Counter[str] = Counter()
+    for span, heard in pieces:
+        if heard.language and heard.text:
+            spoken[heard.language] += len(span)
+    return max(spoken, key=spoken.__getitem__, default=None)
+
+
+def _seconds(span: Span) -> tuple[float, float]:
+    return span.start / SAMPLE_RATE_HZ, span.end / SAMPLE_RATE_HZ

@@ -1,0 +1,88 @@
+"""The language model of a recogniser: the first rows are live, when one ends the last one moves into its place."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn.functional import embedding, linear
+
+from qwen_engine.decoder import Decoder, DecoderConfig
+from qwen_engine.sampling import RowSampler, Sampling
+from qwen_engine.weights import Weights
+
+MOST_PADDED = 512  # positions in all: fewer take no longer padded together than apart
+LEAST_FILLED = 0.7
+
+
+class LanguageModel:
+    """Rows of a Qwen3 decoder: `prefill` starts some, `draw` gives each its next token, `advance` reads it."""
+
+    def __init__(self, config: DecoderConfig, weights: Weights, *, num_slots: int, length: int) -> None:
+        below = weights.below("model.language_model.")
+        self._embeddings = below.take("embed_tokens.weight")
+        self._head = weights.take("lm_head.weight") if "lm_head.weight" in weights else self._embeddings
+        self._decoder = Decoder(config, below, num_slots=num_slots, length=length)
+        self.length = length
+        self.device = self._head.device
+        self._hidden = self._head.new_zeros(num_slots, config.hidden_size)
+        self._tokens = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
+
+    def embed(self, ids: Sequence[int]) -> torch.Tensor:
+        """(len(ids), hidden)."""
+        return embedding(torch.tensor(ids, dtype=torch.int64, device=self.device), self._embeddings)
+
+    def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
+        """What `draw` needs of each row's sampling."""
+        return RowSampler(rows, len(self._head), self.device)
+
+    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+        """Start rows `first_row`, … with `prompts`, each (positions, hidden), which may be empty of no length."""
+        start = 0
+        for end in group_ends([len(prompt) for prompt in prompts]):
+            self._prefill(prompts[start:end], first_row + start)
+            start = end
+
+    def advance(self, positions: Sequence[int]) -> None:
+        """Have every row read its last token, at its position of `positions`."""
+        num_rows = len(positions)
+        at = torch.tensor(positions, device=self.device)
+        self.step(num_rows, at, max(positions) + 1)
+
+    def step(self, num_rows: int, positions: torch.Tensor, length: int) -> None:
+        """`advance` for positions (rows,) on the device, all below `length`."""
+        hidden = embedding(self._tokens[:num_rows], self._embeddings)
+        self._hidden[:num_rows] = self._decoder.step(hidden[:, None], positions, length)[:, 0]
+
+    def draw(self, sampler: RowSampler, uniforms: torch.Tensor) -> torch.Tensor:
+        """The next token of every row (rows,); uniforms (rows,)."""
+        num_rows = len(uniforms)
+        tokens = sampler.draw(linear(self._hidden[:num_rows], self._head).float(), uniforms)
+        self._tokens[:num_rows] = tokens
+        return tokens
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Have the row `source`, `length` positions long, take the place of `target`, which has ended."""
+        self._decoder.cache.move(source, target, length)
+        self._hidden[target] = self._hidden[source]
+        self._tokens[target] = self._tokens[source]
+
+    def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+        lasts = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+        padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
+        outputs = self._decoder.prefill(padded, first_row)
+        rows = torch.arange(len(prompts), device=self.device)
+        self._hidden[first_row : first_row + len(prompts)] = outputs[rows, lasts]
+
+
+def group_ends(lengths: Sequence[int]) -> list[int]:
+    """Where to cut prompts of `lengths` so that those prefilled together waste little on padding.
+
+    Best for sorted lengths: the order stays.
+    """
+    ends = []
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        room = max(lengths[start:end]) * (end - start)
+        if end - start > 1 and room > MOST_PADDED and sum(lengths[start:end]) < LEAST_FILLED * room:
+            ends.append(end - 1)
+            start = end - 1
+    return [*ends, len(lengths)]

@@ -1,0 +1,85 @@
+"""What the language model reads around the audio, and how its answer is told apart; laid out as the official template.
+
+    <|im_start|>system\\n CONTEXT <|im_end|>\\n<|im_start|>user\\n<|audio_start|> AUDIO <|audio_end|><|im_end|>\\n
+    <|im_start|>assistant\\n [language NAME<asr_text>] [answer so far]
+
+The answer is "language NAME<asr_text>TEXT"; with NAME forced it is TEXT.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+NO_LANGUAGE = "none"
+LANGUAGE_PREFIX = "language "
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids before and after the audio."""
+
+    before: Sequence[int]
+    after: Sequence[int]
+
+
+class Prompts:
+    """The tokenizer of one checkpoint folder. Text of callers is text, whatever it spells.
+
+    Example:
+        prompt = prompts.build(context="Anna, Grace", language="English")
+        prompts.parse(answer_ids)  # ("English", "Send it to Grace.")
+    """
+
+    def __init__(self, folder: Path) -> None:
+        description = json.loads((folder / "tokenizer.json").read_text())
+        self._tokenizer = Tokenizer.from_str(json.dumps(description))
+        self._plain = Tokenizer.from_str(json.dumps({**description, "added_tokens": []}))
+        self._start, self._end, self._text = map(self._control, ("<|im_start|>", "<|im_end|>", "<asr_text>"))
+        self._audio_start, self._audio_end = map(self._control, ("<|audio_start|>", "<|audio_end|>"))
+
+    def build(self, *, context: str = "", language: str | None = None, prefix: Sequence[int] = ()) -> Prompt:
+        """`language`: English name to force, or None; `prefix`: ids of an answer to go on with."""
+        ids, newline = self.ids, self.ids("\n")
+        system = [self._start, *ids(f"system\n{context}"), self._end, *newline]
+        user = [self._start, *ids("user\n"), self._audio_start]
+        asked = [self._audio_end, self._end, *newline, self._start]
+        forced = [*ids(f"assistant\n{LANGUAGE_PREFIX}{language}"), self._text] if language else ids("assistant\n")
+        return Prompt([*system, *user], [*asked, *forced, *prefix])
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of `text`, never those of control tokens."""
+        ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of `ids` without control tokens; half a character at the end is U+FFFD."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def parse(self, answer: Sequence[int]) -> tuple[str | None, str]:
+        """Language (English name; None: none named) and text of a whole answer."""
+        answer = list(answer)
+        if self._text not in answer:
+            return None, self.text(answer).strip()
+        cut = answer.index(self._text)
+        return _language(self.text(answer[:cut])), self.text(answer[cut + 1 :]).strip()
+
+    def _control(self, token: str) -> int:
+        found: int | None = self._tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"the checkpoint's tokenizer has no token {token!r}")
+        return found
+
+
+def _language(told: str) -> str | None:
+    """The name in "language NAME", as upstream reads it: from the first line that is not blank."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    if not lines:
+        return None
+    name = lines[0]
+    if name.lower().startswith(LANGUAGE_PREFIX):
+        name = name[len(LANGUAGE_PREFIX) :].strip()
+    return None if name.lower() in ("", NO_LANGUAGE) else name
