@@ -5,8 +5,8 @@ import dataclasses
 import triton_python_backend_utils as pb_utils
 
 from qwen_engine.asr.engine import AsrEngine
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript
-from qwen_engine.audio import decode_audio
+from qwen_engine.asr.recording import read_request
+from qwen_engine.asr.request import AsrRequest, Transcript
 from qwen_engine.options import AsrOptions, parse_options
 from qwen_engine.settings import AsrSettings
 from qwen_engine.triton import Adapter, Inputs, Outputs, settings_json
@@ -33,11 +33,7 @@ class TritonPythonModel:
 
     def parse(self, inputs: Inputs) -> tuple[AsrRequest, AsrOptions]:
         options = parse_options(AsrOptions, inputs["OPTIONS"])
-        data = options.decode(inputs["AUDIO"], "AUDIO")
-        samples = decode_audio(data, sample_rate_hz=SAMPLE_RATE_HZ, max_s=self.settings.max_audio_s)
-        return AsrRequest(
-            samples, max_piece_s=self.settings.max_piece_s, **options.request_fields(self.settings)
-        ), options
+        return read_request(inputs["AUDIO"], options, self.settings), options
 
 
 def encode(transcript: Transcript, _options: AsrOptions) -> Outputs:
