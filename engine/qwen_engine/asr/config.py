@@ -21,7 +21,7 @@ class FeatureConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "FeatureConfig":
-        config = json.loads((folder / "processor_config.json").read_text())["feature_extractor"]
+        config = json.loads((folder / "processor_config.json").read_bytes())["feature_extractor"]
         return cls(
             sample_rate_hz=config["sampling_rate"],
             num_mel_bins=config["feature_size"],
@@ -67,8 +67,8 @@ class AsrConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "AsrConfig":
-        config = json.loads((folder / "config.json").read_text())
-        eos = json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+        config = json.loads((folder / "config.json").read_bytes())
+        eos = json.loads((folder / "generation_config.json").read_bytes())["eos_token_id"]
         return cls(
             features=FeatureConfig.load(folder),
             encoder=EncoderConfig.from_json(config["audio_config"]),

@@ -34,7 +34,7 @@ class Prompts:
     """
 
     def __init__(self, folder: Path) -> None:
-        description = json.loads((folder / "tokenizer.json").read_text())
+        description = json.loads((folder / "tokenizer.json").read_bytes())
         self._tokenizer = Tokenizer.from_str(json.dumps(description))
         self._plain = Tokenizer.from_str(json.dumps({**description, "added_tokens": []}))
         self._start, self._end, self._text = map(self._control, ("<|im_start|>", "<|im_end|>", "<asr_text>"))
