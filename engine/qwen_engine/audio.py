@@ -1,8 +1,14 @@
-"""Audio files in, audio samples out: any format that libsndfile or FFmpeg reads, mono float32 at a wished rate."""
+"""Audio files or raw samples in, mono float32 at a wished rate out: any format that libsndfile or FFmpeg reads.
+
+Channels are averaged. Where that would cancel speech (one channel being the other upside down, as a wrong cable makes
+it), the loudest channel is taken instead.
+"""
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import av
 import av.error
@@ -13,9 +19,14 @@ import soxr
 from qwen_engine.errors import InvalidRequest
 
 FORMATS = "WAV, FLAC, OGG, MP3, M4A/AAC, WebM or Opus"
-BLOCK_FRAMES = 1 << 16
+BLOCK_SAMPLES = 1 << 16  # of all channels together
 # Writers that cannot seek back (pipes) leave sizes near 2 or 4 GiB in the header, or 0.
 STREAMED_SIZE = 0x7FFF0000
+SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"pcm_s16le": np.dtype("<i2"), "pcm_f32le": np.dtype("<f4")}
+# Unrelated channels (or one among silent ones) leave 1/channels of their power in the average.
+CANCELLED_SHARE = 0.25
+
+Blocks = Iterator[tuple[np.ndarray, int]]  # samples (frames, channels) with their rate
 
 
 def decode_audio(data: bytes, *, sample_rate_hz: int, max_s: float, name: str = "AUDIO") -> np.ndarray:
@@ -27,22 +38,43 @@ def decode_audio(data: bytes, *, sample_rate_hz: int, max_s: float, name: str = 
     Raises:
         InvalidRequest: empty, not audio, truncated, without samples, NaN or infinite samples, or longer than `max_s`.
     """
-    try:
-        return _decode(data, sample_rate_hz, max_s)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"{name} {error}") from error
+    with _named(name):
+        if not data:
+            raise InvalidRequest(f"is empty; send a {FORMATS} file")
+        _refuse_truncated_wav(data)
+        return _mono(lambda: _file_blocks(data), sample_rate_hz, max_s)
 
 
-def _decode(data: bytes, sample_rate_hz: int, max_s: float) -> np.ndarray:
-    if not data:
-        raise InvalidRequest(f"is empty; send a {FORMATS} file")
-    _refuse_truncated_wav(data)
-    try:
-        file = soundfile.SoundFile(io.BytesIO(data))
-    except soundfile.LibsndfileError:
-        return _collect(_av_blocks(data), sample_rate_hz, max_s)
-    with file:
-        return _collect(_soundfile_blocks(file), sample_rate_hz, max_s)
+def decode_pcm(
+    data: bytes,
+    *,
+    audio_format: str,
+    source_rate_hz: int,
+    num_channels: int,
+    sample_rate_hz: int,
+    max_s: float,
+    name: str = "AUDIO",
+) -> np.ndarray:
+    """`decode_audio` for raw interleaved samples: `audio_format` "pcm_s16le" or "pcm_f32le" at `source_rate_hz`."""
+    with _named(name):
+        frames = pcm_frames(data, audio_format, num_channels)
+        return _mono(lambda: _array_blocks(frames, source_rate_hz), sample_rate_hz, max_s)
+
+
+def pcm_frames(data: bytes, audio_format: str, num_channels: int) -> np.ndarray:
+    """Raw interleaved samples as (frames, channels) of their own type, a view of `data`.
+
+    Raises:
+        InvalidRequest: not a whole number of frames.
+    """
+    sample_type = SAMPLE_TYPES[audio_format]
+    frame_bytes = sample_type.itemsize * num_channels
+    if len(data) % frame_bytes:
+        raise InvalidRequest(
+            f"has {len(data)} bytes, not a whole number of frames of {frame_bytes} bytes "
+            f"({audio_format}, {num_channels} channels)"
+        )
+    return np.frombuffer(data, sample_type).reshape(-1, num_channels)
 
 
 def pcm16(samples: np.ndarray) -> bytes:
@@ -58,9 +90,38 @@ def is_silent(samples: np.ndarray, *, sample_rate_hz: int, floor_dbfs: float = -
     return bool(loudest < 10 ** (floor_dbfs / 20))
 
 
-def _collect(blocks: Iterator[tuple[np.ndarray, int]], sample_rate_hz: int, max_s: float) -> np.ndarray:
-    """Downmix, resample and join blocks of (frames, channels) with their rate."""
-    parts: list[np.ndarray] = []
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{name} {error}") from error
+
+
+def _mono(read: Callable[[], Blocks], sample_rate_hz: int, max_s: float) -> np.ndarray:
+    """The average of the channels, or the loudest one where the average is next to nothing: `read` then begins anew."""
+    mixed_power = 0.0
+    powers = np.zeros(1)
+
+    def mix(block: np.ndarray) -> np.ndarray:
+        nonlocal mixed_power, powers
+        mono = block.mean(axis=1, dtype=np.float64).astype(np.float32)
+        mixed_power += float(np.square(mono, dtype=np.float64).sum())
+        powers = powers + np.square(block, dtype=np.float64).sum(axis=0)
+        return mono
+
+    samples = _collect(read(), mix, sample_rate_hz, max_s)
+    if mixed_power >= CANCELLED_SHARE / len(powers) * powers.mean():
+        return samples
+    loudest = int(powers.argmax())
+    return _collect(read(), lambda block: block[:, loudest], sample_rate_hz, max_s)
+
+
+def _collect(
+    blocks: Blocks, to_mono: Callable[[np.ndarray], np.ndarray], sample_rate_hz: int, max_s: float
+) -> np.ndarray:
+    """Downmix, resample and join blocks."""
+    joined = bytearray()  # grows in place: no second copy of hours of sound
     resampler: soxr.ResampleStream | None = None
     frames = 0
     for block, rate_hz in blocks:
@@ -69,39 +130,78 @@ def _collect(blocks: Iterator[tuple[np.ndarray, int]], sample_rate_hz: int, max_
         frames += len(block)
         if frames > max_s * rate_hz:
             raise InvalidRequest(f"is longer than the limit of {max_s:g} s")
-        mono = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
+        if not np.isfinite(block).all():
             raise InvalidRequest("has NaN or infinite samples; send finite samples")
-        parts.append(resampler.resample_chunk(mono))
-    if resampler is None or frames == 0:
+        joined += resampler.resample_chunk(to_mono(block)).tobytes()
+    if resampler is not None and frames:
+        joined += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
+    if not joined:
         raise InvalidRequest("has no samples")
-    parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    return np.concatenate(parts)
+    return np.frombuffer(joined, np.float32)
 
 
-def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[tuple[np.ndarray, int]]:
+class _Bytes(io.BytesIO):
+    """For libsndfile, which follows a damaged header also to before the beginning."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
+def _file_blocks(data: bytes) -> Blocks:
     try:
-        while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        file = soundfile.SoundFile(_Bytes(data))
+    except soundfile.LibsndfileError:
+        yield from _av_blocks(data)
+        return
+    with file:
+        yield from _soundfile_blocks(file)
+
+
+def _soundfile_blocks(file: soundfile.SoundFile) -> Blocks:
+    try:
+        while len(block := file.read(_block_frames(file.channels), dtype="float32", always_2d=True)):
             yield block, file.samplerate
     except soundfile.LibsndfileError as error:
         raise InvalidRequest("is damaged: it cannot be decoded to its end") from error
 
 
-def _av_blocks(data: bytes) -> Iterator[tuple[np.ndarray, int]]:
+def _av_blocks(data: bytes) -> Blocks:
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise InvalidRequest("has no audio track")
             codec = container.streams.audio[0].codec_context
             if codec is None:
                 raise InvalidRequest(f"is in a format that nothing here can decode; send a {FORMATS} file")
-            rate_hz = codec.sample_rate
-            to_float = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+            rate_hz, layout = codec.sample_rate, codec.layout
+            to_float = av.AudioResampler(format="flt", layout=layout, rate=rate_hz)
             for frame in container.decode(audio=0):
-                for part in to_float.resample(frame):
-                    yield part.to_ndarray().reshape(-1, 1), rate_hz
+                for part in _converted(frame, to_float):
+                    yield part.to_ndarray().reshape(-1, layout.nb_channels), rate_hz
     except av.error.FFmpegError as error:
         raise InvalidRequest(f"cannot be read as audio; send a {FORMATS} file") from error
+
+
+def _converted(frame: av.AudioFrame, to_float: av.AudioResampler) -> list[av.AudioFrame]:
+    try:
+        return to_float.resample(frame)
+    except ValueError as error:
+        raise InvalidRequest("changes its sample rate or number of channels on the way") from error
+
+
+def _array_blocks(frames: np.ndarray, rate_hz: int) -> Blocks:
+    """Raw samples as float32, full scale being 1."""
+    scale = np.float32(2**-15 if frames.dtype.kind == "i" else 1.0)
+    step = _block_frames(frames.shape[1])
+    for start in range(0, len(frames), step):
+        yield frames[start : start + step].astype(np.float32) * scale, rate_hz
+
+
+def _block_frames(num_channels: int) -> int:
+    return max(1, BLOCK_SAMPLES // num_channels)
 
 
 def _refuse_truncated_wav(data: bytes) -> None:

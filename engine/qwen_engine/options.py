@@ -4,13 +4,16 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from qwen_engine.errors import InvalidRequest
 
 Encoding = Literal["raw", "base64"]
+AudioFormat = Literal["auto", "pcm_s16le", "pcm_f32le"]
+Timestamps = Literal["none", "segment", "word", "char"]
+ReturnFormat = Literal["text", "json", "verbose_json", "srt", "vtt"]
 TextFeed = Literal["ahead", "beside"]
 ChunkFrames = Annotated[int, Field(ge=1, le=250)]
 OptionsT = TypeVar("OptionsT", bound="Options")
@@ -50,10 +53,60 @@ class Options(BaseModel):
         return value
 
 
-class AsrOptions(Options):
+class AudioOptions(Options):
+    """For models that listen: a file says itself what is in it, raw samples need their form stated."""
+
+    audio_format: AudioFormat = "auto"
+    sample_rate_hz: int | None = Field(None, ge=4000, le=384000, description="of raw samples")
+    num_channels: int = Field(1, ge=1, le=64, description="of raw samples, interleaved")
+
+    @model_validator(mode="after")
+    def _form_is_stated_for_raw_samples_only(self) -> Self:
+        if self.audio_format == "auto":
+            if self.sample_rate_hz is not None or self.num_channels != 1:
+                raise ValueError(
+                    f"OPTIONS.sample_rate_hz is {self.sample_rate_hz} and OPTIONS.num_channels {self.num_channels}, but "
+                    "a file states its own; leave them out, or set OPTIONS.audio_format to 'pcm_s16le' or 'pcm_f32le'"
+                )
+        elif self.sample_rate_hz is None:
+            raise ValueError(f"OPTIONS.sample_rate_hz is missing; raw samples ({self.audio_format}) need it")
+        return self
+
+
+class AsrOptions(AudioOptions):
     language: str | None = Field(None, description="name or ISO code; null or 'auto': detected")
     context: str = Field("", max_length=4000, description="words to expect, such as names")
-    max_new_tokens: int | None = Field(None, ge=1, le=4096, description="null: from the duration")
+    max_new_tokens: int | None = Field(None, ge=1, le=4096, description="of a piece of 30 s; null: from the duration")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: greedy")
+    seed: int = Field(0, ge=0, lt=2**63)
+    timestamps: Timestamps = Field("segment", description="'word' and 'char' need the aligner")
+    itn: bool = Field(False, description="write numbers and dates in figures; the text as spoken is kept")
+    vad: bool = Field(True, description="false: silence is transcribed, too")
+    return_format: ReturnFormat = Field("json", alias="return", description="what TEXT and RESULT hold")
+    max_audio_s: float | None = Field(None, gt=0.0, description="longest recording taken; null: the profile's")
+
+    @model_validator(mode="after")
+    def _subtitles_have_times(self) -> Self:
+        if self.return_format in ("srt", "vtt") and self.timestamps == "none":
+            raise ValueError(
+                f"OPTIONS.return is {self.return_format!r}, which needs times, but OPTIONS.timestamps is 'none'; "
+                "allowed with it: segment, word, char"
+            )
+        return self
+
+
+class AlignerOptions(AudioOptions):
+    language: str | None = Field(None, description="name or ISO code of TEXT's language; null or 'auto': by its script")
+    timestamps: Literal["word", "char"] = "word"
+
+
+class CaptionOptions(AudioOptions):
+    """They count where a stream starts."""
+
+    audio_format: Literal["pcm_s16le", "pcm_f32le"] = "pcm_s16le"
+    sample_rate_hz: int = Field(16000, ge=4000, le=384000)
+    language: str | None = Field(None, description="name or ISO code; null or 'auto': detected")
+    context: str = Field("", max_length=4000, description="words to expect, such as names")
 
 
 class TtsOptions(Options):
@@ -104,7 +157,10 @@ def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:
 def _explain(schema: type[Options], problem: Mapping[str, Any]) -> str:
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"OPTIONS.{field} is unknown; allowed: {', '.join(schema.model_fields)}"
+        known = (info.alias or name for name, info in schema.model_fields.items())
+        return f"OPTIONS.{field} is unknown; allowed: {', '.join(known)}"
+    if problem["type"] == "value_error":  # of fields that do not go together; the message names them
+        return str(problem["ctx"]["error"])
     if not field:
         return f"OPTIONS is not a JSON object: {problem['msg']}"
     return f"OPTIONS.{field} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"

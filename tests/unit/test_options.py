@@ -3,9 +3,18 @@
 import pytest
 
 from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import AsrOptions, ImageOptions, Options, TtsOptions, parse_options, parse_text
+from qwen_engine.options import (
+    AlignerOptions,
+    AsrOptions,
+    CaptionOptions,
+    ImageOptions,
+    Options,
+    TtsOptions,
+    parse_options,
+    parse_text,
+)
 
-SCHEMAS = [AsrOptions, TtsOptions, ImageOptions]
+SCHEMAS = [AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
@@ -36,6 +45,16 @@ def test_an_unknown_key_is_named_with_the_known_ones(schema):
         (TtsOptions, b'{"seed": 1.5}', r"OPTIONS\.seed"),
         (AsrOptions, b'{"max_new_tokens": 0}', r"OPTIONS\.max_new_tokens"),
         (AsrOptions, b'{"language": 5}', r"OPTIONS\.language"),
+        (AsrOptions, b'{"return": "doc"}', r"OPTIONS\.return is .doc.*'srt' or 'vtt'"),
+        (AsrOptions, b'{"return_format": "srt"}', r"OPTIONS\.return_format is unknown; allowed: .*vad, return, max"),
+        (AsrOptions, b'{"return": "srt", "timestamps": "none"}', r"OPTIONS\.return is 'srt'.*timestamps is 'none'"),
+        (AsrOptions, b'{"audio_format": "pcm_s16le"}', r"OPTIONS\.sample_rate_hz is missing"),
+        (AlignerOptions, b'{"audio_format": "pcm_f32le"}', r"OPTIONS\.sample_rate_hz is missing"),
+        (AsrOptions, b'{"sample_rate_hz": 16000}', r"OPTIONS\.sample_rate_hz is 16000.*a file states its own"),
+        (AsrOptions, b'{"num_channels": 2}', r"OPTIONS\.num_channels 2, but a file states its own"),
+        (AsrOptions, b'{"temperature": 2.5}', r"OPTIONS\.temperature is 2\.5"),
+        (AlignerOptions, b'{"timestamps": "segment"}', r"OPTIONS\.timestamps is .segment.*'word' or 'char'"),
+        (CaptionOptions, b'{"audio_format": "auto"}', r"OPTIONS\.audio_format is .auto"),
         (Options, b'{"input_encoding": "hex"}', r"OPTIONS\.input_encoding is .hex.*'raw' or 'base64'"),
     ],
 )
