@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 import torch
 
 from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.graphs import GraphedLanguageModel
+from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
 from qwen_engine.asr.waiting import Waiting
 from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.loop import FinishReason
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import AsrSettings
@@ -42,7 +45,7 @@ class _Row:
 
 
 class AsrBatch:
-    """Owns the rows of a checkpoint's language model.
+    """Owns the rows of a checkpoint's language model. `capture`: how graphs are made, where not as the device does it.
 
     Example:
         batch.add(Piece(samples, group="me", hear=print, fail=print))
@@ -50,9 +53,11 @@ class AsrBatch:
             pass
     """
 
-    def __init__(self, checkpoint: AsrCheckpoint, settings: AsrSettings) -> None:
+    def __init__(self, checkpoint: AsrCheckpoint, settings: AsrSettings, capture: Capture | None = None) -> None:
         self._checkpoint = checkpoint
-        self._model = checkpoint.language_model
+        self._model: LanguageModel | GraphedLanguageModel = checkpoint.language_model
+        if (capture := capture or cuda_capture(settings.device)) is not None:
+            self._model = GraphedLanguageModel(checkpoint.language_model, num_slots=settings.max_batch, capture=capture)
         self._max_step_audio_s = settings.max_step_audio_s
         self._waiting = Waiting(settings.max_batch)
         self._rows: list[_Row] = []
@@ -138,7 +143,7 @@ class AsrBatch:
     def _draw(self) -> None:
         if self._sampler is None:
             self._sampler = self._model.sampler([row.piece.sampling for row in self._rows])
-        uniforms = torch.tensor([row.uniform() for row in self._rows], device=self._model.device)
+        uniforms = sent(torch.tensor([row.uniform() for row in self._rows]), self._model.device)
         tokens = self._model.draw(self._sampler, uniforms).tolist()
         now_s = time.monotonic()
         for row, token in zip(tuple(self._rows), tokens, strict=True):

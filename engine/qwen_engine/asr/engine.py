@@ -26,6 +26,7 @@ from qwen_engine.asr.request import (
 )
 from qwen_engine.asr.silence import Span
 from qwen_engine.errors import EngineError, InvalidRequest
+from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.settings import AsrSettings
 
@@ -59,16 +60,18 @@ class _Job:
 class AsrEngine(Model[AsrRequest]):
     """A `Model` for the engine loop. A request takes one of `max_requests` places, its pieces take turns at the rows.
 
-    `word_timer` serves requests for the times of words; without one they are refused.
+    `word_timer` serves requests for the times of words; without one they are refused. `capture`: see `AsrBatch`.
     """
 
-    def __init__(self, settings: AsrSettings, word_timer: WordTimer | None = None) -> None:
+    def __init__(
+        self, settings: AsrSettings, word_timer: WordTimer | None = None, capture: Capture | None = None
+    ) -> None:
         torch.set_num_threads(settings.num_threads)
         self.max_batch = settings.max_requests
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
         self._timer = word_timer
-        self._batch = AsrBatch(self.checkpoint, settings)
+        self._batch = AsrBatch(self.checkpoint, settings, capture)
         self._jobs: dict[Session[AsrRequest], _Job] = {}
 
     def check(self, request: AsrRequest) -> None:

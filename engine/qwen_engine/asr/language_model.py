@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import embedding, linear
 
 from qwen_engine.decoder import Decoder, DecoderConfig
+from qwen_engine.graphs import sent
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.weights import Weights
 
@@ -28,14 +29,14 @@ class LanguageModel:
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """(len(ids), hidden)."""
-        return embedding(torch.tensor(ids, dtype=torch.int64, device=self.device), self._embeddings)
+        return embedding(sent(torch.tensor(ids, dtype=torch.int64), self.device), self._embeddings)
 
     def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
         """What `draw` needs of each row's sampling."""
         return RowSampler(rows, len(self._head), self.device)
 
     def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
-        """Start rows `first_row`, … with `prompts`, each (positions, hidden), which may be empty of no length."""
+        """Start rows `first_row`, … with `prompts`, each (positions, hidden)."""
         start = 0
         for end in group_ends([len(prompt) for prompt in prompts]):
             self._prefill(prompts[start:end], first_row + start)
@@ -44,8 +45,7 @@ class LanguageModel:
     def advance(self, positions: Sequence[int]) -> None:
         """Have every row read its last token, at its position of `positions`."""
         num_rows = len(positions)
-        at = torch.tensor(positions, device=self.device)
-        self.step(num_rows, at, max(positions) + 1)
+        self.step(num_rows, sent(torch.tensor(positions), self.device), max(positions) + 1)
 
     def step(self, num_rows: int, positions: torch.Tensor, length: int) -> None:
         """`advance` for positions (rows,) on the device, all below `length`."""
@@ -66,7 +66,7 @@ class LanguageModel:
         self._tokens[target] = self._tokens[source]
 
     def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
-        lasts = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+        lasts = sent(torch.tensor([len(prompt) - 1 for prompt in prompts]), self.device)
         padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
         outputs = self._decoder.prefill(padded, first_row)
         rows = torch.arange(len(prompts), device=self.device)

@@ -1,0 +1,78 @@
+"""The token step of a recogniser's language model as CUDA graphs.
+
+There is a graph for each number of rows (a bucket) and each length of the cache that is looked at. Rows without a
+piece are carried along: what they write lands in free places, which the next prompt fills anew. Prompts, and rows of
+which one is sampled, run without.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from qwen_engine.asr.language_model import LanguageModel
+from qwen_engine.graphs import Capture, at_least, doubling, sent
+from qwen_engine.sampling import RowSampler, Sampling
+
+SHORTEST_LENGTH = 256
+GREEDY = Sampling(temperature=0.0)
+
+
+class GraphedLanguageModel:
+    """A `LanguageModel` whose greedy steps come from graphs.
+
+    Example:
+        model = GraphedLanguageModel(model, num_slots=16, capture=CudaCapture(model.device))
+    """
+
+    def __init__(self, model: LanguageModel, *, num_slots: int, capture: Capture) -> None:
+        self._model = model
+        self.device, self.length = model.device, model.length
+        self._buckets = doubling(1, num_slots)
+        self._lengths = doubling(SHORTEST_LENGTH, model.length)
+        with torch.inference_mode():
+            self._positions = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
+            self._uniforms = torch.zeros(num_slots, device=self.device)
+            self._drawn = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
+            self._greedy = model.sampler([GREEDY] * num_slots)
+            self._advances = {
+                (rows, length): capture(partial(self._advance, rows, length))
+                for rows in self._buckets
+                for length in self._lengths
+            }
+            self._draws = {rows: capture(partial(self._draw, rows)) for rows in self._buckets}
+
+    def embed(self, ids: Sequence[int]) -> torch.Tensor:
+        """As `LanguageModel.embed`."""
+        return self._model.embed(ids)
+
+    def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
+        """As `LanguageModel.sampler`; one for all greedy rows is that of the graphs."""
+        return self._model.sampler(rows) if any(row.temperature for row in rows) else self._greedy
+
+    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+        """As `LanguageModel.prefill`."""
+        self._model.prefill(prompts, first_row)
+
+    def advance(self, positions: Sequence[int]) -> None:
+        """As `LanguageModel.advance`."""
+        idle = [0] * (len(self._positions) - len(positions))
+        self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
+        self._advances[at_least(self._buckets, len(positions)), at_least(self._lengths, max(positions) + 1)]()
+
+    def draw(self, sampler: RowSampler, uniforms: torch.Tensor) -> torch.Tensor:
+        """As `LanguageModel.draw`; good until the next call."""
+        if sampler is not self._greedy:
+            return self._model.draw(sampler, uniforms)
+        self._draws[at_least(self._buckets, len(uniforms))]()
+        return self._drawn[: len(uniforms)]
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """As `LanguageModel.move`."""
+        self._model.move(source, target, length)
+
+    def _advance(self, num_rows: int, length: int) -> None:
+        self._model.step(num_rows, self._positions[:num_rows], length)
+
+    def _draw(self, num_rows: int) -> None:
+        self._drawn[:num_rows] = self._model.draw(self._greedy, self._uniforms[:num_rows])
