@@ -10,28 +10,41 @@
 `AsyncClient` has the same methods as coroutines. All errors are a `QwenError`.
 """
 
-from qwen_client.asr import Segment, Transcription
 from qwen_client.audio import AudioInput
-from qwen_client.chains import SpokenPicture
+from qwen_client.captions import AsyncCaptions, Caption, Captions
+from qwen_client.chains import AlignedTranscript, SpokenPicture
 from qwen_client.client import AsyncClient, Client
 from qwen_client.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_client.health import Health
 from qwen_client.image import Picture, Progress, Size
 from qwen_client.jobs import Timings
+from qwen_client.many import Outcome
+from qwen_client.pcm import AudioPiece
 from qwen_client.stream import AsyncStream, Stream
+from qwen_client.subtitles import Cue
+from qwen_client.transcript import Alignment, FailedPiece, Segment, Transcription, Word
 from qwen_client.tts import AudioChunk, Speech
 from qwen_client.voices import Voice, VoiceList
 
 __all__ = [
+    "AlignedTranscript",
+    "Alignment",
+    "AsyncCaptions",
     "AsyncClient",
     "AsyncStream",
     "AudioChunk",
     "AudioInput",
+    "AudioPiece",
     "Cancelled",
+    "Caption",
+    "Captions",
     "Client",
+    "Cue",
     "DeadlineExceeded",
+    "FailedPiece",
     "Health",
     "InvalidRequest",
+    "Outcome",
     "Picture",
     "Progress",
     "QwenError",
@@ -46,4 +59,5 @@ __all__ = [
     "Unavailable",
     "Voice",
     "VoiceList",
+    "Word",
 ]

@@ -1,82 +1,86 @@
 """Speech recognition: `client.asr`."""
 
-import html
-import json
-import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from qwen_client.audio import AudioInput, audio_bytes
-from qwen_client.errors import InvalidRequest
-from qwen_client.jobs import Timings, UnaryJob, read_ending
-from qwen_client.wire import Answer, options_json
+from qwen_client.jobs import UnaryJob
+from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
+from qwen_client.wire import options_json
 
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of the recording and what was said in it."""
-
-    start_s: float
-    end_s: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Transcription:
-    """What was said; `language` is None and `segments` empty where nothing was."""
-
-    text: str
-    language: str | None
-    duration_s: float
-    segments: tuple[Segment, ...]
-    finish_reason: str
-    timings: Timings
-    request_id: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, as JSON writes them."""
-        return asdict(self)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the text (`.txt`) or all fields (`.json`)."""
-        match Path(path).suffix.lower():
-            case ".txt":
-                content = self.text
-            case ".json":
-                content = json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
-            case _:
-                raise InvalidRequest(f"{path} has no known transcript suffix; known: .txt, .json")
-        Path(path).write_text(content + "\n", encoding="utf-8")
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.text)}</p><small>{self.language or 'no speech'}, {self.duration_s:.1f} s</small>"
+Timestamps = Literal["none", "segment", "word", "char"]
+WordTimestamps = Literal["word", "char"]
+AudioFormat = Literal["auto", "pcm_s16le", "pcm_f32le"]
 
 
 def transcribe(
-    audio: AudioInput, *, language: str | None = None, context: str = "", max_new_tokens: int | None = None
+    audio: AudioInput,
+    *,
+    language: str | None = None,
+    context: str = "",
+    timestamps: Timestamps = "segment",
+    itn: bool = False,
+    vad: bool = True,
+    max_new_tokens: int | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_audio_s: float | None = None,
+    audio_format: AudioFormat = "auto",
+    sample_rate: int | None = None,
+    channels: int = 1,
 ) -> UnaryJob[Transcription]:
     """Write down what is said in `audio`: a path, bytes, a binary file or (samples, rate_hz).
 
         client.asr.transcribe("meeting.wav").text
+        client.asr.transcribe("meeting.mp3", timestamps="word").save("meeting.srt")
         client.asr.transcribe((samples, 16_000), language="English", context="Qwen, Triton")
+        client.asr.transcribe(pcm_bytes, audio_format="pcm_s16le", sample_rate=8_000)
 
-    `language` None: detected. `context`: words to expect, such as names. `max_new_tokens` None: from the duration.
+    `language` None: detected. `context`: words to expect, such as names. `itn`: numbers and dates in figures, the text
+    as spoken kept in `raw_text`. `vad` False: silences are transcribed too. `max_new_tokens` None: from the duration.
+    `temperature` 0: always the likeliest text. `max_audio_s`: audio up to this long is taken; None: up to the server's
+    usual limit. `audio_format`: "auto" reads any file; the others are raw samples of `sample_rate` and `channels`.
     Returns a `Transcription`.
     """
-    options = options_json(language=language, context=context, max_new_tokens=max_new_tokens)
-    return UnaryJob("qwen3_asr", {"AUDIO": audio_bytes(audio), "OPTIONS": options}, _read)
-
-
-def _read(answer: Answer) -> Transcription:
-    result = answer.json("RESULT")
-    ending = read_ending(result, answer.request_id)
-    return Transcription(
-        text=answer.text("TEXT"),
-        language=result["language"],
-        duration_s=result["duration_s"],
-        segments=tuple(Segment(part["start_s"], part["end_s"], part["text"]) for part in result["segments"]),
-        finish_reason=ending.finish_reason,
-        timings=ending.timings,
-        request_id=ending.request_id,
+    options = options_json(
+        language=language,
+        context=context,
+        timestamps=timestamps,
+        itn=itn,
+        vad=vad,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature or None,
+        seed=seed,
+        max_audio_s=max_audio_s,
+        audio_format=audio_format,
+        sample_rate_hz=sample_rate,
+        num_channels=channels,
     )
+    return UnaryJob("qwen3_asr", {"AUDIO": audio_bytes(audio), "OPTIONS": options}, read_transcription)
+
+
+def align(
+    audio: AudioInput,
+    text: str,
+    *,
+    language: str = "auto",
+    timestamps: WordTimestamps = "word",
+    audio_format: AudioFormat = "auto",
+    sample_rate: int | None = None,
+    channels: int = 1,
+) -> UnaryJob[Alignment]:
+    """Find when each word of `text` is said in `audio`.
+
+        client.asr.align("poem.wav", poem, language="English").save("poem.srt")
+
+    `language` "auto": by the text's script. `timestamps` "char": of each character. The rest as for `transcribe`.
+    Returns an `Alignment`.
+    """
+    options = options_json(
+        language=language,
+        timestamps=timestamps,
+        audio_format=audio_format,
+        sample_rate_hz=sample_rate,
+        num_channels=channels,
+    )
+    inputs = {"AUDIO": audio_bytes(audio), "TEXT": text.encode(), "OPTIONS": options}
+    return UnaryJob("qwen3_aligner", inputs, read_alignment)

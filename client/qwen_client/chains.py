@@ -4,9 +4,11 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qwen_client.asr import WordTimestamps
 from qwen_client.audio import AudioInput, audio_bytes
 from qwen_client.image import OnProgress, Picture, Size, announcing, collect_picture, picture_options
-from qwen_client.jobs import Ending, StreamJob
+from qwen_client.jobs import Ending, StreamJob, UnaryJob
+from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
 from qwen_client.wire import Answer, options_json
 
 
@@ -43,6 +45,35 @@ def spoken_image(
         "IMAGE_OPTIONS": picture_options(size, steps=steps, seed=seed),
     }
     return StreamJob("spoken_image", inputs, announcing(on_progress), _collect)
+
+
+@dataclass(frozen=True)
+class AlignedTranscript:
+    """What was said, and when each word of it was."""
+
+    transcription: Transcription
+    alignment: Alignment
+
+
+def aligned_transcript(
+    audio: AudioInput, *, language: str | None = None, context: str = "", timestamps: WordTimestamps = "word"
+) -> UnaryJob[AlignedTranscript]:
+    """Write down what is said in `audio` and find when each word is, in one call.
+
+        client.chains.aligned_transcript("message.wav").alignment.save("message.srt")
+
+    The parameters as for `asr.transcribe` and `asr.align`. Returns an `AlignedTranscript`.
+    """
+    inputs = {
+        "AUDIO": audio_bytes(audio),
+        "ASR_OPTIONS": options_json(language=language, context=context),
+        "ALIGN_OPTIONS": options_json(language=language, timestamps=timestamps),
+    }
+    return UnaryJob("aligned_transcript", inputs, _read_aligned)
+
+
+def _read_aligned(answer: Answer) -> AlignedTranscript:
+    return AlignedTranscript(read_transcription(answer, "TRANSCRIPT"), read_alignment(answer))
 
 
 def _collect(answers: Sequence[Answer], ending: Ending) -> SpokenPicture:

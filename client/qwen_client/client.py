@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from qwen_client import asr, chains, image, tts, voices
+from qwen_client import asr, captions, chains, image, many, tts, voices
 from qwen_client.health import Health
-from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, running, streaming
+from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
@@ -13,6 +13,9 @@ DEFAULT_TIMEOUT_S = 60.0
 
 class Asr(Service):
     transcribe = running(asr.transcribe)
+    transcribe_many = handing(many.run_batch, many.transcribe_many)
+    align = running(asr.align)
+    stream = handing(captions.Captions, captions.stream)
 
 
 class Tts(Service):
@@ -33,6 +36,7 @@ class Images(Service):
 
 class Chains(Service):
     spoken_image = running(chains.spoken_image)
+    aligned_transcript = running(chains.aligned_transcript)
 
 
 class Client:
@@ -40,6 +44,7 @@ class Client:
 
     with Client("127.0.0.1:8001", timeout_s=60) as client:
         print(client.asr.transcribe("meeting.wav").text)
+        client.asr.transcribe("meeting.wav", timestamps="word").save("meeting.srt")
         client.tts.synthesize("Good morning, everyone.").save("morning.wav")
         client.image.generate("a small red circle").save("circle.png")
         print(client.chains.spoken_image("please draw a star.wav").heard)
@@ -70,6 +75,9 @@ class Client:
 
 class AsyncAsr(AsyncService):
     transcribe = awaiting(asr.transcribe)
+    transcribe_many = handing(many.run_batch_async, many.transcribe_many)
+    align = awaiting(asr.align)
+    stream = handing(captions.AsyncCaptions, captions.stream)
 
 
 class AsyncTts(AsyncService):
@@ -90,6 +98,7 @@ class AsyncImages(AsyncService):
 
 class AsyncChains(AsyncService):
     spoken_image = awaiting(chains.spoken_image)
+    aligned_transcript = awaiting(chains.aligned_transcript)
 
 
 class AsyncClient:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from qwen_client.errors import InvalidRequest, QwenError
 
@@ -44,31 +42,9 @@ def require_folder(path: Path) -> None:
         raise InvalidRequest(f"{path} cannot be written: there is no folder {path.parent}")
 
 
-class Bar:
-    """A progress bar on stderr, shown on terminals only; it pulses until `show` knows how much there is to do.
-
-    with Bar("drawing") as bar:
-        bar.show(3, 20)
-    """
-
-    def __init__(self, label: str) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        console = Console(stderr=True)
-        self._progress = Progress(
-            *columns,
-            console=console,
-            transient=True,
-            redirect_stdout=False,  # the result may be going into a pipe
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task(label, total=None)
-
-    def show(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-    def __enter__(self) -> "Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+def print_made(made: dict[str, Any], as_json: bool) -> None:
+    """What was made: all about it, or the file's name."""
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(made["file"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from qwen_client.errors import Cancelled
-from qwen_client.wire import Answer
+from qwen_client.wire import Answer, SequenceStep
 
 EventT = TypeVar("EventT")
 ResultT = TypeVar("ResultT")
@@ -52,11 +52,12 @@ def require_complete(ending: Ending) -> None:
 
 @dataclass(frozen=True)
 class UnaryJob(Generic[ResultT]):
-    """One request, one answer."""
+    """One request, one answer; a `step` of a sequence, where the model keeps state between requests."""
 
     model: str
     inputs: Mapping[str, bytes]
     read: Callable[[Answer], ResultT]
+    step: SequenceStep | None = None
 
 
 @dataclass(frozen=True)

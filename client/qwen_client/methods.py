@@ -12,6 +12,8 @@ from qwen_client.stream import AsyncStream, Stream
 from qwen_client.transport import AnyJob, AsyncTransport, Transport
 
 P = ParamSpec("P")
+PlanT = TypeVar("PlanT")
+TransportT = TypeVar("TransportT", Transport, AsyncTransport)
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 
@@ -67,6 +69,17 @@ def async_streaming(
         return self._transport.open(plan(*args, **kwargs))
 
     return _described(method, plan, "stream")
+
+
+def handing(
+    run: Callable[[TransportT, PlanT], ResultT], plan: Callable[P, PlanT]
+) -> Callable[Concatenate[Any, P], ResultT]:
+    """A method of either client that hands the plan to `run`."""
+
+    def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+        return run(self._transport, plan(*args, **kwargs))
+
+    return _described(method, plan, plan.__name__)
 
 
 def _described(method: MethodT, plan: Callable[..., Any], name: str) -> MethodT:

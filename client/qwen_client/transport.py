@@ -41,7 +41,8 @@ class _Transport:
         return translated(self._address, self.timeout_s, request_id)
 
     def message(self, job: AnyJob[Any]) -> service_pb2.ModelInferRequest:
-        return infer_request(job.model, job.inputs, uuid.uuid4().hex)
+        step = job.step if isinstance(job, UnaryJob) else None
+        return infer_request(job.model, job.inputs, uuid.uuid4().hex, step)
 
     def start(self, message: service_pb2.ModelInferRequest) -> Any:
         return self.stub.ModelStreamInfer(iter([message]), timeout=self.timeout_s)

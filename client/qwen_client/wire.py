@@ -22,6 +22,11 @@ DEFAULT_OPTIONS = {
     "reference_text": "",
     "text_complete": False,
     "text_feed": "ahead",
+    "timestamps": "segment",
+    "itn": False,
+    "vad": True,
+    "audio_format": "auto",
+    "num_channels": 1,
 }
 
 
@@ -33,15 +38,31 @@ def options_json(**options: Any) -> bytes:
     return json.dumps(changed).encode()
 
 
-def infer_request(model: str, inputs: Mapping[str, bytes], request_id: str) -> service_pb2.ModelInferRequest:
+@dataclass(frozen=True)
+class SequenceStep:
+    """One of the requests that Triton keeps together, by the `sequence_id` (1 to 2**63 - 1) they share."""
+
+    sequence_id: int
+    start: bool
+    end: bool
+
+
+def infer_request(
+    model: str, inputs: Mapping[str, bytes], request_id: str, step: SequenceStep | None = None
+) -> service_pb2.ModelInferRequest:
     """The request message for `model`."""
     tensor = service_pb2.ModelInferRequest.InferInputTensor
-    return service_pb2.ModelInferRequest(
+    message = service_pb2.ModelInferRequest(
         model_name=model,
         id=request_id,
         inputs=[tensor(name=name, datatype="BYTES", shape=[1, 1]) for name in inputs],
         raw_input_contents=[len(item).to_bytes(LENGTH_BYTES, "little") + item for item in inputs.values()],
     )
+    if step is not None:
+        message.parameters["sequence_id"].int64_param = step.sequence_id
+        message.parameters["sequence_start"].bool_param = step.start
+        message.parameters["sequence_end"].bool_param = step.end
+    return message
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,94 @@ def event(index: int, kind: str, **fields: Any) -> bytes:
 def transcript(inputs: Payloads) -> Iterator[Payloads]:
     """Hears its own input: the text is the audio's length, so that tests can tell requests apart."""
     text = f"{len(inputs['AUDIO'])} bytes"
+    yield {"TEXT": text.encode(), "RESULT": json.dumps(_result(text, json.loads(inputs["OPTIONS"]))).encode()}
+
+
+def _result(text: str, options: dict[str, Any]) -> dict[str, Any]:
     segments = [{"start_s": 0.0, "end_s": 2.5, "text": text}]
-    result = {"language": "English", "duration_s": 2.5, "segments": segments, **ENDING}
-    yield {"TEXT": text.encode(), "RESULT": json.dumps(result).encode()}
+    result = {"language": "English", "duration_s": 2.5, "text": text, "segments": segments, **ENDING}
+    timestamps = options.get("timestamps", "segment")
+    if timestamps != "none":
+        result["cues"] = [{"start_s": 0.0, "end_s": 2.5, "text": text.replace(" ", "\n")}]
+    if timestamps in ("word", "char"):
+        result["words"] = timed_words(text)
+    if options.get("itn"):
+        result["raw_text"] = f"spoken {text}"
+    return result
+
+
+def timed_words(text: str) -> list[dict[str, Any]]:
+    """A word a second."""
+    return [{"text": word, "start_s": float(at), "end_s": at + 0.5} for at, word in enumerate(text.split())]
+
+
+def alignment(inputs: Payloads) -> Iterator[Payloads]:
+    """Times the words of TEXT, each with a cue of its own."""
+    words = timed_words(inputs["TEXT"].decode())
+    result = {"language": "English", "duration_s": 9.0, "words": words, "cues": words, **ENDING}
+    yield {"RESULT": json.dumps(result).encode()}
+
+
+def aligned_transcript(inputs: Payloads) -> Iterator[Payloads]:
+    """The two above in a row."""
+    [heard] = transcript({"AUDIO": inputs["AUDIO"], "OPTIONS": inputs["ASR_OPTIONS"]})
+    [aligned] = alignment({"TEXT": heard["TEXT"], "OPTIONS": inputs["ALIGN_OPTIONS"]})
+    yield {"TEXT": heard["TEXT"], "TRANSCRIPT": heard["RESULT"], "RESULT": aligned["RESULT"]}
+
+
+@dataclass
+class Captioner:
+    """Hears one word, its number, in each half second at 16 kHz; the last one is partial until four make a segment.
+
+    Its state is by sequence, as the real model's is.
+    """
+
+    num_bytes: dict[bytes, int] = field(default_factory=dict)
+    num_events: dict[bytes, int] = field(default_factory=dict)
+
+    def __call__(self, inputs: Payloads) -> Iterator[Payloads]:
+        sequence, is_final = inputs["CORRID"], inputs["END"] == b"1"
+        if inputs["START"] == b"1":
+            self.num_bytes[sequence], self.num_events[sequence] = 0, -1
+        before = self.num_bytes[sequence] // HALF_SECOND_BYTES
+        self.num_bytes[sequence] += len(inputs["AUDIO"])
+        self.num_events[sequence] += 1
+        after = self.num_bytes[sequence] // HALF_SECOND_BYTES
+        is_all_stable = is_final or after % NUM_SEGMENT_WORDS == 0
+        num_stable = after if is_all_stable else after - 1
+        yield {
+            "EVENT": event(
+                self.num_events[sequence],
+                "captions",
+                stable=_numbers(0, num_stable),
+                partial=_numbers(num_stable, after),
+                language="English",
+                segment=after // NUM_SEGMENT_WORDS,
+                segments=_ended(before, after, is_final),
+                audio_s=self.num_bytes[sequence] / (2 * HALF_SECOND_BYTES),
+                is_final=is_final,
+            )
+        }
+
+
+HALF_SECOND_BYTES = 16_000
+NUM_SEGMENT_WORDS = 4
+
+
+def _numbers(start: int, stop: int) -> str:
+    return "".join(f"{' ' if number else ''}w{number}" for number in range(start, stop))
+
+
+def _ended(before: int, after: int, is_final: bool) -> list[dict[str, Any]]:
+    """The segments that ended between two numbers of words; at the end, the one that runs."""
+    ends = [number for number in range(before + 1, after + 1) if number % NUM_SEGMENT_WORDS == 0]
+    if is_final and after % NUM_SEGMENT_WORDS:
+        ends.append(after)
+    starts = [(end - 1) // NUM_SEGMENT_WORDS * NUM_SEGMENT_WORDS for end in ends]
+    return [
+        {"start_s": start / 2, "end_s": end / 2, "text": _numbers(start, end).strip()}
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def frame(index: int) -> np.ndarray:
@@ -76,6 +162,9 @@ def spoken_picture(inputs: Payloads) -> Iterator[Payloads]:
 
 SCRIPTS: dict[str, Script] = {
     "qwen3_asr": transcript,
+    "qwen3_asr_stream": Captioner(),
+    "qwen3_aligner": alignment,
+    "aligned_transcript": aligned_transcript,
     "qwen3_tts": speech,
     "qwen_image": picture,
     "spoken_image": spoken_picture,

@@ -1,6 +1,7 @@
-"""The scripted server and a client of it, for the client's tests."""
+"""The scripted server, a client of it and a folder to run the CLI in, for the client's tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from client_scripts import SCRIPTS
@@ -19,3 +20,10 @@ def triton() -> Iterator[FakeTriton]:
 def client(triton: FakeTriton) -> Iterator[Client]:
     with Client(triton.address) as connected:
         yield connected
+
+
+@pytest.fixture
+def command_line(triton: FakeTriton, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The CLI finds the scripted server and runs in an empty folder."""
+    monkeypatch.setenv("QWEN_URL", triton.address)
+    monkeypatch.chdir(tmp_path)

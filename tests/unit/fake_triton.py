@@ -1,7 +1,7 @@
 """A gRPC server that speaks Triton's protocol and answers by script: what the client's tests connect to.
 
-It is strict where Triton is: one request a stream, BYTES of shape [1, 1], an id; and it tells errors of
-a stream as text.
+It is strict where Triton is: one request a stream, BYTES of shape [1, 1], an id, a start before the steps of a
+sequence; it tells errors of a stream as text, and a sequence's id, start and end as inputs of the model.
 """
 
 import threading
@@ -53,6 +53,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     unloaded: set[str] = field(default_factory=set)
     received: list[Received] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    open_sequences: set[int] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         self._server = grpc.server(ThreadPoolExecutor(NUM_THREADS), options=[("grpc.max_receive_message_length", -1)])
@@ -101,8 +102,22 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if request.model_name not in self.scripts.keys() - self.unloaded:
             message = f"Request for unknown model: '{request.model_name}' is not found"
             raise Refusal(grpc.StatusCode.NOT_FOUND, message, by_model=False)
+        if "sequence_id" in request.parameters:
+            inputs |= self._sequence_controls(request)
         for payloads in self.scripts[request.model_name](inputs):
             yield _response(request, payloads)
+
+    def _sequence_controls(self, request: Any) -> dict[str, bytes]:
+        number = request.parameters["sequence_id"].int64_param
+        start, end = (request.parameters[f"sequence_{name}"].bool_param for name in ("start", "end"))
+        if start:
+            self.open_sequences.add(number)
+        if number not in self.open_sequences:
+            message = f"inference request for sequence {number} must specify the START flag on the first request"
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message, by_model=False)
+        if end:
+            self.open_sequences.remove(number)
+        return {"CORRID": str(number).encode(), "START": b"1" if start else b"0", "END": b"1" if end else b"0"}
 
 
 def _pairs(tensors: Any, contents: Any) -> Iterator[tuple[Any, bytes]]:

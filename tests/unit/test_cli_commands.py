@@ -1,4 +1,4 @@
-"""`qwen transcribe`, `say` and `draw`: stdout holds the result and nothing else; errors are one line on stderr."""
+"""`qwen say`, `draw` and what all commands do: stdout holds the result; errors are one line on stderr."""
 
 import json
 from collections.abc import Iterator
@@ -6,103 +6,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from client_scripts import SCRIPTS
+from command_line import assert_fails_on_one_line, qwen, record
 from fake_triton import FakeTriton, Payloads, Refusal
 from grpc import StatusCode
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from qwen_client.cli import app
-
-
-@pytest.fixture
-def triton(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeTriton]:
-    with FakeTriton(dict(SCRIPTS)) as server:
-        monkeypatch.setenv("QWEN_URL", server.address)
-        monkeypatch.chdir(tmp_path)
-        yield server
-
-
-def qwen(*arguments: str, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, arguments, input=stdin)
-
-
-def record(*names: str) -> None:
-    """Write recordings of 1, 2, 3… bytes: the scripted server hears their length."""
-    for length, name in enumerate(names, 1):
-        Path(name).write_bytes(b"x" * length)
-
-
-def refuse_second_recording(inputs: Payloads) -> Iterator[Payloads]:
-    if len(inputs["AUDIO"]) == 2:
-        raise Refusal(StatusCode.INVALID_ARGUMENT, "AUDIO is not\na sound file")
-    yield from SCRIPTS["qwen3_asr"](inputs)
-
-
-def assert_fails_on_one_line(result: Result, *parts: str) -> None:
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    for part in parts:
-        assert part in result.stderr
-
-
-def test_transcribe_one_file_is_one_line(triton: FakeTriton) -> None:
-    record("a.wav")
-    result = qwen("transcribe", "a.wav", "--language", "English", "--context", "Qwen")
-
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 bytes\n", "")
-    assert json.loads(triton.received[0].inputs["OPTIONS"]) == {"language": "English", "context": "Qwen"}
-
-
-def test_transcribe_several_files_in_the_order_given(triton: FakeTriton) -> None:
-    record(*(f"{number}.wav" for number in range(20)))
-    names = [f"{number}.wav" for number in reversed(range(20))]
-    result = qwen("transcribe", *names)
-
-    assert result.stdout.splitlines() == [f"{number}.wav: {number + 1} bytes" for number in reversed(range(20))]
-
-
-def test_transcribe_json(triton: FakeTriton) -> None:
-    record("a.wav", "b.wav")
-    result = qwen("transcribe", "b.wav", "a.wav", "--json")
-    told = json.loads(result.stdout)
-
-    assert [(one["file"], one["text"], one["language"]) for one in told] == [
-        ("b.wav", "2 bytes", "English"),
-        ("a.wav", "1 bytes", "English"),
-    ]
-    assert set(told[0]) == {
-        "file", "text", "language", "duration_s", "segments", "finish_reason", "timings", "request_id"
-    }  # fmt: skip
-
-
-def test_transcribe_goes_on_after_a_failing_file(triton: FakeTriton) -> None:
-    record("a.wav", "b.wav", "c.wav")
-    triton.scripts["qwen3_asr"] = refuse_second_recording
-    result = qwen("transcribe", "a.wav", "b.wav", "missing.wav", "c.wav")
-
-    assert result.exit_code == 1
-    assert result.stdout == "a.wav: 1 bytes\nc.wav: 3 bytes\n"
-    refused, missing = result.stderr.splitlines()
-    assert refused.startswith("error: b.wav: AUDIO is not a sound file (INVALID_ARGUMENT) [request ")
-    assert missing == "error: missing.wav: No such file or directory (INVALID_ARGUMENT)"
-
-
-def test_transcribe_json_tells_failures_in_their_place(triton: FakeTriton) -> None:
-    record("a.wav", "b.wav", "c.wav")
-    triton.scripts["qwen3_asr"] = refuse_second_recording
-    result = qwen("transcribe", "a.wav", "b.wav", "c.wav", "missing.wav", "--json")
-    first, second, third, fourth = json.loads(result.stdout)
-
-    assert (result.exit_code, result.stderr) == (1, "")
-    assert (first["text"], third["text"]) == ("1 bytes", "3 bytes")
-    assert second == {
-        "file": "b.wav",
-        "error": {"status": "INVALID_ARGUMENT", "message": "AUDIO is not\na sound file"},
-    }
-    assert fourth["error"]["status"] == "INVALID_ARGUMENT"
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 def test_say_writes_the_file_and_names_it(triton: FakeTriton) -> None:
@@ -125,6 +34,24 @@ def test_say_json(triton: FakeTriton) -> None:
         "seed": 4,
         "temperature": 0.0,
     }
+
+
+def test_say_faster_and_higher(triton: FakeTriton) -> None:
+    words = " ".join(["la"] * 25)
+    made = json.loads(qwen("say", words, "-o", "x.wav", "--speed", "1.25", "--pitch", "1.1", "--json").stdout)
+
+    assert made["duration_s"] == pytest.approx(1.6)
+    assert soundfile.info("x.wav").duration == pytest.approx(1.6)
+    assert json.loads(triton.received[0].inputs["OPTIONS"]) == {}
+
+
+@pytest.mark.parametrize("option", ["--speed", "--pitch"])
+def test_say_refuses_what_no_filter_does_well(option: str, triton: FakeTriton) -> None:
+    result = qwen("say", "hello", "-o", "x.wav", option, "2.1")
+
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert triton.received == []
 
 
 def test_say_reads_standard_input(triton: FakeTriton) -> None:

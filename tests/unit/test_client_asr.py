@@ -11,7 +11,7 @@ import soundfile
 from client_scripts import ENDING
 from fake_triton import FakeTriton
 
-from qwen_client import AudioInput, Client, InvalidRequest, Segment, Timings
+from qwen_client import AudioInput, Client, FailedPiece, InvalidRequest, Segment, Timings, Word
 
 
 def sent_options(triton: FakeTriton) -> dict[str, object]:
@@ -85,6 +85,58 @@ def test_options_are_sent(client: Client, triton: FakeTriton) -> None:
     assert sent_options(triton) == {"language": "English", "context": "Qwen, Triton", "max_new_tokens": 7}
 
 
+def test_all_options_are_sent_by_their_names_on_the_wire(client: Client, triton: FakeTriton) -> None:
+    client.asr.transcribe(
+        b"",
+        timestamps="word",
+        itn=True,
+        vad=False,
+        temperature=0.5,
+        seed=3,
+        max_audio_s=7200.0,
+        audio_format="pcm_s16le",
+        sample_rate=8_000,
+        channels=2,
+    )
+
+    assert sent_options(triton) == {
+        "timestamps": "word",
+        "itn": True,
+        "vad": False,
+        "temperature": 0.5,
+        "seed": 3,
+        "max_audio_s": 7200.0,
+        "audio_format": "pcm_s16le",
+        "sample_rate_hz": 8_000,
+        "num_channels": 2,
+    }
+
+
+def test_words_and_the_text_as_spoken(client: Client) -> None:
+    plain = client.asr.transcribe(b"abc")
+    full = client.asr.transcribe(b"abc", timestamps="word", itn=True)
+
+    assert (plain.words, plain.raw_text, plain.failed) == (None, None, ())
+    assert full.words == (Word("3", 0.0, 0.5), Word("bytes", 1.0, 1.5))
+    assert full.raw_text == "spoken 3 bytes"
+
+
+def test_stretches_that_failed_are_told(client: Client, triton: FakeTriton) -> None:
+    result = {"language": "English", "duration_s": 90.0, "segments": [], **ENDING}
+    result["failed"] = [{"start_s": 30.0, "end_s": 60.0, "message": "out of memory"}]
+    triton.scripts["qwen3_asr"] = lambda _: iter([{"TEXT": b"a b", "RESULT": json.dumps(result).encode()}])
+
+    assert client.asr.transcribe(b"").failed == (FailedPiece(30.0, 60.0, "out of memory"),)
+
+
+def test_fields_a_newer_server_adds_do_no_harm(client: Client, triton: FakeTriton) -> None:
+    segment = {"start_s": 0.0, "end_s": 1.0, "text": "a", "num_tokens": 3}
+    result = {"language": "English", "duration_s": 1.0, "segments": [segment], "mood": "good", **ENDING}
+    triton.scripts["qwen3_asr"] = lambda _: iter([{"TEXT": b"a", "RESULT": json.dumps(result).encode()}])
+
+    assert client.asr.transcribe(b"").segments == (Segment(0.0, 1.0, "a"),)
+
+
 def test_threads_share_a_client(client: Client) -> None:
     recordings = [b"x" * length for length in range(40)]
     with ThreadPoolExecutor(8) as pool:
@@ -107,8 +159,51 @@ def test_saves_text_and_json(client: Client, tmp_path: Path) -> None:
     saved = json.loads((tmp_path / "heard.json").read_text())
     assert saved["segments"] == [{"start_s": 0.0, "end_s": 2.5, "text": "11 bytes"}]
     assert saved["timings"]["total_s"] == 0.5
-    with pytest.raises(InvalidRequest, match=r"known: \.txt, \.json"):
+    with pytest.raises(InvalidRequest, match=r"known: \.txt, \.json, \.srt, \.vtt"):
         heard.save(tmp_path / "heard.doc")
+
+
+def test_saves_subtitles_of_the_servers_cues(client: Client, tmp_path: Path) -> None:
+    heard = client.asr.transcribe(b"a recording")
+    heard.save(tmp_path / "heard.srt")
+    heard.save(tmp_path / "heard.VTT")
+
+    assert (tmp_path / "heard.srt").read_text() == "1\n00:00:00,000 --> 00:00:02,500\n11\nbytes\n\n"
+    assert (tmp_path / "heard.VTT").read_text() == "WEBVTT\n\n1\n00:00:00.000 --> 00:00:02.500\n11\nbytes\n\n"
+    assert heard.as_subtitles("srt") == (tmp_path / "heard.srt").read_text()
+
+
+def test_without_times_there_are_no_subtitles(client: Client, tmp_path: Path) -> None:
+    heard = client.asr.transcribe(b"a recording", timestamps="none")
+
+    with pytest.raises(InvalidRequest, match="timestamps other than 'none'"):
+        heard.save(tmp_path / "heard.srt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_alignment_of_a_known_text(client: Client, triton: FakeTriton, tmp_path: Path) -> None:
+    aligned = client.asr.align(b"abc", "grüße 你好", language="zh", timestamps="char")
+    for suffix in ("txt", "srt", "json"):
+        aligned.save(tmp_path / f"aligned.{suffix}")
+
+    assert triton.received[0].model == "qwen3_aligner"
+    assert triton.received[0].inputs["AUDIO"] == b"abc"
+    assert triton.received[0].inputs["TEXT"].decode() == "grüße 你好"
+    assert sent_options(triton) == {"language": "zh", "timestamps": "char"}
+    assert aligned.words == (Word("grüße", 0.0, 0.5), Word("你好", 1.0, 1.5))
+    assert (aligned.language, aligned.duration_s, aligned.request_id) == ("English", 9.0, triton.received[0].request_id)
+    assert (tmp_path / "aligned.txt").read_text() == "0.000\t0.500\tgrüße\n1.000\t1.500\t你好\n"
+    assert "00:00:01,000 --> 00:00:01,500\n你好\n" in (tmp_path / "aligned.srt").read_text()
+    assert json.loads((tmp_path / "aligned.json").read_text())["words"][0]["text"] == "grüße"
+
+
+def test_transcript_and_alignment_in_one_call(client: Client, triton: FakeTriton) -> None:
+    aligned = client.chains.aligned_transcript(b"abc", language="English", context="Qwen")
+
+    assert (triton.received[0].model, aligned.transcription.text) == ("aligned_transcript", "3 bytes")
+    assert aligned.alignment.words == (Word("3", 0.0, 0.5), Word("bytes", 1.0, 1.5))
+    assert json.loads(triton.received[0].inputs["ASR_OPTIONS"]) == {"language": "English", "context": "Qwen"}
+    assert json.loads(triton.received[0].inputs["ALIGN_OPTIONS"]) == {"language": "English", "timestamps": "word"}
 
 
 def test_notebooks_show_it_escaped(client: Client, triton: FakeTriton) -> None:

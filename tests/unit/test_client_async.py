@@ -13,7 +13,7 @@ from fake_triton import FakeTriton, Payloads, Refusal
 
 from qwen_client import AsyncClient, Client, InvalidRequest, Progress, Unavailable
 
-SERVICES = ("asr", "tts", "image", "chains")
+SERVICES = ("asr", "tts", "voices", "image", "chains")
 
 
 def with_client(triton: FakeTriton, use: Callable[[AsyncClient], Coroutine[Any, Any, Any]]) -> Any:
@@ -39,6 +39,8 @@ def test_results_equal_the_sync_clients() -> None:
             (await client.tts.synthesize("good morning")).samples,
             (await client.image.generate("a ring", size=32)).png,
             (await client.chains.spoken_image(b"abc")).heard,
+            (await client.asr.align(b"abc", "good morning")).words,
+            (await client.chains.aligned_transcript(b"abc")).alignment.words,
             await client.health(),
         ]
 
@@ -49,6 +51,8 @@ def test_results_equal_the_sync_clients() -> None:
             sync.tts.synthesize("good morning").samples,
             sync.image.generate("a ring", size=32).png,
             sync.chains.spoken_image(b"abc").heard,
+            sync.asr.align(b"abc", "good morning").words,
+            sync.chains.aligned_transcript(b"abc").alignment.words,
             sync.health(),
         ]
     for result, wanted in zip(results, expected, strict=True):

@@ -21,6 +21,9 @@ STATUSES = [
 ]
 CALLS: dict[str, Callable[[Client], object]] = {
     "qwen3_asr": lambda client: client.asr.transcribe(b""),
+    "qwen3_asr_stream": lambda client: client.asr.stream().finish(),
+    "qwen3_aligner": lambda client: client.asr.align(b"", "hello"),
+    "aligned_transcript": lambda client: client.chains.aligned_transcript(b""),
     "qwen3_tts": lambda client: client.tts.synthesize("hello"),
     "qwen_image": lambda client: client.image.generate("a ring"),
     "spoken_image": lambda client: client.chains.spoken_image(b""),

@@ -1,0 +1,226 @@
+"""Live captions: `client.asr.stream`."""
+
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from qwen_client.errors import InvalidRequest, QwenError
+from qwen_client.jobs import UnaryJob
+from qwen_client.pcm import SAMPLE_BYTES, AudioPiece, Reslicer, pcm16
+from qwen_client.transcript import Segment, read_parts
+from qwen_client.transport import AsyncTransport, Transport
+from qwen_client.wire import Answer, SequenceStep, options_json
+
+MODEL = "qwen3_asr_stream"
+DEFAULT_SAMPLE_RATE = 16_000
+CHUNK_S = (0.1, 2.0)
+MAX_SEQUENCE_ID = 2**63 - 1
+State = Literal["new", "open", "broken", "ended"]
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What has been heard up to `audio_s`: `stable` will not change any more, `partial`, which follows it, still may.
+
+    `segments` have ended since the caption before; number `segment` is running. The last caption `is_final`.
+    """
+
+    index: int
+    stable: str
+    partial: str
+    language: str | None
+    segment: int
+    segments: tuple[Segment, ...]
+    audio_s: float
+    is_final: bool
+
+    @property
+    def text(self) -> str:
+        return self.stable + self.partial
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, as JSON writes them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CaptionsPlan:
+    """How a session begins, and how its audio is cut."""
+
+    options: bytes
+    channels: int
+    chunk_bytes: int
+
+
+def stream(
+    *,
+    language: str | None = None,
+    context: str = "",
+    sample_rate: int = DEFAULT_SAMPLE_RATE,
+    channels: int = 1,
+    chunk_s: float = 0.5,
+) -> CaptionsPlan:
+    """Caption speech while it is spoken.
+
+        with client.asr.stream() as captions:  # leaving early gives up the rest
+            for caption in captions.iterate(microphone):
+                print(caption.stable, caption.partial)
+
+        with client.asr.stream(sample_rate=48_000) as captions:
+            for samples in microphone:
+                for caption in captions.feed(samples):
+                    print(caption.text)
+            print(captions.finish().text)
+
+    Audio comes in pieces of any size: 16-bit little-endian PCM, or samples; the server hears it every `chunk_s` seconds
+    (0.1 to 2). `language` and `context` as for `transcribe`. Returns `Captions`.
+    """
+    if not CHUNK_S[0] <= chunk_s <= CHUNK_S[1]:
+        raise InvalidRequest(f"chunk_s is {chunk_s}: give {CHUNK_S[0]} to {CHUNK_S[1]:g}")
+    for name, value in (("sample_rate", sample_rate), ("channels", channels)):
+        if value < 1:
+            raise InvalidRequest(f"{name} is {value}: give 1 or more")
+    rate = None if sample_rate == DEFAULT_SAMPLE_RATE else sample_rate
+    options = options_json(language=language, context=context, sample_rate_hz=rate, num_channels=channels)
+    return CaptionsPlan(options, channels, round(sample_rate * chunk_s) * channels * SAMPLE_BYTES)
+
+
+class _Session:
+    """What sync and async captions share: cutting the audio, and which step comes next."""
+
+    def __init__(self, plan: CaptionsPlan) -> None:
+        self.sequence_id = secrets.randbelow(MAX_SEQUENCE_ID) + 1
+        self._plan = plan
+        self._chunks = Reslicer(plan.chunk_bytes)
+        self._state: State = "new"
+
+    def _cut(self, piece: AudioPiece) -> Iterator[bytes]:
+        self._require_open()
+        return self._chunks.chunks(pcm16(piece, self._plan.channels))
+
+    def _rest(self) -> bytes:
+        self._require_open()
+        return self._chunks.rest(self._plan.channels * SAMPLE_BYTES)
+
+    def _step(self, audio: bytes, *, end: bool) -> UnaryJob[Caption]:
+        """The next request. Until its answer has come, `_state` says that the session has a gap."""
+        start = self._state == "new"
+        self._state = "broken"
+        options = self._plan.options if start else options_json()
+        step = SequenceStep(self.sequence_id, start, end)
+        return UnaryJob(MODEL, {"AUDIO": audio, "OPTIONS": options}, _read, step)
+
+    def _require_open(self) -> None:
+        if self._state == "ended":
+            raise InvalidRequest("these captions have ended: open new ones")
+        if self._state == "broken":
+            raise InvalidRequest("these captions were cut off by an error: open new ones")
+
+    def _forgetting(self) -> UnaryJob[Caption] | None:
+        """The request that frees the server's state; None where it holds none."""
+        is_kept = self._state in ("open", "broken")
+        job = self._step(b"", end=True) if is_kept else None
+        self._state = "ended"
+        return job
+
+
+class Captions(_Session):
+    """A live session: `feed` audio and get captions; `finish` gets the last one.
+
+    Use it in a `with` block, so that the server forgets the session when the block is left early.
+    """
+
+    def __init__(self, transport: Transport, plan: CaptionsPlan) -> None:
+        super().__init__(plan)
+        self._transport = transport
+
+    def feed(self, piece: AudioPiece) -> list[Caption]:
+        """The captions up to here: none while a chunk is not full, several after a long piece."""
+        return [self._heard(chunk) for chunk in self._cut(piece)]
+
+    def finish(self) -> Caption:
+        """Have the server hear what is left, and end the session."""
+        caption = self._transport.run(self._step(self._rest(), end=True))
+        self._state = "ended"
+        return caption
+
+    def iterate(self, pieces: Iterable[AudioPiece]) -> Iterator[Caption]:
+        """Feed all `pieces`, then finish; captions come as soon as they are made."""
+        for piece in pieces:
+            yield from map(self._heard, self._cut(piece))
+        yield self.finish()
+
+    def close(self) -> None:
+        """Have the server forget the session, unless it is over."""
+        if job := self._forgetting():
+            with suppress(QwenError):  # the server forgets a silent session by itself, later
+                self._transport.run(job)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _heard(self, chunk: bytes) -> Caption:
+        caption = self._transport.run(self._step(chunk, end=False))
+        self._state = "open"
+        return caption
+
+
+class AsyncCaptions(_Session):
+    """As `Captions`, with `await`, `async with` and `async for`."""
+
+    def __init__(self, transport: AsyncTransport, plan: CaptionsPlan) -> None:
+        super().__init__(plan)
+        self._transport = transport
+
+    async def feed(self, piece: AudioPiece) -> list[Caption]:
+        """As `Captions.feed`."""
+        return [await self._heard(chunk) for chunk in self._cut(piece)]
+
+    async def finish(self) -> Caption:
+        """As `Captions.finish`."""
+        caption = await self._transport.run(self._step(self._rest(), end=True))
+        self._state = "ended"
+        return caption
+
+    async def iterate(self, pieces: AsyncIterable[AudioPiece]) -> AsyncIterator[Caption]:
+        """As `Captions.iterate`, of pieces that come asynchronously."""
+        async for piece in pieces:
+            for chunk in self._cut(piece):
+                yield await self._heard(chunk)
+        yield await self.finish()
+
+    async def close(self) -> None:
+        """As `Captions.close`."""
+        if job := self._forgetting():
+            with suppress(QwenError):  # the server forgets a silent session by itself, later
+                await self._transport.run(job)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _heard(self, chunk: bytes) -> Caption:
+        caption = await self._transport.run(self._step(chunk, end=False))
+        self._state = "open"
+        return caption
+
+
+def _read(answer: Answer) -> Caption:
+    event = answer.json("EVENT")
+    return Caption(
+        index=event["index"],
+        stable=event["stable"],
+        partial=event["partial"],
+        language=event["language"],
+        segment=event["segment"],
+        segments=read_parts(Segment, event["segments"]),
+        audio_s=event["audio_s"],
+        is_final=event["is_final"],
+    )

@@ -1,0 +1,1 @@
+"""The CLI's commands: a module for each kind of work."""

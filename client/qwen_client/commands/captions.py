@@ -1,0 +1,128 @@
+"""`qwen captions`."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from io import BufferedIOBase
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from qwen_client.captions import DEFAULT_SAMPLE_RATE, Caption
+from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
+from qwen_client.commands.options import Context, Heard, Timeout, Url
+from qwen_client.commands.recordings import Recording, in_real_time, open_file, open_stream
+from qwen_client.console import errors_on_one_line
+from qwen_client.errors import InvalidRequest
+from qwen_client.pcm import AudioPiece
+
+PARTIAL_STYLE = "bright_black"
+
+
+def captions(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="A recording; -: 16-bit samples, or WAV, from standard input.")
+    ],
+    language: Heard = None,
+    context: Context = "",
+    sample_rate: Annotated[int, typer.Option(min=1, help="Of samples from standard input.")] = DEFAULT_SAMPLE_RATE,
+    channels: Annotated[int, typer.Option(min=1, help="Of samples from standard input.")] = 1,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own pace.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each caption as a line of JSON.")] = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Caption speech while it is spoken: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen captions -
+
+    On a terminal, text that may still change is grey. Ctrl-C ends the audio; what was said is still written.
+    """
+    with errors_on_one_line():
+        recording = _open(source, sample_rate, channels, realtime)
+        with (
+            Client(url, timeout_s=timeout_s) as client,
+            client.asr.stream(
+                language=language,
+                context=context,
+                sample_rate=recording.sample_rate,
+                channels=recording.channels,
+            ) as session,
+        ):
+            _show(session.iterate(_until_interrupted(recording.pieces)), as_json)
+
+
+def _open(source: str, sample_rate: int, channels: int, realtime: bool) -> Recording:
+    if source != "-":
+        recording = open_file(Path(source))
+        return replace(recording, pieces=in_real_time(recording.pieces)) if realtime else recording
+    if realtime:
+        raise InvalidRequest("--realtime is for files: standard input comes at its own pace")
+    return open_stream(cast(BufferedIOBase, sys.stdin.buffer), sample_rate, channels)
+
+
+def _until_interrupted(pieces: Iterable[AudioPiece]) -> Iterator[AudioPiece]:
+    """The pieces until the first Ctrl-C; a second one ends the program, as usual."""
+    interrupted = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(number, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        for piece in pieces:
+            yield piece
+            if interrupted.is_set():
+                return
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(captions: Iterable[Caption], as_json: bool) -> None:
+    console = Console()
+    if as_json:
+        for caption in captions:
+            typer.echo(json.dumps(caption.as_dict(), ensure_ascii=False))
+    elif console.is_terminal:
+        _show_live(captions, console)
+    else:
+        lines = _Lines()
+        for caption in captions:
+            if line := lines.ended(caption):
+                typer.echo(line)
+
+
+def _show_live(captions: Iterable[Caption], console: Console) -> None:
+    """What has ended scrolls up; below it, the running text, grey where it may still change."""
+    lines = _Lines()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for caption in captions:
+            if line := lines.ended(caption):
+                console.print(Text(line), soft_wrap=True)
+            live.update(Text.assemble(lines.running(caption), (caption.partial, PARTIAL_STYLE)), refresh=True)
+
+
+class _Lines:
+    """Cuts the stable text, which only grows, into a line whenever a segment has ended."""
+
+    def __init__(self) -> None:
+        self._num_written = 0
+
+    def ended(self, caption: Caption) -> str:
+        """What makes a line now; empty: nothing."""
+        if not caption.segments and not caption.is_final:
+            return ""
+        line = caption.stable[self._num_written :].strip()
+        self._num_written = len(caption.stable)
+        return line
+
+    def running(self, caption: Caption) -> str:
+        """What is stable, but not yet a line."""
+        return caption.stable[self._num_written :].lstrip()

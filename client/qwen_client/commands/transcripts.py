@@ -1,0 +1,157 @@
+"""`qwen transcribe` and `qwen align`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from qwen_client.asr import Timestamps, WordTimestamps
+from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
+from qwen_client.commands.options import AsJson, Context, Heard, Timeout, Url, text_argument
+from qwen_client.console import errors_on_one_line, print_error, print_json, require_folder
+from qwen_client.errors import InvalidRequest, QwenError, ServerError
+from qwen_client.many import Outcome
+from qwen_client.progress import Bar
+from qwen_client.transcript import transcript_suffix
+
+NUM_CONCURRENT = 8
+Format = Literal["text", "json", "srt", "vtt"]
+SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+
+
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(help="Audio files, of any format.")],
+    output_format: Annotated[Format | None, typer.Option("--format", help="Left out: text.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Write a file for each into this folder.")] = None,
+    timestamps: Annotated[Timestamps, typer.Option(help="What is timed; subtitles follow it.")] = "segment",
+    language: Heard = None,
+    context: Context = "",
+    itn: Annotated[bool, typer.Option("--itn", help="Numbers and dates in figures.")] = False,
+    max_audio_s: Annotated[float | None, typer.Option("--max-audio", help="Seconds a file may be long.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Write down what is said in FILES: a line for each, in the order given, or a file for each."""
+    with errors_on_one_line():
+        chosen = _format(output_format, as_json)
+        _require_subtitles_possible(chosen, timestamps, files, folder)
+        targets = _targets(files, folder, SUFFIXES[chosen])
+        with Client(url, timeout_s=timeout_s) as client:
+            outcomes = _transcribe_all(
+                client,
+                files,
+                targets,
+                timestamps=timestamps,
+                language=language,
+                context=context,
+                itn=itn,
+                max_audio_s=max_audio_s,
+            )
+    if chosen == "json" and not targets:
+        print_json([_json(file, outcome) for file, outcome in zip(files, outcomes, strict=True)])
+    else:
+        _print_lines(chosen, files, outcomes, targets)
+    if any(map(_missing, outcomes)):
+        raise typer.Exit(1)
+
+
+def align(
+    file: Annotated[Path, typer.Argument(help="An audio file, of any format.")],
+    text: Annotated[str, typer.Argument(help="What is said in it; - reads standard input.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .srt, .vtt, .json or .txt file; left out: prints.")
+    ] = None,
+    timestamps: Annotated[WordTimestamps, typer.Option(help="What is timed.")] = "word",
+    language: Annotated[str, typer.Option(help="Name or ISO code of the language.")] = "auto",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Find when each word of TEXT is said in FILE: a line a word, its start, end and text apart by tabs."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+        if output:
+            transcript_suffix(output)
+            require_folder(output)
+        with Bar("aligning"):
+            alignment = client.asr.align(file, text_argument(text), language=language, timestamps=timestamps)
+        if output:
+            alignment.save(output)
+    if as_json:
+        print_json(alignment.as_dict())
+    else:
+        typer.echo(output or alignment.lines())
+
+
+def _format(asked: Format | None, as_json: bool) -> Format:
+    if as_json and asked not in (None, "json"):
+        raise InvalidRequest(f"--json and --format {asked} cannot go together")
+    return "json" if as_json else asked or "text"
+
+
+def _targets(files: Sequence[Path], folder: Path | None, suffix: str) -> list[Path]:
+    """A file in the folder for each recording; none without a folder."""
+    if folder is None:
+        return []
+    targets = [folder / f"{file.stem}{suffix}" for file in files]
+    target, num_files = Counter(targets).most_common(1)[0]
+    if num_files > 1:
+        raise InvalidRequest(f"{num_files} of the recordings would be written to {target}: give them one by one")
+    folder.mkdir(parents=True, exist_ok=True)
+    return targets
+
+
+def _require_subtitles_possible(
+    chosen: Format, timestamps: Timestamps, files: Sequence[Path], folder: Path | None
+) -> None:
+    if chosen not in ("srt", "vtt"):
+        return
+    if timestamps == "none":
+        raise InvalidRequest(f"--format {chosen} needs times: leave out --timestamps none")
+    if len(files) > 1 and folder is None:
+        raise InvalidRequest(f"{len(files)} recordings make as many {chosen} files: say where by --out")
+
+
+def _transcribe_all(client: Client, files: Sequence[Path], targets: Sequence[Path], **options: Any) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for outcome in client.asr.transcribe_many(files, concurrency=NUM_CONCURRENT, progress=True, **options):
+        if targets and outcome.heard:
+            outcome.heard.save(targets[len(outcomes)])
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _missing(outcome: Outcome) -> list[QwenError]:
+    """Why there is no transcript, or why parts of it are not there."""
+    if outcome.heard is None:
+        return [outcome.error] if outcome.error else []
+    return [
+        ServerError(
+            f"what is said from {piece.start_s:g} to {piece.end_s:g} s is missing: {piece.message}",
+            request_id=outcome.heard.request_id,
+        )
+        for piece in outcome.heard.failed
+    ]
+
+
+def _json(file: Path, outcome: Outcome) -> dict[str, Any]:
+    if outcome.error:
+        return {"file": str(file), "error": {"status": outcome.error.status, "message": outcome.error.message}}
+    return {"file": str(file), **(outcome.heard.as_dict() if outcome.heard else {})}
+
+
+def _print_lines(chosen: Format, files: Sequence[Path], outcomes: Sequence[Outcome], targets: Sequence[Path]) -> None:
+    """Each result on stdout, and what is missing on stderr."""
+    for number, (file, outcome) in enumerate(zip(files, outcomes, strict=True)):
+        for error in _missing(outcome):
+            print_error(error, file)
+        if outcome.heard is None:
+            continue
+        if targets:
+            typer.echo(targets[number])
+        elif chosen == "srt" or chosen == "vtt":
+            typer.echo(outcome.heard.as_subtitles(chosen), nl=False)
+        else:
+            typer.echo(outcome.heard.text if len(files) == 1 else f"{file}: {outcome.heard.text}")

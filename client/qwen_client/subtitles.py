@@ -1,0 +1,37 @@
+"""Subtitle files of cues that the server has made."""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pysubs2 import SSAEvent, SSAFile
+
+SubtitleFormat = Literal["srt", "vtt"]
+
+MS_PER_S = 1000
+WORD_JOINER = "\N{WORD JOINER}"
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What a subtitle shows from `start_s` to `end_s`, broken into lines."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+def subtitles(cues: Sequence[Cue], subtitle_format: SubtitleFormat) -> str:
+    """The file's content; the text is shown as it is, whatever markup it looks like."""
+    file = SSAFile()
+    for cue in cues:
+        text = html.escape(cue.text, quote=False) if subtitle_format == "vtt" else cue.text
+        file.append(SSAEvent(round(cue.start_s * MS_PER_S), round(cue.end_s * MS_PER_S), _unmarked(text)))
+    return file.to_string(subtitle_format, keep_ssa_tags=True)
+
+
+def _unmarked(text: str) -> str:
+    # pysubs2 holds a line break as "\N" and takes "\n" and "\h" for blanks: those in the text are parted.
+    return re.sub(r"\\(?=[Nnh])", rf"\\{WORD_JOINER}", text).replace("\n", r"\N")
