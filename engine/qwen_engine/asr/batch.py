@@ -67,6 +67,7 @@ class AsrBatch:
         """Have `piece` written down as soon as it is its turn."""
         self._waiting.add(piece)
 
+    @torch.inference_mode()
     def drop(self, group: Hashable) -> None:
         """Forget all pieces of `group`; nobody is told."""
         self._waiting.drop(group)

@@ -1,0 +1,233 @@
+"""The recognition engine step by step: who waits for whom, what fails alone, what a recording's pieces become."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from qwen_engine.asr.engine import AsrEngine
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript, Word
+from qwen_engine.errors import Internal, InvalidRequest
+from qwen_engine.loop import Session
+from qwen_engine.settings import AsrSettings
+from tests.parity.upstream_asr import CHECKPOINT
+from tests.recorder import Recorder, run
+
+NUM_ROWS = 8
+SETTINGS = AsrSettings(checkpoint=str(CHECKPOINT), max_batch=NUM_ROWS, max_positions=768, max_piece_s=8)
+PAUSE = np.zeros(int(1.5 * SAMPLE_RATE_HZ), np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine() -> AsrEngine:
+    torch.set_num_threads(1)
+    return AsrEngine(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def clips(audio) -> list[np.ndarray]:
+    return [soundfile.read(audio / f"{name}.wav", dtype="float32")[0] for name in ("request", "message")]
+
+
+@pytest.fixture(scope="module")
+def long(clips) -> np.ndarray:
+    """Two minutes of speech in 30 pieces."""
+    return np.concatenate([part for _ in range(15) for clip in clips for part in (clip, PAUSE)])
+
+
+class Steps:
+    """An engine and its sessions; requests join between steps."""
+
+    def __init__(self, engine: AsrEngine) -> None:
+        self.engine = engine
+        self.live: list[Session[AsrRequest]] = []
+
+    def join(self, request: AsrRequest) -> Recorder:
+        sink = Recorder()
+        self.engine.check(request)
+        self.live.append(Session(request, sink))
+        return sink
+
+    def step(self) -> None:
+        self.engine.step(self.live)
+        for session in [one for one in self.live if one.ended]:
+            self.leave(session)
+
+    def leave(self, session: Session[AsrRequest]) -> None:
+        self.live.remove(session)
+        self.engine.retire(session)
+
+    def steps_until_end(self, sink: Recorder) -> int:
+        return next(count for count in itertools.count(1) if self.step() or sink.ends)
+
+    def leave_all(self) -> None:
+        for session in tuple(self.live):
+            self.leave(session)
+
+
+@pytest.fixture
+def steps(engine):
+    steps = Steps(engine)
+    yield steps
+    steps.leave_all()
+
+
+def alone(engine: AsrEngine, request: AsrRequest) -> Transcript:
+    (sink,) = run(engine, request)
+    (transcript,) = sink.events
+    return transcript
+
+
+def test_batch_mates_of_other_lengths_do_not_change_a_transcript(engine, clips):
+    silence = np.zeros(30_000, np.float32)
+    requests = [AsrRequest(clip) for clip in (clips[1], silence, clips[0], clips[1][:12_000])]
+    together = [sink.events for sink in run(engine, *requests)]
+    assert together == [[alone(engine, request)] for request in requests]
+    assert together[1] == [Transcript("", None, 30_000 / 16_000, segments=[], failed=[])]
+
+
+def test_a_budget_is_kept_and_told(engine, clips):
+    short, full = run(engine, AsrRequest(clips[1], max_new_tokens=6), AsrRequest(clips[1]))
+    assert (short.outcome(), full.outcome()) == ("length", "stop")
+    assert len(short.events[0].text) < len(full.events[0].text)
+
+
+@pytest.mark.parametrize("language", ["English", "en", "ENGLISH"])
+def test_a_forced_language_is_the_result_s_language(engine, clips, language):
+    assert alone(engine, AsrRequest(clips[1], language=language)).language == "English"
+
+
+def test_a_long_recording_is_its_pieces_in_order(engine, clips, long):
+    transcript = alone(engine, AsrRequest(long))
+    times = [time for segment in transcript.segments for time in (segment.start_s, segment.end_s)]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= transcript.duration_s
+    assert transcript.text == " ".join(segment.text for segment in transcript.segments)
+    for segment in transcript.segments:
+        start, end = (round(time_s * SAMPLE_RATE_HZ) for time_s in (segment.start_s, segment.end_s))
+        assert alone(engine, AsrRequest(long[start:end], vad=False)).text == segment.text
+
+
+def test_a_short_recording_never_waits_for_a_long_one(engine, steps, clips, long):
+    request = AsrRequest(clips[1][:SAMPLE_RATE_HZ])
+    unhindered = steps.steps_until_end(steps.join(request))
+    recordings = [steps.join(AsrRequest(np.tile(long, 10))) for _ in range(2)]
+    for _ in range(40):
+        steps.step()
+    assert steps.steps_until_end(steps.join(request)) <= unhindered + 1
+    assert not any(sink.ends for sink in recordings)
+
+
+def test_short_recordings_do_not_shut_out_a_long_one(steps, clips):
+    sink = steps.join(AsrRequest(clips[0]))
+    others: list[Recorder] = []
+    for _ in range(200):
+        if not others or others[-1].ends:
+            others.append(steps.join(AsrRequest(clips[1][: SAMPLE_RATE_HZ // 2])))
+        steps.step()
+    assert sink.ends
+    assert len(others) > 5
+
+
+def test_many_long_recordings_take_turns(engine, steps, clips, long):
+    """The last to come is not the last to be begun."""
+    sinks = [steps.join(AsrRequest(long)) for _ in range(2 * NUM_ROWS)]
+    for _ in range(120):
+        steps.step()
+    assert not any(sink.ends for sink in sinks)
+    begun = [session for session, job in engine._jobs.items() if job.heard]
+    assert len(begun) > NUM_ROWS
+
+
+def test_who_leaves_takes_nothing_along(steps, engine, clips, long):
+    expected = [alone(engine, AsrRequest(clip)).text for clip in clips]
+    for count in range(1, 30, 4):
+        steps.join(AsrRequest(long))
+        stays = [steps.join(AsrRequest(clip)) for clip in clips]
+        for _ in range(count):
+            steps.step()
+        steps.leave(steps.live[0])
+        while not all(sink.ends for sink in stays):
+            steps.step()
+        assert [sink.events[0].text for sink in stays] == expected
+    assert not engine._batch._rows
+
+
+def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, monkeypatch):
+    whole = alone(engine, AsrRequest(long))
+    listen = engine.checkpoint.listen
+    bad = AsrRequest(long).spans[3]
+
+    def deaf_to_one(audio):
+        if any(len(samples) == len(bad) and np.may_share_memory(samples, long[bad.start : bad.end]) for samples in audio):
+            raise RuntimeError("secret detail")
+        return listen(audio)
+
+    monkeypatch.setattr(engine.checkpoint, "listen", deaf_to_one)
+    partial, mate = run(engine, AsrRequest(long), AsrRequest(clips[1]))
+    transcript = partial.events[0]
+    (failure,) = transcript.failed
+    assert failure.start_s == bad.start / SAMPLE_RATE_HZ
+    assert failure.end_s == bad.end / SAMPLE_RATE_HZ
+    assert "secret" not in failure.message
+    assert list(transcript.segments) == [one for one in whole.segments if one.start_s != failure.start_s]
+    assert mate.outcome() == "stop"
+
+
+def test_where_every_piece_fails_the_request_fails(engine, clips, monkeypatch):
+    monkeypatch.setattr(engine.checkpoint, "listen", lambda audio: 1 / 0)
+    (sink,) = run(engine, AsrRequest(clips[0]))
+    assert isinstance(sink.outcome(), Internal)
+
+
+def test_a_context_that_leaves_no_room_is_refused_alone(engine, clips):
+    wordy, mate = run(engine, AsrRequest(clips[0], context="Friday or Monday? " * 200), AsrRequest(clips[0]))
+    assert isinstance(wordy.outcome(), InvalidRequest)
+    assert "of 768 positions" in str(wordy.outcome())
+    assert mate.outcome() == "stop"
+
+
+@pytest.mark.parametrize("sample", [np.nan, np.inf, -1e30])
+def test_what_is_no_sound_is_refused(engine, clips, sample):
+    spoilt = clips[0].copy()
+    spoilt[1000] = sample
+    with pytest.raises(InvalidRequest, match="full scale is 1"):
+        engine.check(AsrRequest(spoilt))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"language": "Klingon"}, "'Klingon'; allowed: auto"), ({"timestamps": "word"}, "has no aligner")],
+)
+def test_what_cannot_be_served_is_refused_by_name(engine, clips, fields, message):
+    with pytest.raises(InvalidRequest, match=message):
+        engine.check(AsrRequest(clips[0], **fields))
+
+
+def test_a_seed_gives_the_same_text_alone_and_in_a_crowd(engine, clips):
+    asked = [AsrRequest(clips[1], temperature=1.5, seed=seed) for seed in (1, 2, 3)]
+    crowd = [sink.events[0].text for sink in run(engine, *asked, AsrRequest(clips[0]))]
+    assert crowd[:3] == [alone(engine, request).text for request in asked]
+
+
+class EvenTimer:
+    """Gives every word of a piece an equal share of its time."""
+
+    def times(self, samples, text, language, *, chars):
+        words = list(text) if chars else text.split()
+        edges = np.linspace(0, len(samples) / SAMPLE_RATE_HZ, len(words) + 1)
+        return [Word(word, start, end) for word, start, end in zip(words, edges, edges[1:], strict=False)]
+
+
+def test_times_of_words_are_those_of_the_recording(long):
+    engine = AsrEngine(SETTINGS, EvenTimer())
+    transcript = alone(engine, AsrRequest(long, timestamps="word"))
+    assert " ".join(word.text for word in transcript.words) == transcript.text
+    times = [time for word in transcript.words for time in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert times[0] == transcript.segments[0].start_s
+    assert times[-1] == transcript.segments[-1].end_s
+    assert alone(engine, AsrRequest(long[:30_000])).words is None
