@@ -7,6 +7,7 @@ build/training/voices_speech.npz: for `clone_` and `design_` the `texts`, `audio
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,17 @@ def clone(
     return audios
 
 
-def rank_correlation(one: list[float], other: list[float]) -> float:
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     return round(float(spearmanr(one, other).statistic), 3)
 
 
-def pitches_hz(audios: list[np.ndarray]) -> list[float]:
-    """0 where nothing is voiced."""
-    return [median_pitch_hz([audio]) or 0.0 for audio in audios]
+def pitches_hz(audios: list[np.ndarray]) -> list[int]:
+    """In whole Hz; 0 where nothing is voiced.
+
+    The tracker tells a pitch in steps of a tenth of a semitone, 0.6 Hz at 100 Hz: two voices that differ by one step
+    are of one pitch, and a rank correlation must take them for a tie.
+    """
+    return [round(median_pitch_hz([audio]) or 0.0) for audio in audios]
 
 
 def pace(audio: np.ndarray, text: str) -> float:

@@ -8,13 +8,14 @@ Multimodal rotary positions (three axes) are not needed: text and codec frames h
 they reduce to the plain ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
 
+from qwen_engine.norm import RmsNorm
 from qwen_engine.weights import WeightsBelow
 
 
@@ -60,20 +61,43 @@ class SlotCache:
 
 
 @dataclass(frozen=True)
-class Span:
-    """Where a forward reads and writes: `rows` of the cache, each at its own positions.
+class Memory:
+    """One layer's part of the cache in one forward: what it looks at, and where its new keys and values go.
 
-    cosine, sine (rows or 1, time, 1, head dim); mask (rows or 1, 1, time, length), True where a position may look,
-    or None where each may look at all of the first `length`. `places` says where the new keys go: a slice of
-    positions that all rows share, or an index of (rows, 1) and (rows, time) tensors.
+    keys, values (rows, kv heads, length, head dim), new ones included. `new_keys`, `new_values`: the places that all
+    rows share (rows, time, kv heads, head dim); or, where each row stands elsewhere, the whole cache, with the `places`
+    in it: an index of (rows, 1) tensors.
     """
 
-    rows: slice
-    places: Any
-    length: int
+    keys: torch.Tensor
+    values: torch.Tensor
+    new_keys: torch.Tensor
+    new_values: torch.Tensor
+    places: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def write(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Keep (rows, time, kv heads, head dim) of this forward."""
+        for target, fresh in ((self.new_keys, keys), (self.new_values, values)):
+            if self.places is None:
+                target.copy_(fresh)
+            else:
+                target.index_put_(self.places, fresh)
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the layers of one forward share, and each one's `memories`.
+
+    cosine, sine (rows or 1, time, 1, head dim); mask (rows or 1, 1, time, length), True where a position may look,
+    or None where each may look at all. Several positions stand in the mask once for each head of a group.
+    """
+
+    num_rows: int
+    num_steps: int
     cosine: torch.Tensor
     sine: torch.Tensor
     mask: torch.Tensor | None
+    memories: Sequence[Memory]
 
 
 class Rotary:
@@ -87,55 +111,52 @@ class Rotary:
 
 
 class _Layer:
+    """Attention and SwiGLU over positions (rows * time, hidden)."""
+
     def __init__(self, config: DecoderConfig, weights: WeightsBelow) -> None:
         self.config = config
-        self.num_rotated = config.num_heads + config.num_kv_heads
         self.qkv = weights.fused(f"self_attn.{name}_proj.weight" for name in "qkv")
         query_norm, key_norm = (weights.take(f"self_attn.{name}_norm.weight") for name in "qk")
-        self.qk_norm = torch.cat(
-            (query_norm.expand(config.num_heads, -1), key_norm.expand(config.num_kv_heads, -1))
-        ).contiguous()
-        self.output = weights.take("self_attn.o_proj.weight")
+        self.qk_norm = RmsNorm(
+            torch.cat((query_norm.expand(config.num_heads, -1), key_norm.expand(config.num_kv_heads, -1))),
+            config.norm_eps,
+        )
+        self.output = weights.take("self_attn.o_proj.weight").T
         self.gate_up = weights.fused(("mlp.gate_proj.weight", "mlp.up_proj.weight"))
-        self.down = weights.take("mlp.down_proj.weight")
-        self.attention_norm = weights.take("input_layernorm.weight")
-        self.mlp_norm = weights.take("post_attention_layernorm.weight")
+        self.down = weights.take("mlp.down_proj.weight").T
+        self.attention_norm = RmsNorm(weights.take("input_layernorm.weight"), config.norm_eps)
+        self.mlp_norm = RmsNorm(weights.take("post_attention_layernorm.weight"), config.norm_eps)
 
-    def forward(self, hidden: torch.Tensor, span: Span, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        config = self.config
-        width = (config.hidden_size,)
-        attended = self._attend(rms_norm(hidden, width, self.attention_norm, config.norm_eps), span, keys, values)
-        hidden = hidden + linear(attended, self.output)
-        gate, up = linear(rms_norm(hidden, width, self.mlp_norm, config.norm_eps), self.gate_up).chunk(2, dim=-1)
-        return hidden + linear(silu(gate) * up, self.down)
+    def forward(self, hidden: torch.Tensor, span: Span, memory: Memory) -> torch.Tensor:
+        hidden = torch.addmm(hidden, self._attend(self.attention_norm(hidden), span, memory), self.output)
+        gate, up = linear(self.mlp_norm(hidden), self.gate_up).chunk(2, dim=-1)
+        return torch.addmm(hidden, silu(gate).mul_(up), self.down)
 
-    def _attend(self, normed: torch.Tensor, span: Span, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    def _attend(self, normed: torch.Tensor, span: Span, memory: Memory) -> torch.Tensor:
         config = self.config
-        num_rows, num_steps, _ = normed.shape
-        heads = linear(normed, self.qkv).view(num_rows, num_steps, -1, config.head_dim)
-        rotated = rms_norm(heads[:, :, : self.num_rotated], (config.head_dim,), None, config.norm_eps) * self.qk_norm
+        num_rotated = config.num_heads + config.num_kv_heads
+        heads = linear(normed, self.qkv).view(span.num_rows, span.num_steps, -1, config.head_dim)
+        rotated, value = heads.split((num_rotated, config.num_kv_heads), dim=2)
+        rotated = self.qk_norm(rotated)
         rotated = torch.addcmul(rotated * span.cosine, rotated.roll(config.head_dim // 2, -1), span.sine)
         query, key = rotated.split((config.num_heads, config.num_kv_heads), dim=2)
-        keys[span.rows][span.places] = key
-        values[span.rows][span.places] = heads[:, :, self.num_rotated :]
-        attended = scaled_dot_product_attention(
-            self._grouped(query),
-            keys[span.rows, : span.length].transpose(1, 2),
-            values[span.rows, : span.length].transpose(1, 2),
-            attn_mask=self._grouped_mask(span.mask),
-        )
-        attended = attended.view(num_rows, config.num_heads, num_steps, config.head_dim)
-        return attended.transpose(1, 2).reshape(num_rows, num_steps, -1)
+        memory.write(key, value)
+        grouped = self._grouped(query, span)
+        attended = scaled_dot_product_attention(grouped, memory.keys, memory.values, attn_mask=span.mask)
+        return self._ungrouped(attended, span)
 
-    def _grouped(self, query: torch.Tensor) -> torch.Tensor:
+    def _grouped(self, query: torch.Tensor, span: Span) -> torch.Tensor:
         """(rows, time, heads, dim) -> (rows, kv heads, heads of the group * time, dim): no key is repeated."""
-        head_dim = query.shape[-1]
-        return query.transpose(1, 2).reshape(len(query), self.config.num_kv_heads, -1, head_dim)
+        if span.num_steps > 1:
+            query = query.transpose(1, 2)
+        return query.reshape(span.num_rows, self.config.num_kv_heads, -1, self.config.head_dim)
 
-    def _grouped_mask(self, mask: torch.Tensor | None) -> torch.Tensor | None:
-        if mask is None or mask.shape[2] == 1:
-            return mask
-        return mask.repeat(1, 1, self.config.num_heads // self.config.num_kv_heads, 1)
+    def _ungrouped(self, attended: torch.Tensor, span: Span) -> torch.Tensor:
+        """As `_grouped` gave -> (rows * time, heads * dim)."""
+        if span.num_steps > 1:
+            shape = (span.num_rows, self.config.num_heads, span.num_steps, self.config.head_dim)
+            attended = attended.reshape(shape).transpose(1, 2)
+        return attended.reshape(span.num_rows * span.num_steps, -1)
 
 
 class Decoder:
@@ -151,10 +172,12 @@ class Decoder:
     ) -> None:
         self.config = config
         self.layers = [_Layer(config, weights.below(f"layers.{index}.")) for index in range(config.num_layers)]
-        self.norm = weights.take("norm.weight")
-        dtype, device = self.norm.dtype, str(self.norm.device)
+        norm = weights.take("norm.weight")
+        self.norm = RmsNorm(norm, config.norm_eps)
+        dtype, device = norm.dtype, str(norm.device)
         self.cache = SlotCache(config, num_slots, length, dtype, device)
         self.rotary = Rotary(config, length, dtype, device)
+        self._group_size = config.num_heads // config.num_kv_heads
         self._positions = torch.arange(length, device=device)
         self._rows = torch.arange(num_slots, device=device)[:, None]
 
@@ -163,31 +186,55 @@ class Decoder:
 
         What padding leaves behind in a slot is overwritten before any later step looks there.
         """
-        return self.uniform(hidden, slice(first_slot, first_slot + len(hidden)), 0)
-
-    def uniform(self, hidden: torch.Tensor, rows: slice, start: int) -> torch.Tensor:
-        """`hidden` (rows, time, hidden) of rows that all stand at position `start`."""
-        end = start + hidden.shape[1]
-        positions = self._positions[start:end]
-        mask = None if hidden.shape[1] == 1 else (self._positions[:end] <= positions[:, None])[None, None]
-        places = (slice(None), slice(start, end))
-        span = Span(rows, places, end, self.rotary.cosine[start:end, None], self.rotary.sine[start:end, None], mask)
-        return self._forward(hidden, span)
+        rows = slice(first_slot, first_slot + len(hidden))
+        return self.forward(hidden, self.uniform(rows, 0, hidden.shape[1]))
 
     def step(self, hidden: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """One step of the first rows: `hidden` (rows, 1, hidden) at `positions` (rows,), all below `length`."""
         num_rows = len(hidden)
+        places = (self._rows[:num_rows], positions[:, None])
         span = Span(
-            rows=slice(0, num_rows),
-            places=(self._rows[:num_rows], positions[:, None]),
-            length=length,
+            num_rows=num_rows,
+            num_steps=1,
             cosine=self.rotary.cosine[positions][:, None, None],
             sine=self.rotary.sine[positions][:, None, None],
             mask=(self._positions[:length] <= positions[:, None])[:, None, None],
+            memories=[
+                Memory(_seen(keys[:num_rows, :length]), _seen(values[:num_rows, :length]), keys, values, places)
+                for keys, values in zip(self.cache.keys, self.cache.values, strict=True)
+            ],
         )
-        return self._forward(hidden, span)
+        return self.forward(hidden, span)
 
-    def _forward(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
-        for layer, keys, values in zip(self.layers, self.cache.keys, self.cache.values, strict=True):
-            hidden = layer.forward(hidden, span, keys, values)
-        return rms_norm(hidden, (self.config.hidden_size,), self.norm, self.config.norm_eps)
+    def uniform(self, rows: slice, start: int, end: int) -> Span:
+        """`rows` that all stand at position `start` and go on to `end`; it may be used again and again."""
+        fresh = (rows, slice(start, end))
+        return Span(
+            num_rows=rows.stop - rows.start,
+            num_steps=end - start,
+            cosine=self.rotary.cosine[start:end, None],
+            sine=self.rotary.sine[start:end, None],
+            mask=self._causal_mask(start, end),
+            memories=[
+                Memory(_seen(keys[rows, :end]), _seen(values[rows, :end]), keys[fresh], values[fresh])
+                for keys, values in zip(self.cache.keys, self.cache.values, strict=True)
+            ],
+        )
+
+    def forward(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+        """`hidden` (rows, time, hidden) of the rows and positions of `span`: the last norm's output."""
+        flat = hidden.reshape(-1, self.config.hidden_size)
+        for layer, memory in zip(self.layers, span.memories, strict=True):
+            flat = layer.forward(flat, span, memory)
+        return self.norm(flat).view(hidden.shape)
+
+    def _causal_mask(self, start: int, end: int) -> torch.Tensor | None:
+        if end - start == 1:
+            return None
+        mask = self._positions[:end] <= self._positions[start:end, None]
+        return mask.repeat(self._group_size, 1)[None, None]
+
+
+def _seen(memory: torch.Tensor) -> torch.Tensor:
+    """(rows, length, kv heads, head dim) as attention takes it."""
+    return memory.transpose(1, 2)

@@ -77,7 +77,7 @@ def test_listeners_follow_one_another(random_engine, monkeypatch):
 def test_the_script_measures_what_it_is_for(capsys):
     settings = TtsSettings(checkpoint=str(DEMO), max_batch=2, max_positions=256)
     trial = bench_tts.Plan(2, 256, (1, 2), steps=2, alone=1, crowd=2, crowds=(2,), heard_each=1, audio_s=0.4)
-    metrics = bench_tts.measure(TtsEngine(settings), settings, trial)
+    metrics = bench_tts.measure(bench_tts.engine_with_graphs(settings), settings, trial)
     assert [metric.name for metric in metrics] == [
         *("frame_step_ms_b1", "graphs_differ_b1", "frame_step_ms_b2", "graphs_differ_b2"),
         *("first_audio_p50_ms_c1", "first_audio_p95_ms_c2", "realtime_streams"),

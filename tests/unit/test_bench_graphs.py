@@ -13,11 +13,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from perf.tts.texts import benchmark_texts
+from qwen_engine.graphs import Run, doubling
 from qwen_engine.options import TtsOptions
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.graphs import Run, doubling, graphed
 from qwen_engine.tts.request import speak_request
 from qwen_server.home import project_home
 from tests.parity.schedules import drive, heard
@@ -80,10 +80,7 @@ def plain() -> TtsEngine:
 
 @pytest.fixture(scope="module")
 def with_graphs() -> TtsEngine:
-    engine = TtsEngine(SETTINGS)
-    for batch in engine._batches.values():
-        batch._talker, batch._codec = graphed(batch._talker, batch._codec, num_slots=NUM_SLOTS, capture=record)
-    return engine
+    return TtsEngine(SETTINGS, capture=record)
 
 
 def crowd(engine: TtsEngine, seed: int, options: Sequence[dict]) -> list[Recorder]:

@@ -17,24 +17,35 @@ import numpy as np
 import torch
 
 from qwen_engine.errors import InvalidRequest
+from qwen_engine.graphs import Capture, sent
 from qwen_engine.loop import Session, fail_alone
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
+from qwen_engine.tts.codec import StreamingCodec
+from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, graphed
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import Speak
 from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
-from qwen_engine.tts.talker import MIN_FRAMES
+from qwen_engine.tts.talker import MIN_FRAMES, Talker
 from qwen_engine.tts.text import Text
 
 
 class TtsBatch:
-    """Owns the rows of the talker and the slots of the codec."""
+    """Owns the rows of the talker and the slots of the codec.
 
-    def __init__(self, checkpoint: TtsCheckpoint, settings: TtsSettings) -> None:
+    `capture` makes graphs of the frame step and the codec; None: they run without.
+    """
+
+    def __init__(self, checkpoint: TtsCheckpoint, settings: TtsSettings, capture: Capture | None) -> None:
         self._settings = settings
         self._checkpoint = checkpoint
-        self._talker, self._codec = checkpoint.talker, checkpoint.codec
+        self._talker: Talker | GraphedTalker = checkpoint.talker
+        self._codec: StreamingCodec | GraphedCodec = checkpoint.codec
+        if capture is not None:
+            self._talker, self._codec = graphed(
+                checkpoint.talker, checkpoint.codec, num_slots=settings.max_batch, capture=capture
+            )
         self._speeches: dict[Session[Speak], Speech] = {}
         self._rows: list[Speech] = []
         self._free_slots = list(range(settings.max_batch))
@@ -140,7 +151,7 @@ class TtsBatch:
         fresh = [speech.piece_frames < MIN_FRAMES for speech in self._rows]
         device = self._talker.device
         codes = self._talker.draw(
-            self._samplers, torch.from_numpy(uniforms).to(device), torch.tensor(fresh, device=device)
+            self._samplers, sent(torch.from_numpy(uniforms), device), sent(torch.tensor(fresh), device)
         )
         for speech, frame in zip(tuple(self._rows), codes.tolist(), strict=True):
             self._take(speech, frame)
@@ -182,8 +193,8 @@ class TtsBatch:
 
     def _decode_together(self, speeches: Sequence[Speech], num_frames: int) -> None:
         device = self._codec.device
-        codes = torch.tensor([speech.pending[:num_frames] for speech in speeches], device=device)
-        slots = torch.tensor([speech.slot for speech in speeches], device=device)
+        codes = sent(torch.tensor([speech.pending[:num_frames] for speech in speeches]), device)
+        slots = sent(torch.tensor([speech.slot for speech in speeches]), device)
         samples = self._codec.decode(codes, slots).float().cpu().numpy()
         for speech, heard in zip(speeches, samples, strict=True):
             speech.deliver(heard, num_frames, self._codec.config.sample_rate_hz)

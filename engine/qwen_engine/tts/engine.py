@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from qwen_engine.errors import InvalidRequest
+from qwen_engine.graphs import Capture, cuda_capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.batch import TtsBatch
@@ -31,9 +32,9 @@ STREAM_WAIT_S = 10.0  # text may arrive before the request that opens its stream
 
 
 class TtsEngine(Model[TtsRequest]):
-    """A `Model` for the engine loop."""
+    """A `Model` for the engine loop. `capture`: how graphs are made, where not as the device does it."""
 
-    def __init__(self, settings: TtsSettings) -> None:
+    def __init__(self, settings: TtsSettings, capture: Capture | None = None) -> None:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
         self.checkpoints: dict[Kind, TtsCheckpoint] = {}
@@ -41,7 +42,8 @@ class TtsEngine(Model[TtsRequest]):
             checkpoint = TtsCheckpoint(Path(folder), settings)
             self.checkpoints[checkpoint.config.kind] = checkpoint
         self._first: Kind = next(iter(self.checkpoints))
-        self._batches = {kind: TtsBatch(checkpoint, settings) for kind, checkpoint in self.checkpoints.items()}
+        capture = capture or cuda_capture(settings.device)
+        self._batches = {kind: TtsBatch(checkpoint, settings, capture) for kind, checkpoint in self.checkpoints.items()}
         self.max_batch = settings.max_batch
         self._begun: set[Session[TtsRequest]] = set()
         self._voices: VoiceStore | None = None

@@ -1,56 +1,27 @@
-"""The frame step and the codec as CUDA graphs: a frame is some two thousand small kernels, which take longer to launch
-one by one than to run.
+"""The frame step and the codec as CUDA graphs: a frame is some two thousand small kernels.
 
-A graph repeats the same kernels on the same addresses. So there is one for each number of rows (a bucket) and each
-length of the cache that is looked at; its inputs stand in buffers. Rows without an utterance are carried along: what
-they write lands in free places, which the next prompt fills anew. Nothing is captured while serving: what no graph was
+There is a graph for each number of rows (a bucket) and each length of the cache that is looked at. Rows without an
+utterance are carried along: what they write lands in free places, which the next prompt fills anew. What no graph was
 made for runs as it does without graphs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
 import torch
 
+from qwen_engine.graphs import Capture, Run, at_least, doubling, sent
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
 from qwen_engine.tts.talker import Talker
 
-Run: TypeAlias = Callable[[], None]
-Capture: TypeAlias = Callable[[Run], Run]
 Samplers: TypeAlias = tuple[RowSampler, RowSampler]
 
-NUM_WARM_UPS = 2  # libraries choose their kernels and allocate their workspaces in the first calls
 SHORTEST_LENGTH = 256
 MOST_CODEC_FRAMES = 128  # of all streams together: beyond them the kernels take longer than their launches
-
-
-class CudaCapture:
-    """Makes graphs that share one pool of memory: they may only run one after another, on one stream."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def __call__(self, run: Run) -> Run:
-        with torch.cuda.device(self._device):
-            return self._captured(run)
-
-    def _captured(self, run: Run) -> Run:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(NUM_WARM_UPS):
-                run()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            run()
-        replay: Run = graph.replay
-        return replay
 
 
 class GraphedTalker:
@@ -84,7 +55,7 @@ class GraphedTalker:
     @torch.inference_mode()
     def samplers(self, rows: Sequence[tuple[Sampling, Sampling]]) -> Samplers:
         """As `Talker.samplers`; those of a graph are the graph's own buffers, filled with what `rows` ask for."""
-        num_rows = _at_least(self._buckets, len(rows))
+        num_rows = at_least(self._buckets, len(rows))
         padded = self._talker.samplers([*rows, *[rows[-1]] * (num_rows - len(rows))])
         captured = self._draws.get(_kind(padded, num_rows))
         if captured is None:
@@ -102,13 +73,14 @@ class GraphedTalker:
         """As `Talker.advance`."""
         num_rows = len(positions)
         self._text[:num_rows] = text
-        self._positions.copy_(torch.tensor([*positions, *[0] * (len(self._positions) - num_rows)]))
-        self._advances[_at_least(self._buckets, num_rows), _at_least(self._lengths, max(positions) + 1)]()
+        idle = [0] * (len(self._positions) - num_rows)
+        self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
+        self._advances[at_least(self._buckets, num_rows), at_least(self._lengths, max(positions) + 1)]()
 
     def draw(self, samplers: Samplers, uniforms: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
         """As `Talker.draw`, with what `self.samplers` gave for these rows; good until the next call."""
         num_rows = len(uniforms)
-        captured, replay = self._draws.get(_kind(samplers, _at_least(self._buckets, num_rows)), (None, None))
+        captured, replay = self._draws.get(_kind(samplers, at_least(self._buckets, num_rows)), (None, None))
         if replay is None or captured is not samplers:
             return self._talker.draw(samplers, uniforms, fresh)
         self._uniforms[:num_rows] = uniforms
@@ -160,7 +132,7 @@ class GraphedCodec:
     def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
         """As `StreamingCodec.decode`."""
         num_streams, num_frames, _ = codes.shape
-        graph = self._graphs.get((_at_least(self._buckets, num_streams), num_frames))
+        graph = self._graphs.get((at_least(self._buckets, num_streams), num_frames))
         return self._codec.decode(codes, slots) if graph is None else graph.decode(codes, slots)
 
 
@@ -198,19 +170,6 @@ def graphed(
         GraphedTalker(talker, [usual, greedy], num_slots=num_slots, capture=capture),
         GraphedCodec(codec, chunk_frames, num_slots=num_slots, capture=capture),
     )
-
-
-def doubling(first: int, last: int) -> list[int]:
-    """`first`, its doubles below `last`, and `last`."""
-    sizes = []
-    while first < last:
-        sizes.append(first)
-        first *= 2
-    return [*sizes, last]
-
-
-def _at_least(sizes: Sequence[int], needed: int) -> int:
-    return next(size for size in sizes if size >= needed)
 
 
 def _kind(samplers: Samplers, num_rows: int) -> tuple[object, ...]:

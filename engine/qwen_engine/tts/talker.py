@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import embedding, embedding_bag, linear, silu
 
-from qwen_engine.decoder import Decoder
+from qwen_engine.decoder import Decoder, Span
+from qwen_engine.graphs import sent
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.config import NUM_RESERVED_TOKENS, TtsConfig
 from qwen_engine.weights import Weights, WeightsBelow
@@ -70,21 +71,28 @@ class _Predictor:
             config.predictor, weights.below("model."), num_slots=num_slots, length=config.num_groups
         )
         self.vocab_size = len(self._heads[0])
+        self._spans: dict[tuple[int, int, int], Span] = {}
 
     def _project(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden if self._projection is None else linear(hidden, *self._projection)
 
     def draw(self, hidden: torch.Tensor, codes: torch.Tensor, sampler: RowSampler, uniforms: torch.Tensor) -> None:
         """Fill codes[:, 1:] (rows, groups) from `hidden` (rows, hidden) and codes[:, 0]."""
-        rows = slice(0, len(hidden))
         steps = torch.stack((self._project(hidden), self._tables[0][codes[:, 0]]), dim=1)
         start = 0
         for group, head in enumerate(self._heads, start=1):
-            last = self._decoder.uniform(steps, rows, start)[:, -1]
+            last = self._decoder.forward(steps, self._span(len(hidden), start, group + 1))[:, -1]
             codes[:, group] = sampler.draw(linear(last, head).float(), uniforms[:, group])
             if group < len(self._heads):
                 steps = self._tables[group][codes[:, group]][:, None]
                 start = group + 1
+
+    def _span(self, num_rows: int, start: int, end: int) -> Span:
+        """Every frame goes over the same few positions: made once."""
+        key = (num_rows, start, end)
+        if key not in self._spans:
+            self._spans[key] = self._decoder.uniform(slice(0, num_rows), start, end)
+        return self._spans[key]
 
 
 class Talker:
@@ -127,7 +135,7 @@ class Talker:
         """Feed every row its last frame with its next `text` (rows, hidden); its prompt and frames fill `positions`."""
         num_rows = len(positions)
         hidden = self.frames(self._codes[:num_rows]) + text
-        at = torch.tensor(positions, device=self.device)
+        at = sent(torch.tensor(positions), self.device)
         self._hidden[:num_rows] = self._decoder.step(hidden[:, None], at, max(positions) + 1)[:, 0]
 
     def draw(
