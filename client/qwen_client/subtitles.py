@@ -1,7 +1,6 @@
 """Subtitle files of cues that the server has made."""
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,5 +32,5 @@ def subtitles(cues: Sequence[Cue], subtitle_format: SubtitleFormat) -> str:
 
 
 def _unmarked(text: str) -> str:
-    # pysubs2 holds a line break as "\N" and takes "\n" and "\h" for blanks: those in the text are parted.
-    return re.sub(r"\\(?=[Nnh])", rf"\\{WORD_JOINER}", text).replace("\n", r"\N")
+    # For pysubs2 a backslash begins a command, such as its line break.
+    return text.replace("\\", f"\\{WORD_JOINER}").replace("\n", r"\N")

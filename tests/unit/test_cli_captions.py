@@ -172,15 +172,15 @@ def test_a_terminal_shows_grey_text_that_turns_plain(triton: FakeTriton, monkeyp
 def test_an_error_comes_after_what_was_heard(triton: FakeTriton) -> None:
     captioner = triton.scripts["qwen3_asr_stream"]
 
-    def refuse_the_sixth(inputs: Payloads) -> Iterator[Payloads]:
-        if len(triton.received) == 6:
+    def refuse_the_seventh(inputs: Payloads) -> Iterator[Payloads]:
+        if len(triton.received) == 7:
             raise Refusal(StatusCode.INVALID_ARGUMENT, "AUDIO is noise")
         return captioner(inputs)
 
-    triton.scripts["qwen3_asr_stream"] = refuse_the_sixth
+    triton.scripts["qwen3_asr_stream"] = refuse_the_seventh
     result = qwen("captions", "-", stdin=PCM)
 
-    assert (result.exit_code, result.stdout) == (1, "w0 w1 w2 w3\n")
+    assert (result.exit_code, result.stdout) == (1, "w0 w1 w2 w3\nw4\n")
     assert result.stderr.startswith("error: AUDIO is noise (INVALID_ARGUMENT) [request ")
     assert triton.open_sequences == set()
 

@@ -3,7 +3,8 @@
 import pytest
 
 from qwen_client import Cue
-from qwen_client.subtitles import subtitles
+from qwen_client.subtitles import SubtitleFormat, subtitles
+from qwen_engine.asr import subtitles as server
 
 CUES = [Cue(0.0, 1.2345, "good\nmorning"), Cue(3599.9996, 3661.001, "你好")]
 
@@ -38,3 +39,12 @@ def test_backslashes_are_neither_lines_nor_blanks(text: str) -> None:
 def test_nothing_said_is_an_empty_file() -> None:
     assert subtitles([], "srt") == ""
     assert subtitles([], "vtt") == "WEBVTT\n\n"
+
+
+@pytest.mark.parametrize("subtitle_format", ["srt", "vtt"])
+def test_the_servers_own_documents_are_the_same(subtitle_format: SubtitleFormat) -> None:
+    cues = [*CUES, Cue(3662.0, 3663.0, "fish & <chips>\nat C:\\new\\None {now}\\")]
+    servers = [server.Cue(cue.start_s, cue.end_s, cue.text) for cue in cues]
+
+    assert subtitles(cues, subtitle_format) == server.subtitles(servers, subtitle_format)
+    assert subtitles([], subtitle_format) == server.subtitles([], subtitle_format)

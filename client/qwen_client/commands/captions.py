@@ -86,43 +86,49 @@ def _until_interrupted(pieces: Iterable[AudioPiece]) -> Iterator[AudioPiece]:
 
 
 def _show(captions: Iterable[Caption], as_json: bool) -> None:
-    console = Console()
     if as_json:
         for caption in captions:
             typer.echo(json.dumps(caption.as_dict(), ensure_ascii=False))
-    elif console.is_terminal:
-        _show_live(captions, console)
-    else:
-        lines = _Lines()
-        for caption in captions:
-            if line := lines.ended(caption):
-                typer.echo(line)
+        return
+    lines, console = _Lines(), Console()
+    try:
+        if console.is_terminal:
+            _show_live(captions, lines, console)
+        else:
+            for caption in captions:
+                if line := lines.ended(caption):
+                    typer.echo(line)
+    finally:
+        if lines.running:  # cut off by an error
+            typer.echo(lines.running)
 
 
-def _show_live(captions: Iterable[Caption], console: Console) -> None:
+def _show_live(captions: Iterable[Caption], lines: "_Lines", console: Console) -> None:
     """What has ended scrolls up; below it, the running text, grey where it may still change."""
-    lines = _Lines()
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for caption in captions:
             if line := lines.ended(caption):
                 console.print(Text(line), soft_wrap=True)
-            live.update(Text.assemble(lines.running(caption), (caption.partial, PARTIAL_STYLE)), refresh=True)
+            live.update(Text.assemble(lines.running, (caption.partial, PARTIAL_STYLE)), refresh=True)
 
 
 class _Lines:
     """Cuts the stable text, which only grows, into a line whenever a segment has ended."""
 
     def __init__(self) -> None:
+        self._stable = ""
         self._num_written = 0
 
     def ended(self, caption: Caption) -> str:
         """What makes a line now; empty: nothing."""
+        self._stable = caption.stable
         if not caption.segments and not caption.is_final:
             return ""
         line = caption.stable[self._num_written :].strip()
         self._num_written = len(caption.stable)
         return line
 
-    def running(self, caption: Caption) -> str:
+    @property
+    def running(self) -> str:
         """What is stable, but not yet a line."""
-        return caption.stable[self._num_written :].lstrip()
+        return self._stable[self._num_written :].lstrip()
