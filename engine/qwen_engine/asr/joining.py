@@ -5,10 +5,8 @@ from collections.abc import Iterable
 
 from qwen_engine.asr.languages import is_spaced, needs_no_space
 
-OPENING = ("Ps", "Pi")  # Unicode categories: ( [ « “ ¿ is not among them
-CLOSING = ("Pe", "Pf")
-OPENING_SIGNS = "¿¡"
-CLOSING_SIGNS = ".,;:!?…%،؛؟"
+OPENING_SIGNS = frozenset("¿¡")
+CLOSING_SIGNS = frozenset(".,;:!?…%،؛؟。、，．！？；：‥・％")
 
 
 def join_texts(texts: Iterable[str], language: str | None = None) -> str:
@@ -28,10 +26,16 @@ def join_texts(texts: Iterable[str], language: str | None = None) -> str:
 
 def has_space_between(left: str, right: str, language: str | None = None) -> bool:
     """Whether a space belongs between the characters `left` and `right`."""
-    if needs_no_space(left) or needs_no_space(right):
-        return False
-    if unicodedata.category(left) in OPENING or left in OPENING_SIGNS:
-        return False
-    if unicodedata.category(right) in CLOSING or right in CLOSING_SIGNS:
+    if needs_no_space(left) or needs_no_space(right) or is_opening(left) or is_closing(right):
         return False
     return is_spaced(language) or left.isalpha() or right.isalpha()
+
+
+def is_opening(char: str) -> bool:
+    """Whether `char` belongs to what follows, as brackets and «quotes» that open."""
+    return unicodedata.category(char) in ("Ps", "Pi") or char in OPENING_SIGNS
+
+
+def is_closing(char: str) -> bool:
+    """Whether `char` belongs to what stands before, as full stops and brackets that close."""
+    return unicodedata.category(char) in ("Pe", "Pf") or char in CLOSING_SIGNS
