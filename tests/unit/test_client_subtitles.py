@@ -21,7 +21,7 @@ def test_vtt() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["{curly}", r"{\i1}", "<b>bold</b>", "fish & chips", "a --> b"])
+@pytest.mark.parametrize("text", ["{curly}", "<b>bold</b>", "fish & chips", "a --> b"])
 def test_text_that_looks_like_markup_is_kept(text: str) -> None:
     shown_as_vtt = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -29,7 +29,7 @@ def test_text_that_looks_like_markup_is_kept(text: str) -> None:
     assert f"\n{shown_as_vtt}\n" in subtitles([Cue(0, 1, text)], "vtt")
 
 
-@pytest.mark.parametrize("text", [r"C:\new\home\None", r"a\N", "back\\"])
+@pytest.mark.parametrize("text", [r"C:\new\home\None", r"a\N", r"{\i1}", "back\\"])
 def test_backslashes_are_neither_lines_nor_blanks(text: str) -> None:
     written = subtitles([Cue(0, 1, text)], "srt")
 
