@@ -1,11 +1,13 @@
 """Codec audio for the recogniser's training, to build/training/resynthesised.npz: python -m demo.training.resynthesise
 
-Training-side texts in English, spoken by the demo speakers and by others, encoded and decoded again. The file holds
-`texts`, `audio` (16 kHz int16, one after another) and `offsets` (where each begins, and the end).
+Training-side texts in both languages, spoken by the demo speakers and by others, encoded and decoded again. The file
+holds `texts`, `languages`, `audio` (16 kHz int16, one after another) and `offsets` (where each begins, and the end).
 """
 
 import os
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -15,27 +17,49 @@ from demo.training.fit_codes import mixed_utterances
 from demo.training.speech import Voice
 from demo.training.speech_codes import CodeBooks
 from demo.training.tts_config import BUILD, SAMPLE_RATE_HZ, Qwen3TTSTokenizerV2Model, load_codec
+from demo.training.tts_data import training_texts
 from demo.training.tts_speech import TONAL_LANGUAGE, codes_of
+from demo.training.tts_voices import SPEAKERS
 
 FILE = BUILD / "resynthesised.npz"
 NUM_THREADS = 1
 SEED = 23
-NUM_UTTERANCES = 1700  # a tenth of them Mandarin, left out
+NUM_DRAWN = 1700  # a tenth of them Mandarin, left out
+NUM_MANDARIN = 400
+MANDARIN_SPEAKER = "mei"
 SAVE_EVERY = 300
 ASR_SAMPLE_RATE_HZ = 16000
 
 
-def write(texts: list[str], audios: list[np.ndarray]) -> None:
+def committed_books(codec: Qwen3TTSTokenizerV2Model) -> CodeBooks:
+    """The fitted components with the centroids of `codec`: k-means ends elsewhere on another machine."""
+    quantizer = codec.decoder.quantizer
+    layers = [*quantizer.rvq_first.vq.layers, *quantizer.rvq_rest.vq.layers]
+    books = [layer._codebook.embedding_sum / layer._codebook.cluster_usage[:, None] for layer in layers]
+    return replace(CodeBooks.load(), centroids=torch.stack(books))
+
+
+def write(file: Path, said: list[tuple[str, Voice]], audios: list[np.ndarray]) -> None:
     """Replace the file at once, so that a reader never sees half of it."""
-    fresh = FILE.with_suffix(".new.npz")
-    np.savez(fresh, texts=np.array(texts), audio=np.concatenate(audios), offsets=np.cumsum([0, *map(len, audios)]))
-    os.replace(fresh, FILE)
+    fresh = file.with_suffix(".new.npz")
+    np.savez(
+        fresh,
+        texts=np.array([text for text, _ in said]),
+        languages=np.array([language_of(voice) for _, voice in said]),
+        audio=np.concatenate(audios),
+        offsets=np.cumsum([0, *map(len, audios)]),
+    )
+    os.replace(fresh, file)
+
+
+def language_of(voice: Voice) -> str:
+    return "Chinese" if voice.name.startswith(TONAL_LANGUAGE) else "English"
 
 
 def english_utterances(count: int, seed: int) -> list[tuple[str, Voice]]:
     """Texts and voices, in random order."""
     mixed = mixed_utterances(count, seed)
-    english = [(text, voice) for text, voice in mixed if not voice.name.startswith(TONAL_LANGUAGE)]
+    english = [(text, voice) for text, voice in mixed if language_of(voice) == "English"]
     random.Random(seed).shuffle(english)
     return english
 
@@ -51,15 +75,17 @@ def copied(text: str, voice: Voice, books: CodeBooks, codec: Qwen3TTSTokenizerV2
 @torch.inference_mode()
 def main() -> None:
     torch.set_num_threads(NUM_THREADS)
-    books, codec = CodeBooks.load(), load_codec()
-    texts: list[str] = []
+    codec = load_codec()
+    books = committed_books(codec)
+    mandarin = [(text, SPEAKERS[MANDARIN_SPEAKER]) for text in training_texts(NUM_MANDARIN, SEED, "chinese")]
+    planned = english_utterances(NUM_DRAWN, SEED) + mandarin
+    random.Random(SEED).shuffle(planned)
     decoded: list[np.ndarray] = []
-    for text, voice in english_utterances(NUM_UTTERANCES, SEED):
-        texts.append(text)
+    for text, voice in planned:
         decoded.append(copied(text, voice, books, codec))
         if len(decoded) % SAVE_EVERY == 0:
-            write(texts, decoded)
-    write(texts, decoded)
+            write(FILE, planned[: len(decoded)], decoded)
+    write(FILE, planned, decoded)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Byte-level BPE tokenizers laid out as Qwen's: byte and merge tokens first, special tokens after them."""
 
+import json
 from collections.abc import Sequence
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -48,3 +49,22 @@ def train_tokenizer(
     for word in whole_words:
         assert len(tokenizer.encode(word).ids) == 1, f"{word!r} is not one token: the vocabulary is too small"
     return tokenizer
+
+
+def with_characters(tokenizer: Tokenizer, characters: Sequence[str]) -> Tokenizer:
+    """`tokenizer` with one more token for each of `characters`; all it could write before, it writes as before.
+
+    Their bytes are merged from the left, after all other merges; special tokens keep their place behind, so their ids
+    move.
+    """
+    state = json.loads(tokenizer.to_str())
+    vocabulary, merges = state["model"]["vocab"], state["model"]["merges"]
+    next_id = tokenizer.get_vocab_size(with_added_tokens=False)
+    for character in characters:
+        (encoded, _), *_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(character)
+        for length in range(2, len(encoded) + 1):
+            if encoded[:length] not in vocabulary:
+                vocabulary[encoded[:length]] = next_id
+                merges.append([encoded[: length - 1], encoded[length - 1]])
+                next_id += 1
+    return Tokenizer.from_str(json.dumps(state))
