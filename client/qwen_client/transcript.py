@@ -52,9 +52,8 @@ class FailedPiece:
 class Transcription:
     """What was said; `language` is None and `segments` empty where nothing was.
 
-    `words` None: not asked for. `cues`: the subtitles. Without timestamps `segments` is empty and `cues` None.
-    `failed`: stretches whose text is missing. `raw_text`: the text before numbers and dates were written in figures;
-    None where that was not asked for.
+    `words` None: not asked for. `cues`: the subtitles; None without timestamps. `failed`: stretches whose text is
+    missing. `raw_text`: the text before numbers and dates were written in figures; None where that was not asked for.
     """
 
     text: str
@@ -122,7 +121,7 @@ def read_transcription(answer: Answer, result_name: str = "RESULT") -> Transcrip
         text=answer.text("TEXT"),
         language=result["language"],
         duration_s=result["duration_s"],
-        segments=read_parts(Segment, result.get("segments", [])),
+        segments=read_parts(Segment, result["segments"]),
         words=read_parts(Word, result["words"]) if "words" in result else None,
         cues=read_parts(Cue, result["cues"]) if "cues" in result else None,
         failed=read_parts(FailedPiece, result.get("failed", [])),
