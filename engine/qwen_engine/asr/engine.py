@@ -157,7 +157,9 @@ def _transcript(job: _Job) -> Transcript:
         text=join_texts((heard.text for _, heard in pieces), language),
         language=language,
         duration_s=request.duration_s,
-        segments=[Segment(*_seconds(span), heard.text) for span, heard in pieces if heard.text],
+        segments=[
+            Segment(*_seconds(span), heard.text, heard.language, len(heard.ids)) for span, heard in pieces if heard.text
+        ],
         words=[word for index in sorted(job.words) for word in job.words[index]] if timed else None,
         finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
         failed=[Failure(*_seconds(request.spans[index]), str(error)) for index, error in sorted(job.errors.items())],

@@ -8,7 +8,12 @@ import functools
 import logging
 import re
 import threading
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any
+
+from qwen_engine.asr.joining import join_texts
+from qwen_engine.asr.request import Word
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,20 @@ def write_figures(text: str, language: str | None) -> str:
     parts = BETWEEN_CLAUSES.split(text)
     parts[::2] = [_rewritten(clause, rules) for clause in parts[::2]]
     return "".join(parts)
+
+
+def timed_figures(words: Sequence[Word], written: Sequence[str], *, chars: bool) -> list[Word]:
+    """What was `written` for the `words` (or `chars`) that were spoken: "$25" while "twenty five dollars" was said."""
+    join = "".join if chars else join_texts
+    timed: list[Word] = []
+    matcher = SequenceMatcher(None, [word.text for word in words], written, autojunk=False)
+    for kind, first, last, first_written, last_written in matcher.get_opcodes():
+        if kind == "equal":
+            timed += words[first:last]
+        elif first_written < last_written:
+            spoken = words[first:last] or words[max(first - 1, 0) : first + 1]
+            timed.append(Word(join(written[first_written:last_written]), spoken[0].start_s, spoken[-1].end_s))
+    return timed
 
 
 def _rewritten(clause: str, rules: str) -> str:

@@ -68,11 +68,13 @@ class AsrRequest:
 
 @dataclass(frozen=True)
 class Segment:
-    """What was said from `start_s` to `end_s` of the recording."""
+    """What was said from `start_s` to `end_s` of the recording, in `num_tokens` tokens of `language`."""
 
     start_s: float
     end_s: float
     text: str
+    language: str | None = None
+    num_tokens: int = 0
 
 
 @dataclass(frozen=True)

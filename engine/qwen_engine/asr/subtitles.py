@@ -68,8 +68,30 @@ def cues_of_words(words: Sequence[Word], text: str, language: str | None, durati
 
 def cues_of_segments(segments: Sequence[Segment], language: str | None, duration_s: float) -> list[Cue]:
     """Cues where only whole segments have times: their words are taken to be spoken at an even speed."""
-    words = [word for segment in segments for word in _words_of(segment)]
+    words = [word for segment in segments for word in words_of(segment)]
     return cues_of_words(words, " ".join(segment.text for segment in segments), language, duration_s)
+
+
+def words_of(segment: Segment) -> list[Word]:
+    """The words, and single Chinese characters, of a segment, each with its share of the time."""
+    parts = [part for token in TOKEN.findall(segment.text) for part in _single_cjk(token)]
+    per_column_s = (segment.end_s - segment.start_s) / max(1, sum(map(width, parts)))
+    words: list[Word] = []
+    at_s = segment.start_s
+    for part in parts:
+        until_s = at_s + per_column_s * width(part)
+        words.append(Word(part, at_s, until_s))
+        at_s = until_s
+    return words
+
+
+def _single_cjk(token: str) -> list[str]:
+    parts = [""]
+    for char in token:
+        if is_cjk(char) or (parts[-1] and is_cjk(parts[-1][0]) and not is_closing(char)):
+            parts.append("")
+        parts[-1] += char
+    return [part for part in parts if part]
 
 
 def subtitles(cues: Sequence[Cue], subtitle_format: SubtitleFormat) -> str:
@@ -81,26 +103,6 @@ def subtitles(cues: Sequence[Cue], subtitle_format: SubtitleFormat) -> str:
         text = text.replace("\\", f"\\{WORD_JOINER}").replace("\n", r"\N")
         file.append(SSAEvent(round(cue.start_s * 1000), round(cue.end_s * 1000), text))
     return file.to_string(subtitle_format, keep_ssa_tags=True)
-
-
-def _words_of(segment: Segment) -> Iterator[Word]:
-    """Words, and single Chinese characters, of a segment, each with its share of the time."""
-    parts = [part for token in TOKEN.findall(segment.text) for part in _single_cjk(token)]
-    per_column_s = (segment.end_s - segment.start_s) / max(1, sum(map(width, parts)))
-    at_s = segment.start_s
-    for part in parts:
-        until_s = at_s + per_column_s * width(part)
-        yield Word(part, at_s, until_s)
-        at_s = until_s
-
-
-def _single_cjk(token: str) -> list[str]:
-    parts = [""]
-    for char in token:
-        if is_cjk(char) or (parts[-1] and is_cjk(parts[-1][0]) and not is_closing(char)):
-            parts.append("")
-        parts[-1] += char
-    return [part for part in parts if part]
 
 
 def _units(words: Sequence[Word], text: str, language: str | None) -> Iterator[_Unit]:

@@ -1,9 +1,8 @@
 """qwen3_asr: encoded AUDIO in, TEXT and RESULT out. Wire format: docs/wire-protocol.md."""
 
-import dataclasses
-
 import triton_python_backend_utils as pb_utils
 
+from qwen_engine.asr.answer import answer
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.recording import read_request
 from qwen_engine.asr.request import AsrRequest, Transcript
@@ -36,13 +35,6 @@ class TritonPythonModel:
         return read_request(inputs["AUDIO"], options, self.settings), options
 
 
-def encode(transcript: Transcript, _options: AsrOptions) -> Outputs:
-    result = {
-        "language": transcript.language,
-        "duration_s": transcript.duration_s,
-        "text": transcript.text,
-        "segments": [dataclasses.asdict(segment) for segment in transcript.segments],
-    }
-    if transcript.failed:
-        result["failed"] = [dataclasses.asdict(failure) for failure in transcript.failed]
-    return {"TEXT": transcript.text.encode(), "RESULT": result}
+def encode(transcript: Transcript, options: AsrOptions) -> Outputs:
+    text, result = answer(transcript, options)
+    return {"TEXT": text.encode(), "RESULT": result}
