@@ -162,6 +162,8 @@ class TtsBatch:
             if speech.cut_by is None:
                 return
         self._free_row(speech)
+        if speech.voice.undecided:  # the first piece has decided
+            speech.voice = self._checkpoint.continued(speech.piece_text, speech.piece_codes)
         speech.done = speech.cut_by is not None or speech.text.ended
 
     def _free_row(self, speech: Speech) -> None:

@@ -56,9 +56,15 @@ class TtsCheckpoint:
         """How the talker takes a cloned voice."""
         if voice.codes is None:
             return VoicePrompt(voice.embedding)
-        text_ids = self._ids(f"<|im_start|>assistant\n{voice.text}<|im_end|>\n")
-        reference = ReferencePrompt(text_ids[NUM_ROLE_TOKENS:-NUM_REFERENCE_TAIL_TOKENS], voice.codes)
-        return VoicePrompt(voice.embedding, reference)
+        return VoicePrompt(voice.embedding, self._reference(voice.text, voice.codes))
+
+    def continued(self, text: str, codes: Sequence[Sequence[int]]) -> VoicePrompt:
+        """Whoever said `text` in `codes` (frames, groups) goes on."""
+        return VoicePrompt(None, self._reference(text, torch.tensor(codes, device=self.codec.device)))
+
+    def _reference(self, text: str, codes: torch.Tensor) -> ReferencePrompt:
+        ids = self._ids(f"<|im_start|>assistant\n{text}<|im_end|>\n")
+        return ReferencePrompt(ids[NUM_ROLE_TOKENS:-NUM_REFERENCE_TAIL_TOKENS], codes)
 
     def prime(self, slot: int, voice: VoicePrompt) -> None:
         """Begin a stream of the codec: after the reference, where the voice continues one."""

@@ -42,6 +42,11 @@ class VoicePrompt:
     reference: ReferencePrompt | None = None
     dialect: str | None = None
 
+    @property
+    def undecided(self) -> bool:
+        """Nobody in particular: each prompt may bring another voice."""
+        return self.embedding is None and self.reference is None
+
 
 @dataclass(frozen=True)
 class Prompt:

@@ -53,7 +53,8 @@ class Speech:
     row: int | None = None
     prompt: Prompt | None = None
     positions: int = 0
-    piece_frames: int = 0
+    piece_text: str = ""
+    piece_codes: list[list[int]] = field(default_factory=list)
     piece_budget: int = 0
     frames_sent: int = 0
     num_chunks: int = 0
@@ -68,19 +69,23 @@ class Speech:
     def request(self) -> Speak:
         return self.session.request
 
+    @property
+    def piece_frames(self) -> int:
+        return len(self.piece_codes)
+
     def begin_piece(self, text: str, prompt: Prompt, longest: int) -> None:
         """Speak `prompt` next, at most `longest` frames."""
         self.prompt = prompt
         self.positions = len(prompt.start)
-        self.piece_frames = 0
+        self.piece_text, self.piece_codes = text, []
         by_text = MIN_BUDGET_FRAMES + int(speaking_weight(text) * FRAMES_PER_LETTER)
         self.piece_budget = min(by_text, longest, self.total_budget - len(self.first_codes))
 
     def take(self, codes: list[int]) -> None:
         """A new frame; sets `cut_by` where the speech must not go on."""
         self.pending.append(codes)
+        self.piece_codes.append(codes)
         self.first_codes.append(codes[0])
-        self.piece_frames += 1
         if self.piece_frames >= self.piece_budget:
             self.cut_by = "budget"
         elif loops(self.first_codes):
