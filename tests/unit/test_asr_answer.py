@@ -56,9 +56,9 @@ def test_text_alone():
     assert result == {"language": "English", "duration_s": 6.5, "text": TEXT}
 
 
-def test_without_timestamps_there_are_no_times():
+def test_without_timestamps_there_are_no_cues():
     _, result = answer(transcript(), options(timestamps="none"))
-    assert result == {"language": "English", "duration_s": 6.5, "text": TEXT, "segments": []}
+    assert set(result) == {"language", "duration_s", "text", "segments"}
 
 
 @pytest.mark.parametrize("form", ["srt", "vtt"])

@@ -39,13 +39,13 @@ def told_cues(cues: Sequence[Cue]) -> list[dict[str, Any]]:
 
 
 def _details(shown: Transcript, cues: Sequence[Cue], options: AsrOptions) -> dict[str, Any]:
-    if options.timestamps == "none":
-        return {"segments": []}
     verbose = options.return_format == "verbose_json"
     details: dict[str, Any] = {"segments": [_told_segment(segment, verbose) for segment in shown.segments]}
     if shown.words is not None:
         details["words"] = told_words(shown.words)
-    return {**details, "cues": told_cues(cues)}
+    if options.timestamps != "none":
+        details["cues"] = told_cues(cues)
+    return details
 
 
 def _in_figures(transcript: Transcript) -> Transcript:
