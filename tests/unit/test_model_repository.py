@@ -46,10 +46,11 @@ def test_ensembles_map_tensors_that_their_members_have(folder):
 
 
 def test_the_wire_protocol_page_names_every_tensor_and_option():
-    from qwen_engine.options import AsrOptions, ImageOptions, TtsOptions
+    from qwen_engine.options import AlignerOptions, AsrOptions, CaptionOptions, ImageOptions, TtsOptions
 
     page = (HOME / "docs" / "wire-protocol.md").read_text()
     tensors = {name for model in wire.MODELS for name in [*(t.name for t in model.inputs), *model.outputs]}
-    options = {name for schema in (AsrOptions, TtsOptions, ImageOptions) for name in schema.model_fields}
+    schemas = (AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions)
+    options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}
     assert missing == set()

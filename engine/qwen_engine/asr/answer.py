@@ -15,7 +15,7 @@ from qwen_engine.options import AsrOptions
 def answer(transcript: Transcript, options: AsrOptions) -> tuple[str, dict[str, Any]]:
     """TEXT (plain, or the subtitle document) and RESULT (docs/wire-protocol.md) of a transcript."""
     shown = _in_figures(transcript) if options.itn else transcript
-    result: dict[str, Any] = {"language": shown.language, "duration_s": shown.duration_s, "text": shown.text}
+    result: dict[str, Any] = {"language": shown.language, "duration_s": round(shown.duration_s, 3), "text": shown.text}
     if options.itn:
         result["raw_text"] = transcript.text
     cues = [] if options.timestamps == "none" else _cues(shown, options)
