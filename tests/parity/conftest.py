@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.parity.official import CASES, Case, Spoken, ask_official
+from tests.parity.official import CASES, CHECKPOINTS, Case, Spoken, ask_official
 
 
 @pytest.fixture(scope="session")
@@ -11,5 +11,5 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Spoken]:
     answers: dict[Case, Spoken] = {}
     for checkpoint in dict.fromkeys(case.checkpoint for case in CASES):
         cases = [case for case in CASES if case.checkpoint == checkpoint]
-        answers |= ask_official(checkpoint, cases, folder)
+        answers |= ask_official(CHECKPOINTS / checkpoint, cases, folder)
     return answers

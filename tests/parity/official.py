@@ -108,13 +108,13 @@ DESIGN_CASES = tuple(
 CASES = (*CUSTOM_VOICE_CASES, *CLONE_CASES, *DESIGN_CASES)
 
 
-def ask_official(checkpoint: str, cases: Sequence[Case], folder: Path) -> dict[Case, Spoken]:
+def ask_official(checkpoint: Path, cases: Sequence[Case], folder: Path) -> dict[Case, Spoken]:
     """What qwen-tts answers to `cases` of one checkpoint, greedily (see upstream_tts.py)."""
-    jobs_file, out_file = folder / f"{checkpoint}.json", folder / f"{checkpoint}.npz"
+    jobs_file, out_file = folder / f"{checkpoint.name}.json", folder / f"{checkpoint.name}.npz"
     jobs_file.write_text(json.dumps([case.job(folder) for case in cases]))
     python = Path(f"{sys.prefix}-tts") / "bin" / "python"
     script = Path(__file__).with_name("upstream_tts.py")
-    command = [python, script, CHECKPOINTS / checkpoint, jobs_file, out_file]
+    command = [python, script, checkpoint, jobs_file, out_file]
     subprocess.run(command, check=True, timeout=600, capture_output=True)
     with np.load(out_file) as arrays:
         return {
