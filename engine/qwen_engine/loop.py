@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
 REST_S = 0.02
+IDLE_S = 1.0
 FinishReason = Literal["stop", "length", "cancelled"]
 Timings = dict[str, float | None]
 
@@ -108,6 +109,9 @@ class Model(Protocol[RequestT]):
         False: nothing could be done, all of them wait for another request; the loop then rests for a moment.
         """
         ...
+
+    def idle(self) -> None:
+        """Called about once a second while there is nothing to do, on the device thread: let go what has expired."""
 
     def places(self, request: RequestT) -> int:
         """How many of the `max_batch` places a request takes; one that takes none never waits for one."""
@@ -206,10 +210,23 @@ class EngineLoop(Generic[RequestT]):
                 self._rest()
 
     def _wait_for_work(self) -> bool:
+        while not self._is_wanted():
+            self._idle()
         with self._changed:
-            while not (self._live or self._queued() or self._closing):
-                self._changed.wait(timeout=1.0)
             return bool(self._live or self._queued())
+
+    def _is_wanted(self) -> bool:
+        with self._changed:
+            return self._has_cause() or (self._changed.wait(timeout=IDLE_S) and self._has_cause())
+
+    def _has_cause(self) -> bool:
+        return bool(self._live or self._queued() or self._closing)
+
+    def _idle(self) -> None:
+        try:
+            self.model.idle()
+        except Exception:
+            log.exception("the model failed while idle")
 
     def _rest(self) -> None:
         with self._changed:

@@ -29,17 +29,44 @@ class ModelSettings(BaseModel):
         return {field: checkpoint for field, checkpoint in named.items() if checkpoint is not None}
 
 
-class AsrSettings(ModelSettings):
+class RecogniserSettings(ModelSettings):
+    """What recordings and live streams share."""
+
     max_batch: int = Field(16, ge=1, description="pieces of recordings written down at once")
-    max_piece_s: float = Field(30.0, ge=2, le=30, description="longer recordings are cut, where they are silent")
-    max_requests: int = Field(64, ge=1, description="requests worked on at once: their pieces take turns")
     max_positions: int = Field(2048, ge=256, description="context, sound (13 a second) and text of one piece")
     max_step_audio_s: float = Field(
         60.0, gt=0, description="sound that is encoded before others go on; a piece at least"
     )
+
+
+class AsrSettings(RecogniserSettings):
+    max_piece_s: float = Field(30.0, ge=2, le=30, description="longer recordings are cut, where they are silent")
+    max_requests: int = Field(64, ge=1, description="requests worked on at once: their pieces take turns")
     max_audio_s: float = Field(1200.0, gt=0, description="longest recording, where a request asks for no more")
     max_job_audio_s: float = Field(10800.0, gt=0, description="longest recording a request may ask for")
     aligner_checkpoint: str | None = Field(None, description="folder or hub id; null: no times of words")
+
+
+class CaptionSettings(RecogniserSettings):
+    """`checkpoint` is qwen3_asr's, loaded once more: an engine process of its own keeps captions prompt."""
+
+    max_streams: int = Field(64, ge=1, description="live streams open at once; one more is refused with UNAVAILABLE")
+    idle_timeout_s: float = Field(30.0, gt=0, description="a stream without a chunk for so long is forgotten")
+    max_segment_s: float = Field(30.0, ge=4, le=30, description="speech without pause is cut, where it is softest")
+    end_silence_s: float = Field(0.7, ge=0.2, le=3, description="ends a segment; half of it after 12 s of speech")
+    min_step_s: float = Field(0.4, ge=0.1, description="new sound that is worth a step; shorter chunks are gathered")
+    rollback_tokens: int = Field(5, ge=0, description="of the partial text, written anew in each step")
+    max_chunk_s: float = Field(10.0, gt=0, description="longest chunk taken")
+    max_stream_s: float = Field(10800.0, gt=0, description="longest stream, from its beginning")
+
+
+class AlignerSettings(ModelSettings):
+    max_batch: int = Field(16, ge=1, description="recordings aligned at once")
+    max_piece_s: float = Field(300.0, ge=10, le=300, description="longer recordings are aligned piece by piece")
+    max_positions: int = Field(16384, ge=512, description="sound (13 a second), words and their marks in one piece")
+    max_step_positions: int = Field(16384, ge=512, description="of all pieces in one forward; one piece at least")
+    max_audio_s: float = Field(1200.0, gt=0, description="longest recording")
+    max_text_chars: int = Field(100_000, ge=1)
 
 
 def default_voice_folder() -> str:

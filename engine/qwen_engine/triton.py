@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Inputs = Mapping[str, bytes]
 Outputs = dict[str, Any]  # bytes, or a dict that is sent as JSON
-Parse = Callable[[Inputs], tuple[Any, Options]]
+Parse = Callable[..., tuple[Any, Options]]
 Encode = Callable[[Any, Options], Outputs]
 
 TRITON_CODES = {
@@ -47,11 +48,21 @@ def settings_json(args: Mapping[str, str]) -> str:
     return parameters["settings"]["string_value"]
 
 
+@dataclass(frozen=True)
+class SequenceStep:
+    """Whose sequence a request belongs to, and whether it starts it, ends it, or both."""
+
+    sequence_id: int | str
+    start: bool
+    end: bool
+
+
 class Adapter:
     """Joins one Triton model to one engine.
 
-    `parse` turns a request's input payloads into an engine request and its options (raising `InvalidRequest`);
-    `encode` turns an engine event into output payloads. `settings` bound what waits for the engine.
+    `parse` turns a request's input payloads into an engine request and its options (raising `InvalidRequest`); for a
+    model with sequences it takes the request's `SequenceStep`, too. `encode` turns an engine event into payloads.
+    `settings` bound what waits for the engine.
     """
 
     def __init__(
@@ -73,7 +84,7 @@ class Adapter:
         for request in requests:
             reply = _Reply(self, request.get_response_sender())
             try:
-                parsed, reply.options = self._parse(self._inputs(request))
+                parsed, reply.options = self._parse(self._inputs(request), *self._steps(request))
             except EngineError as error:
                 reply.fail(error)
             except Exception:
@@ -111,6 +122,14 @@ class Adapter:
 
     def _inputs(self, request: Any) -> Inputs:
         return {tensor.name: self._payload(request, tensor.name) for tensor in self.wire.inputs}
+
+    def _steps(self, request: Any) -> list[SequenceStep]:
+        if not self.wire.sequences:
+            return []
+        flags = request.flags()
+        start = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
+        end = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
+        return [SequenceStep(request.correlation_id(), start, end)]
 
     def _payload(self, request: Any, name: str) -> bytes:
         tensor = self.pb_utils.get_input_tensor_by_name(request, name)
@@ -179,7 +198,8 @@ class _Reply:
         elif reason == "cancelled":
             self._fail(Cancelled("the request was cancelled"))
         else:
-            self._close(self._adapter.response({**self._result, "RESULT": {**self._result["RESULT"], **closing}}))
+            last = self._adapter.wire.outputs[-1]
+            self._close(self._adapter.response({**self._result, last: {**self._result[last], **closing}}))
 
     def _fail(self, error: EngineError) -> None:
         self._close(self._adapter.error_response(error))

@@ -14,15 +14,24 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ModelWire:
-    """Inputs and outputs of one Triton model; `decoupled` models stream their answers."""
+    """Inputs and outputs of one Triton model, the last output being JSON.
+
+    `decoupled` models stream their answers; those with `sequences` answer request by request, and keep state for each
+    of Triton's correlation ids from the request that starts its sequence to the one that ends it.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
     decoupled: bool
+    sequences: bool = False
 
 
 ASR = ModelWire("qwen3_asr", (Tensor("AUDIO"), Tensor("OPTIONS")), ("TEXT", "RESULT"), decoupled=False)
+ALIGNER = ModelWire("qwen3_aligner", (Tensor("AUDIO"), Tensor("TEXT"), Tensor("OPTIONS")), ("RESULT",), decoupled=False)
+CAPTIONS = ModelWire(
+    "qwen3_asr_stream", (Tensor("AUDIO"), Tensor("OPTIONS")), ("EVENT",), decoupled=False, sequences=True
+)
 TTS = ModelWire(
     "qwen3_tts",
     (Tensor("TEXT"), Tensor("OPTIONS"), Tensor("REF_AUDIO", optional=True)),
@@ -35,4 +44,4 @@ IMAGE = ModelWire(
     ("IMAGE", "TEXT", "EVENT"),
     decoupled=True,
 )
-MODELS = (ASR, TTS, IMAGE)
+MODELS = (ASR, CAPTIONS, ALIGNER, TTS, IMAGE)

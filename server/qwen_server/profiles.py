@@ -9,7 +9,14 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from qwen_engine.settings import AsrSettings, ImageSettings, ModelSettings, TtsSettings
+from qwen_engine.settings import (
+    AlignerSettings,
+    AsrSettings,
+    CaptionSettings,
+    ImageSettings,
+    ModelSettings,
+    TtsSettings,
+)
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 
@@ -25,6 +32,8 @@ class Profile(BaseSettings):
     )
 
     qwen3_asr: AsrSettings | None = None
+    qwen3_asr_stream: CaptionSettings | None = None
+    qwen3_aligner: AlignerSettings | None = None
     qwen3_tts: TtsSettings | None = None
     qwen_image: ImageSettings | None = None
 

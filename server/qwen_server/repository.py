@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from qwen_engine.settings import ModelSettings
+from qwen_engine.settings import CaptionSettings, ModelSettings
 from qwen_server import checkpoints
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile
@@ -48,10 +48,12 @@ def stage(profile: Profile, work_folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _completed(config: ModelConfig, settings: ModelSettings) -> ModelConfig:
-    """Add the settings and the number of instances."""
+    """Add what the profile says."""
     resolved = settings.model_copy(update=checkpoints.resolve_all(settings))
     config.parameters["settings"].string_value = resolved.model_dump_json()
     config.instance_group[0].count = settings.instances
+    if isinstance(settings, CaptionSettings):
+        config.sequence_batching.max_sequence_idle_microseconds = int(settings.idle_timeout_s * 1_000_000)
     return config
 
 

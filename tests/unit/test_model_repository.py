@@ -22,7 +22,7 @@ def test_config_agrees_with_the_table(model):
     config = repository.read_config(REPOSITORY / model.name)
     assert config.name == model.name
     assert config.backend == "python"
-    assert config.HasField("dynamic_batching")
+    assert config.WhichOneof("scheduling_choice") == ("sequence_batching" if model.sequences else "dynamic_batching")
     assert config.max_batch_size > 1
     assert config.model_transaction_policy.decoupled == model.decoupled
     assert [(tensor.name, tensor.optional) for tensor in config.input] == [

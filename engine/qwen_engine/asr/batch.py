@@ -24,7 +24,7 @@ from qwen_engine.errors import EngineError, Internal, InvalidRequest
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.loop import FinishReason
 from qwen_engine.sampling import RowSampler, Uniforms
-from qwen_engine.settings import AsrSettings
+from qwen_engine.settings import RecogniserSettings
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class AsrBatch:
             pass
     """
 
-    def __init__(self, checkpoint: AsrCheckpoint, settings: AsrSettings, capture: Capture | None = None) -> None:
+    def __init__(self, checkpoint: AsrCheckpoint, settings: RecogniserSettings, capture: Capture | None = None) -> None:
         self._checkpoint = checkpoint
         self._model: LanguageModel | GraphedLanguageModel = checkpoint.language_model
         if (capture := capture or cuda_capture(settings.device)) is not None:

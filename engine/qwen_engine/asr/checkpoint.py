@@ -11,14 +11,14 @@ from qwen_engine.asr.encoder import AudioEncoder
 from qwen_engine.asr.features import LogMel
 from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.prompt import Prompts
-from qwen_engine.settings import AsrSettings
+from qwen_engine.settings import RecogniserSettings
 from qwen_engine.weights import Weights
 
 
 class AsrCheckpoint:
     """One checkpoint on its device, with `settings.max_batch` rows."""
 
-    def __init__(self, settings: AsrSettings) -> None:
+    def __init__(self, settings: RecogniserSettings) -> None:
         folder = Path(settings.checkpoint)
         self.config = AsrConfig.load(folder)
         self.weights = Weights(folder, dtype=getattr(torch, settings.dtype), device=settings.device)

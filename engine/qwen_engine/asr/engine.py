@@ -1,7 +1,8 @@
 """The recognition engine: recordings are cut into pieces, which share one batch with those of all other requests."""
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -17,18 +18,18 @@ from qwen_engine.asr.request import (
     AsrRequest,
     Failure,
     Heard,
-    Piece,
     Segment,
     Transcript,
     Word,
     check_samples,
-    sampling_of,
 )
 from qwen_engine.asr.silence import Span
-from qwen_engine.errors import EngineError, InvalidRequest
+from qwen_engine.errors import EngineError, Internal, InvalidRequest
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.settings import AsrSettings
+
+log = logging.getLogger(__name__)
 
 
 class WordTimer(Protocol):
@@ -47,6 +48,7 @@ class _Job:
     heard: dict[int, Heard] = field(default_factory=dict)
     words: dict[int, list[Word]] = field(default_factory=dict)
     errors: dict[int, EngineError] = field(default_factory=dict)
+    untimed: dict[int, EngineError] = field(default_factory=dict)  # the text is there, its words' times are not
 
     @property
     def request(self) -> AsrRequest:
@@ -99,20 +101,9 @@ class AsrEngine(Model[AsrRequest]):
 
     def _begin(self, job: _Job) -> None:
         request = job.request
-        for index, span in enumerate(request.spans):
-            self._batch.add(
-                Piece(
-                    request.samples[span.start : span.end],
-                    group=job.session,
-                    hear=partial(self._hear, job, index),
-                    fail=partial(self._fail, job, index),
-                    context=request.context,
-                    language=request.forced_language,
-                    budget=request.max_new_tokens,
-                    sampling=sampling_of(request.temperature),
-                    seed=request.seed + index,
-                )
-            )
+        for index in range(len(request.spans)):
+            hear, fail = partial(self._hear, job, index), partial(self._fail, job, index)
+            self._batch.add(request.piece(index, group=job.session, hear=hear, fail=fail))
         if job.complete:  # nothing was said
             self._finish(job)
 
@@ -137,7 +128,15 @@ class AsrEngine(Model[AsrRequest]):
         span = request.spans[index]
         start_s = span.start / SAMPLE_RATE_HZ
         chars = request.timestamps == "char"
-        words = self._timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
+        try:
+            words = self._timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
+        except EngineError as error:
+            job.untimed[index] = error
+            return
+        except Exception:
+            log.exception("the words of a piece could not be timed")
+            job.untimed[index] = Internal()
+            return
         job.words[index] = [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
 
     def _finish(self, job: _Job) -> None:
@@ -162,8 +161,16 @@ def _transcript(job: _Job) -> Transcript:
         ],
         words=[word for index in sorted(job.words) for word in job.words[index]] if timed else None,
         finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
-        failed=[Failure(*_seconds(request.spans[index]), str(error)) for index, error in sorted(job.errors.items())],
+        failed=[Failure(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
     )
+
+
+def _failures(job: _Job) -> Iterator[tuple[int, str]]:
+    """What went wrong, by piece."""
+    for index, error in job.errors.items():
+        yield index, str(error)
+    for index, error in job.untimed.items():
+        yield index, f"no times of words: {error}"
 
 
 def _language(pieces: Sequence[tuple[Span, Heard]]) -> str | None:

@@ -65,6 +65,23 @@ class AsrRequest:
             return [Span(0, len(self.samples))]
         return found
 
+    def piece(
+        self, index: int, *, group: Hashable, hear: Callable[["Heard"], None], fail: Callable[[EngineError], None]
+    ) -> "Piece":
+        """The work that span number `index` is for the batch."""
+        span = self.spans[index]
+        return Piece(
+            self.samples[span.start : span.end],
+            group=group,
+            hear=hear,
+            fail=fail,
+            context=self.context,
+            language=self.forced_language,
+            budget=self.max_new_tokens,
+            sampling=sampling_of(self.temperature),
+            seed=self.seed + index,
+        )
+
 
 @dataclass(frozen=True)
 class Segment:

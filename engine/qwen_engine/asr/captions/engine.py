@@ -1,0 +1,214 @@
+"""The caption engine: many live streams, the chunks of all of them worked on in one batch.
+
+A chunk may end segments, which are then written down as the recognition engine would, and it may make the running
+segment due: that is written anew from the sound so far, but for what was written before and will hardly change.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from qwen_engine.asr.batch import AsrBatch
+from qwen_engine.asr.captions.hearing import listen
+from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.stream import CaptionStream, EndedSegment, RunningSegment
+from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.joining import join_texts
+from qwen_engine.asr.languages import resolve_language
+from qwen_engine.asr.request import ENCODED_PER_S, MIN_TOKENS, Heard, Piece
+from qwen_engine.errors import EngineError, InvalidRequest, Unavailable
+from qwen_engine.graphs import Capture
+from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.settings import CaptionSettings
+
+
+@dataclass(eq=False)
+class _Job:
+    """A chunk on its way: segments that ended in it, what was heard in each of their pieces, how many are to come."""
+
+    session: Session[CaptionRequest]
+    stream: CaptionStream
+    ended: list[EndedSegment]
+    heard: list[dict[int, Heard]] = field(default_factory=list)
+    num_missing: int = 0
+    is_complete: bool = False
+
+
+class CaptionEngine(Model[CaptionRequest]):
+    """A `Model` for the engine loop. A request is a chunk, answered by one `Caption` when it has been worked on.
+
+    Streams are known by their ids; one that is silent for `idle_timeout_s` of `clock` is forgotten. `capture`: see
+    `AsrBatch`.
+    """
+
+    def __init__(
+        self,
+        settings: CaptionSettings,
+        capture: Capture | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self.max_batch = settings.max_streams
+        self.checkpoint = AsrCheckpoint(settings)
+        self._settings = settings
+        self._clock = clock
+        self._batch = AsrBatch(self.checkpoint, settings, capture)
+        self._streams: dict[Hashable, CaptionStream] = {}
+        self._jobs: dict[Session[CaptionRequest], _Job] = {}
+
+    @property
+    def num_streams(self) -> int:
+        """Streams that are open."""
+        return len(self._streams)
+
+    def check(self, request: CaptionRequest) -> None:
+        resolve_language(request.options.language)
+        if request.start:
+            self._check_context(request.options.context)
+
+    def step(self, sessions: Sequence[Session[CaptionRequest]]) -> bool:
+        self.idle()
+        begun = [job for session in sessions if (job := self._begun(session)) is not None]
+        self._write_on([job for job in begun if not job.session.ended])
+        for job in begun:
+            self._finish_if_complete(job)
+        return self._batch.step() or bool(begun)
+
+    def idle(self) -> None:
+        """Forget streams nobody feeds any more."""
+        now_s, timeout_s = self._clock(), self._settings.idle_timeout_s
+        for stream_id, stream in list(self._streams.items()):
+            if not stream.is_busy and now_s - stream.used_s > timeout_s:
+                del self._streams[stream_id]
+
+    def retire(self, session: Session[CaptionRequest]) -> None:
+        job = self._jobs.pop(session, None)
+        if job is None:
+            return
+        self._batch.drop(session)
+        job.stream.is_busy = False
+        job.stream.used_s = self._clock()
+        if not job.is_complete:  # what its caller did not get is missing in all that would follow
+            self._forget(session.request.stream_id, job.stream)
+
+    def _begun(self, session: Session[CaptionRequest]) -> _Job | None:
+        """The job of a chunk that is new, unless the one before it in its stream is still worked on."""
+        stream = self._streams.get(session.request.stream_id)
+        if session in self._jobs or (stream is not None and stream.is_busy):
+            return None
+        with fail_alone(session):
+            return self._begin(session)
+        return None
+
+    def _begin(self, session: Session[CaptionRequest]) -> _Job:
+        request = session.request
+        stream = self._opened(request) if request.start else self._known(request)
+        if request.end:  # whatever becomes of this chunk, none will follow
+            self._forget(request.stream_id, stream)
+        stream.check_options(request)
+        ended = stream.hear(request)
+        if not request.end:
+            self._streams[request.stream_id] = stream
+        stream.is_busy = True
+        job = self._jobs[session] = _Job(session, stream, ended, [{} for _ in ended])
+        for number, segment in enumerate(ended):
+            self._write_down(job, number, segment)
+        return job
+
+    def _opened(self, request: CaptionRequest) -> CaptionStream:
+        if request.stream_id in self._streams:
+            raise InvalidRequest(
+                f"stream {request.stream_id} is open already: end it, choose another id, or wait until it has been "
+                f"silent for {self._settings.idle_timeout_s:g} s"
+            )
+        if len(self._streams) >= self._settings.max_streams:
+            raise Unavailable(f"{len(self._streams)} streams are open, the limit; try again later")
+        return CaptionStream(request, self.checkpoint, self._settings)
+
+    def _known(self, request: CaptionRequest) -> CaptionStream:
+        if request.stream_id not in self._streams:
+            raise InvalidRequest(
+                f"no open stream {request.stream_id}: send START first (one that ended, failed or was silent for "
+                f"{self._settings.idle_timeout_s:g} s is open no more)"
+            )
+        return self._streams[request.stream_id]
+
+    def _forget(self, stream_id: Hashable, stream: CaptionStream) -> None:
+        if self._streams.get(stream_id) is stream:
+            del self._streams[stream_id]
+
+    def _write_down(self, job: _Job, number: int, segment: EndedSegment) -> None:
+        for index in range(len(segment.request.spans)):
+            hear = partial(self._hear, job, number, index)
+            job.num_missing += 1
+            self._batch.add(segment.request.piece(index, group=job.session, hear=hear, fail=partial(self._fail, job)))
+
+    def _write_on(self, jobs: Sequence[_Job]) -> None:
+        """Have the running segments that are due written on, their sound encoded together."""
+        due = [
+            (job, running, samples)
+            for job in jobs
+            if (running := job.stream.running) is not None and (samples := job.stream.due()) is not None
+        ]
+        if not due:
+            return
+        encoded = listen(self.checkpoint, [running.hearing for _, running, _ in due], [one for *_, one in due])
+        for (job, running, _), audio in zip(due, encoded, strict=True):
+            prefix = running.prefix(self._settings.rollback_tokens)
+            job.num_missing += 1
+            self._batch.add(
+                Piece(
+                    audio,
+                    group=job.session,
+                    hear=partial(self._write, job, running, prefix),
+                    fail=partial(self._fail, job),
+                    context=job.stream.options.context,
+                    language=job.stream.language,
+                    prefix=prefix,
+                )
+            )
+
+    def _hear(self, job: _Job, number: int, index: int, heard: Heard) -> None:
+        job.heard[number][index] = heard
+        self._one_less(job)
+
+    def _write(self, job: _Job, running: RunningSegment, prefix: Sequence[int], heard: Heard) -> None:
+        running.write(prefix, heard)
+        self._one_less(job)
+
+    def _one_less(self, job: _Job) -> None:
+        job.num_missing -= 1
+        self._finish_if_complete(job)
+
+    def _fail(self, job: _Job, error: EngineError) -> None:
+        job.session.fail(error)
+
+    def _finish_if_complete(self, job: _Job) -> None:
+        if job.num_missing or job.session.ended:
+            return
+        with fail_alone(job.session):
+            ended = [(segment, *_final(heard)) for segment, heard in zip(job.ended, job.heard, strict=True)]
+            caption = job.stream.caption(ended, is_final=job.session.request.end)
+            job.is_complete = True
+            job.session.emit(caption)
+            job.session.finish("stop")
+
+    def _check_context(self, context: str) -> None:
+        prompt = self.checkpoint.prompts.build(context=context)
+        sound = int(self._settings.max_segment_s * ENCODED_PER_S)
+        num_positions = len(prompt.before) + len(prompt.after) + sound + MIN_TOKENS
+        if num_positions > self._settings.max_positions:
+            raise InvalidRequest(
+                f"OPTIONS.context takes too much room: with {self._settings.max_segment_s:g} s of sound it needs "
+                f"{num_positions} of {self._settings.max_positions} positions"
+            )
+
+
+def _final(heard: dict[int, Heard]) -> tuple[str, str | None]:
+    """Text and language of a segment's pieces."""
+    pieces = [heard[index] for index in sorted(heard)]
+    language = next((one.language for one in pieces if one.text), None)
+    return join_texts((one.text for one in pieces), language), language

@@ -1,0 +1,167 @@
+"""One live stream: the samples of its running segment, and the text so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
+from qwen_engine.asr.captions.hearing import Hearing
+from qwen_engine.asr.captions.request import Caption, CaptionRequest
+from qwen_engine.asr.captions.sound import ChunkReader
+from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.joining import has_space_between
+from qwen_engine.asr.languages import resolve_language
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Heard, Segment
+from qwen_engine.asr.silence import Span, speech_spans
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.options import Options
+from qwen_engine.settings import CaptionSettings
+
+SETTLED_S = 2.0  # what was written of less sound is not gone on with
+HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class EndedSegment:
+    """A segment that has ended, and the request whose transcript is its final text."""
+
+    span: Span
+    request: AsrRequest
+
+
+class RunningSegment:
+    """A segment that has not ended: what was written of it, and up to where it has been heard (samples)."""
+
+    def __init__(self, start: int, checkpoint: AsrCheckpoint) -> None:
+        self.start = self.heard_until = start
+        self.hearing = Hearing(checkpoint)
+        self.ids: Sequence[int] = ()
+        self.text = ""
+        self.language: str | None = None
+        self.is_speech = False
+
+    def prefix(self, rollback: int) -> Sequence[int]:
+        """The ids to go on with: those of the last step without the last `rollback`."""
+        return self.ids[: max(0, len(self.ids) - rollback)]
+
+    def write(self, prefix: Sequence[int], heard: Heard) -> None:
+        """Take the answer of a step that went on with `prefix`."""
+        settled = self.heard_until - self.start >= SETTLED_S * SAMPLE_RATE_HZ
+        # One that ran out of tokens went round in circles: the next one begins anew.
+        self.ids = (*prefix, *heard.ids) if settled and heard.finish_reason == "stop" else ()
+        self.text, self.language = heard.text.rstrip(HALF_CHARACTER), heard.language
+
+
+class CaptionStream:
+    """All that is kept of a stream, bounded but for its text: silence is dropped, and a segment's sound at its end."""
+
+    def __init__(self, opening: CaptionRequest, checkpoint: AsrCheckpoint, settings: CaptionSettings) -> None:
+        self.options = opening.options
+        self.language = resolve_language(opening.options.language)
+        self.running: RunningSegment | None = None
+        self.is_busy = False
+        self.used_s = 0.0
+        self._checkpoint = checkpoint
+        self._settings = settings
+        self._reader = ChunkReader(opening.options)
+        self._endpoints = Endpoints(EndpointLimits(settings.end_silence_s, settings.max_segment_s))
+        self._samples = np.zeros(0, np.float32)
+        self._first = 0  # position of the first of them in the stream
+        self._stable = ""
+        self._heard_language: str | None = None
+        self._num_segments = 0
+        self._index = 0
+
+    def check_options(self, request: CaptionRequest) -> None:
+        """Refuse what a later chunk states otherwise than the first."""
+        for name in request.options.model_fields_set - Options.model_fields.keys():
+            value, begun_with = getattr(request.options, name), getattr(self.options, name)
+            if value != begun_with:
+                raise InvalidRequest(
+                    f"OPTIONS.{name} is {value!r}, but stream {request.stream_id} began with {begun_with!r}; "
+                    "end it and start another"
+                )
+
+    def hear(self, request: CaptionRequest) -> list[EndedSegment]:
+        """Take the chunk of `request`; the segments that have ended in it."""
+        self._check_length(request)
+        samples = self._reader.read(request.audio, last=request.end, max_s=self._settings.max_chunk_s)
+        self._samples = np.concatenate((self._samples, samples))
+        spans = self._endpoints.feed(samples)
+        if request.end and (last := self._endpoints.finish()) is not None:
+            spans.append(last)
+        ended = [EndedSegment(span, self._request(span)) for span in spans]
+        self._follow()
+        return ended
+
+    def due(self) -> np.ndarray | None:
+        """The running segment's samples (n,), if more of it has been said than was heard."""
+        running, endpoints = self.running, self._endpoints
+        if running is None or endpoints.speech_end <= running.heard_until:
+            return None
+        samples = self._samples[running.start - self._first :]
+        until = running.start + len(samples)
+        if until - running.heard_until < self._settings.min_step_s * SAMPLE_RATE_HZ:
+            return None
+        running.is_speech = running.is_speech or bool(speech_spans(samples, SAMPLE_RATE_HZ))
+        if not running.is_speech:
+            return None
+        running.heard_until = until
+        return samples
+
+    def caption(self, ended: Sequence[tuple[EndedSegment, str, str | None]], *, is_final: bool) -> Caption:
+        """The answer to a chunk in which segments have `ended` with a text in a language."""
+        segments = [self._told(segment.span, text, language) for segment, text, language in ended if text]
+        partial = "" if self.running is None or is_final else self.running.text
+        language = self.running.language if self.running and partial else None
+        self._heard_language = language or self._heard_language
+        self._index += 1
+        return Caption(
+            index=self._index - 1,
+            stable=self._stable,
+            partial=self._spaced(partial, language) if partial else "",
+            language=self.language or self._heard_language,
+            segment=self._num_segments,
+            segments=tuple(segments),
+            audio_s=self._reader.heard_s,
+            is_final=is_final,
+        )
+
+    def _check_length(self, request: CaptionRequest) -> None:
+        limit_s = self._settings.max_stream_s
+        if request.audio and self._reader.heard_s >= limit_s:
+            raise InvalidRequest(
+                f"stream {request.stream_id} has lasted {limit_s:g} s, the limit; end it, start another"
+            )
+
+    def _request(self, span: Span) -> AsrRequest:
+        return AsrRequest(
+            self._samples[span.start - self._first : span.end - self._first].copy(),
+            language=self.language,
+            context=self.options.context,
+            max_piece_s=self._settings.max_segment_s,
+        )
+
+    def _follow(self) -> None:
+        """Know which segment is running; forget the samples that nobody needs."""
+        start = self._endpoints.start
+        if start is None:
+            self.running = None
+        elif self.running is None or self.running.start != start:
+            self.running = RunningSegment(start, self._checkpoint)
+        needed = self._endpoints.needed_from
+        self._samples = self._samples[needed - self._first :].copy()
+        self._first = needed
+
+    def _told(self, span: Span, text: str, language: str | None) -> Segment:
+        self._stable += self._spaced(text, language)
+        self._num_segments += 1
+        self._heard_language = language or self._heard_language
+        start, end = (min(at / SAMPLE_RATE_HZ, self._reader.heard_s) for at in (span.start, span.end))
+        return Segment(start, end, text, language)
+
+    def _spaced(self, text: str, language: str | None) -> str:
+        """`text` as it follows the stable text."""
+        spaced = bool(self._stable) and has_space_between(self._stable[-1], text[0], language)
+        return " " * spaced + text
