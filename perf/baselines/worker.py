@@ -83,3 +83,8 @@ def official_tts(checkpoint: Path, voice: str) -> Worker:
     if not python.exists():
         raise BaselineError(f"{python} is missing; make it with: make upstream")
     return Worker([python, HERE / "official_tts.py", checkpoint, voice])
+
+
+def official_asr(checkpoint: Path) -> Worker:
+    """transformers' recogniser, in this environment."""
+    return Worker([sys.executable, HERE / "official_asr.py", checkpoint])

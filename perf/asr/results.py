@@ -1,0 +1,57 @@
+"""From rounds to metrics."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perf.asr.baseline import Official, total_s
+from perf.asr.clips import Clip
+from perf.asr.listening import Heard, rate
+from perf.asr.rounds import AT_ONCE, Round
+from perf.metrics import Goal, Metric, ratio, spread
+
+UNIT = "audio s/s"
+
+
+def metrics(rounds: Sequence[Round], clips: Sequence[Clip]) -> list[Metric]:
+    """The four of recordings; every round is a repetition."""
+    together = [rate(one.together) for one in rounds]
+    alone = [rate(one.alone) for one in rounds]
+    sequential = [_official_rate(one.official, clips) for one in rounds]
+    batches = [_official_rate(one.batches, clips) for one in rounds]
+    same = _same_work(rounds)
+    return [
+        ratio(f"throughput_vs_sequential_c{AT_ONCE}", together, sequential, UNIT, Goal(6.0), **same),
+        ratio(f"throughput_vs_static_batch_c{AT_ONCE}", together, batches, UNIT, Goal(1.5), **same),
+        ratio("speed_vs_sequential_c1", alone, sequential, UNIT, Goal(2.0), **same),
+        short_clips(rounds),
+    ]
+
+
+def short_clips(rounds: Sequence[Round]) -> Metric:
+    """p95 beside long clips, less one step, over p95 alone. A step takes as long as a long clip's first token."""
+    alone_ms, beside_ms = ([_p95_ms(getattr(one, f"short_{where}")) for one in rounds] for where in ("alone", "beside"))
+    steps_ms = [float(np.median([1000 * heard.latency_s for heard in one.first_tokens])) for one in rounds]
+    each = [(near - step) / far for near, step, far in zip(beside_ms, steps_ms, alone_ms, strict=True)]
+    detail = {"step_ms": spread(steps_ms), "with_the_step": spread(beside_ms)["median"] / spread(alone_ms)["median"]}
+    sides = {"ours": spread(beside_ms), "theirs": spread(alone_ms), "figures_unit": "ms", "theirs_is": "ours alone"}
+    figures = {**spread(each), "repetitions": len(each), **sides, **detail}
+    return Metric("short_clip_p95_vs_alone", figures["median"], "ratio", Goal(2.0, at_most=True), figures)
+
+
+def _official_rate(answers: Sequence[Official], clips: Sequence[Clip]) -> float:
+    return sum(clip.duration_s for clip in clips) / total_s(answers)
+
+
+def _p95_ms(heard: Sequence[Heard]) -> float:
+    return 1000 * float(np.percentile([one.latency_s for one in heard], 95))
+
+
+def _same_work(rounds: Sequence[Round]) -> dict[str, int]:
+    """Greedy transcripts of the same checkpoint: the same texts, or the comparison is not of equals."""
+    pairs = [
+        (official.texts[0], heard.text)
+        for one in rounds
+        for official, heard in zip(one.official, one.alone, strict=True)
+    ]
+    return {"num_clips": len(rounds[0].alone), "other_texts": sum(theirs.strip() != ours for theirs, ours in pairs)}

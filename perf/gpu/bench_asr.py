@@ -1,0 +1,136 @@
+"""Speech recognition on a GPU: `python -m perf.gpu.bench_asr [--model 1.7b]`.
+
+A checkpoint of the published shapes with random weights is made for the run; the engine runs in this process, without
+Triton, with CUDA graphs. Clips last two minutes, as in the technical report's Table 2, and every piece of them takes as
+many tokens as speech does. `--model demo --device cpu` tries the script itself where there is no GPU.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from perf.asr.crowd import Crowd, listen
+from perf.gpu.asr_checkpoint import DEMO, SIZES, asr_config, write_checkpoint
+from perf.metrics import Goal, Metric, print_report
+from perf.report import commit
+from qwen_engine.asr.engine import AsrEngine
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest
+from qwen_engine.graphs import cuda_capture
+from qwen_engine.loop import EngineLoop
+from qwen_engine.settings import AsrSettings
+
+WAIT_S = 600
+FIRST_TOKEN_GOAL_MS = 60.0  # one request
+THROUGHPUT_GOALS = {128: 2500.0}  # by requests at once
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: clips of `clip_s`, `tokens` for each piece of 30 s (200 words a minute)."""
+
+    crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    heard_each: int = 3
+    clip_s: float = 120.0
+    tokens: int = 130
+    max_batch: int = 256
+    max_positions: int = 640
+    max_step_audio_s: float = 480.0
+
+
+TRIAL = Plan((1, 2), 1, clip_s=12.0, tokens=8, max_batch=4, max_positions=512, max_step_audio_s=60.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=[*SIZES, "demo"], default="0.6b")
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    arguments = parser.parse_args()
+    plan = TRIAL if arguments.model == "demo" else Plan()
+    with checkpoint_folder(arguments.model, arguments.dtype, arguments.device) as folder:
+        settings = AsrSettings.model_validate(
+            {
+                "checkpoint": str(folder),
+                "device": arguments.device,
+                "dtype": arguments.dtype,
+                "max_batch": plan.max_batch,
+                "max_requests": max(plan.crowds),
+                "max_positions": plan.max_positions,
+                "max_step_audio_s": plan.max_step_audio_s,
+            }
+        )
+        console.print("loading, capturing")
+        # On a CPU, each graph calls what it was made from.
+        engine = AsrEngine(settings, capture=cuda_capture(settings.device) or (lambda run: run))
+        metrics = measure(engine, plan)
+    print_report("asr_gpu", metrics, circumstances(arguments.model, arguments.device, arguments.dtype))
+
+
+@contextmanager
+def checkpoint_folder(model: str, dtype: str, device: str) -> Iterator[Path]:
+    """The demo checkpoint, or one with random weights for the length of the with-block."""
+    if model == "demo":
+        yield DEMO
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / f"random-{model}"
+        console.print(f"writing {folder}")
+        write_checkpoint(folder, asr_config(model), dtype=getattr(torch, dtype), device=device)
+        yield folder
+
+
+def measure(engine: AsrEngine, plan: Plan) -> list[Metric]:
+    requests = [request(plan, seed) for seed in range(4)]
+    loop: EngineLoop[AsrRequest] = EngineLoop(engine, max_queue=max(plan.crowds), max_wait_s=WAIT_S)
+    try:
+        listen(loop, requests[:2], 2)  # what is made once
+        crowds = []
+        for at_once in plan.crowds:
+            console.print(f"{at_once} at once")
+            count = plan.heard_each * at_once
+            crowds.append(listen(loop, [requests[index % len(requests)] for index in range(count)], at_once))
+    finally:
+        loop.close(timeout_s=30)
+    return [first_token(crowds[0]), *(crowd.metric(_goal(crowd.at_once)) for crowd in crowds)]
+
+
+def request(plan: Plan, seed: int) -> AsrRequest:
+    """Noise: to random weights it is as good as speech. It is cut by length, and every piece takes all its tokens."""
+    samples = np.random.default_rng(seed).normal(0.0, 0.1, int(plan.clip_s * SAMPLE_RATE_HZ)).astype(np.float32)
+    return AsrRequest(samples, max_new_tokens=plan.tokens, vad=False)
+
+
+def first_token(crowd: Crowd) -> Metric:
+    """One request at a time: from its arrival to the first token of any of its pieces."""
+    detail = {"requests": len(crowd.first_tokens_s)}
+    value_ms = 1000 * float(np.mean(crowd.first_tokens_s))
+    return Metric("first_token_ms_c1", value_ms, "ms", Goal(FIRST_TOKEN_GOAL_MS, at_most=True), detail)
+
+
+def circumstances(model: str, device: str, dtype: str) -> dict[str, object]:
+    on_gpu = device.startswith("cuda")
+    return {
+        "checkpoint": "demo/checkpoints/asr" if model == "demo" else f"random weights, shapes of {model}",
+        "device": torch.cuda.get_device_name(device) if on_gpu else device,
+        "dtype": dtype,
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "commit": commit(),
+    }
+
+
+def _goal(at_once: int) -> Goal | None:
+    return Goal(THROUGHPUT_GOALS[at_once]) if at_once in THROUGHPUT_GOALS else None
+
+
+if __name__ == "__main__":
+    main()
