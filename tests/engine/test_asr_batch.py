@@ -161,8 +161,11 @@ def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, mon
     listen = engine.checkpoint.listen
     bad = AsrRequest(long).spans[3]
 
+    def is_bad(samples):
+        return len(samples) == len(bad) and np.may_share_memory(samples, long[bad.start : bad.end])
+
     def deaf_to_one(audio):
-        if any(len(samples) == len(bad) and np.may_share_memory(samples, long[bad.start : bad.end]) for samples in audio):
+        if any(map(is_bad, audio)):
             raise RuntimeError("secret detail")
         return listen(audio)
 
@@ -231,3 +234,24 @@ def test_times_of_words_are_those_of_the_recording(long):
     assert times[0] == transcript.segments[0].start_s
     assert times[-1] == transcript.segments[-1].end_s
     assert alone(engine, AsrRequest(long[:30_000])).words is None
+
+
+class TimerOfSome(EvenTimer):
+    """Fails for every second piece."""
+
+    num_asked = 0
+
+    def times(self, samples, text, language, *, chars):
+        self.num_asked += 1
+        if self.num_asked % 2:
+            raise ValueError("secret detail")
+        return super().times(samples, text, language, chars=chars)
+
+
+def test_a_piece_whose_words_cannot_be_timed_keeps_its_text(engine, long):
+    whole = alone(engine, AsrRequest(long))
+    transcript = alone(AsrEngine(SETTINGS, TimerOfSome()), AsrRequest(long, timestamps="char"))
+    assert transcript.text == whole.text
+    assert len(transcript.failed) == (len(whole.segments) + 1) // 2
+    assert all(failure.message.startswith("no times of words: internal error") for failure in transcript.failed)
+    assert transcript.words
