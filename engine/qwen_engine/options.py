@@ -65,8 +65,8 @@ class AudioOptions(Options):
         if self.audio_format == "auto":
             if self.sample_rate_hz is not None or self.num_channels != 1:
                 raise ValueError(
-                    f"OPTIONS.sample_rate_hz is {self.sample_rate_hz} and OPTIONS.num_channels {self.num_channels}, but "
-                    "a file states its own; leave them out, or set OPTIONS.audio_format to 'pcm_s16le' or 'pcm_f32le'"
+                    f"OPTIONS.sample_rate_hz is {self.sample_rate_hz} and OPTIONS.num_channels {self.num_channels}, "
+                    "but a file states its own; leave them out or set audio_format to 'pcm_s16le' or 'pcm_f32le'"
                 )
         elif self.sample_rate_hz is None:
             raise ValueError(f"OPTIONS.sample_rate_hz is missing; raw samples ({self.audio_format}) need it")

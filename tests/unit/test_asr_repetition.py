@@ -13,7 +13,7 @@ TEXTS = st.lists(st.one_of(REPEATED, st.text(max_size=30)), max_size=6).map("".j
 
 
 @given(TEXTS)
-@settings(max_examples=500)
+@settings(max_examples=150)
 def test_equal_to_upstream(text):
     assert repair_repetitions(text) == _detect_and_fix_repetitions(text)
 
