@@ -189,6 +189,24 @@ class Decoder:
         rows = slice(first_slot, first_slot + len(hidden))
         return self.forward(hidden, self.uniform(rows, 0, hidden.shape[1]))
 
+    def read(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`hidden` (rows, time, hidden), padded on the right, read once and for all: its outputs.
+
+        The layers take turns at one memory, and nothing stays in the cache: it may have no slots.
+        """
+        num_rows, num_steps, _ = hidden.shape
+        shape = (num_rows, num_steps, self.config.num_kv_heads, self.config.head_dim)
+        keys, values = hidden.new_empty(shape), hidden.new_empty(shape)
+        span = Span(
+            num_rows=num_rows,
+            num_steps=num_steps,
+            cosine=self.rotary.cosine[:num_steps, None],
+            sine=self.rotary.sine[:num_steps, None],
+            mask=self._causal_mask(0, num_steps),
+            memories=[Memory(_seen(keys), _seen(values), keys, values)] * len(self.layers),
+        )
+        return self.forward(hidden, span)
+
     def step(self, hidden: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
         """One step of the first rows: `hidden` (rows, 1, hidden) at `positions` (rows,), all below `length`."""
         num_rows = len(hidden)

@@ -2,6 +2,7 @@
 
 import triton_python_backend_utils as pb_utils
 
+from qwen_engine.aligner.timer import word_timer
 from qwen_engine.asr.answer import answer
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.recording import read_request
@@ -18,7 +19,7 @@ class TritonPythonModel:
         self.adapter = Adapter(
             pb_utils,
             ASR,
-            AsrEngine(self.settings),
+            AsrEngine(self.settings, word_timer(self.settings)),
             self.settings,
             parse=self.parse,
             encode=encode,

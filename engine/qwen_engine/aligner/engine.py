@@ -1,0 +1,149 @@
+"""The alignment engine: recordings that came together, long and short, share forwards."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from qwen_engine.aligner.checkpoint import AlignerCheckpoint
+from qwen_engine.aligner.course import Course, Window
+from qwen_engine.aligner.request import Alignment, AlignRequest
+from qwen_engine.aligner.timing import found_words, timed_words
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, check_samples
+from qwen_engine.audio import is_silent
+from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.settings import AlignerSettings
+
+log = logging.getLogger(__name__)
+
+MOST_WORDS_PER_S = 25  # in Chinese, characters
+LEAST_FILLED = 0.7  # of a batch: the rest is padding
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One window of a session, and its place in a batch."""
+
+    session: Session[AlignRequest]
+    course: Course
+    window: Window
+    after: Sequence[int]
+    num_positions: int
+
+
+class AlignerEngine(Model[AlignRequest]):
+    """A `Model` for the engine loop. A step aligns the next window of every recording, the short ones first."""
+
+    def __init__(self, settings: AlignerSettings) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self.max_batch = settings.max_batch
+        self.checkpoint = AlignerCheckpoint(
+            Path(settings.checkpoint),
+            dtype=getattr(torch, settings.dtype),
+            device=settings.device,
+            max_positions=settings.max_positions,
+        )
+        self._settings = settings
+        self._max_window_s = min(settings.max_piece_s, self.checkpoint.longest_s)
+        self._courses: dict[Session[AlignRequest], Course] = {}
+
+    def check(self, request: AlignRequest) -> None:
+        settings, num_chars = self._settings, len(request.text)
+        if request.duration_s > settings.max_audio_s:
+            raise InvalidRequest(f"AUDIO lasts {request.duration_s:.1f} s; the limit is {settings.max_audio_s:g} s")
+        if num_chars > settings.max_text_chars:
+            raise InvalidRequest(f"TEXT has {num_chars} characters; the limit is {settings.max_text_chars}")
+        check_samples(request.samples)
+        _check_words(request)
+
+    def step(self, sessions: Sequence[Session[AlignRequest]]) -> bool:
+        works: list[_Work] = []
+        for session in sessions:
+            with fail_alone(session):
+                works += self._next(session)
+        for batch in _batches(works, self._settings.max_step_positions):
+            self._align(batch)
+        return True
+
+    def retire(self, session: Session[AlignRequest]) -> None:
+        self._courses.pop(session, None)
+
+    def _next(self, session: Session[AlignRequest]) -> list[_Work]:
+        """The next window of a session; none where it is finished."""
+        request = session.request
+        if session not in self._courses:
+            self._courses[session] = Course(request.samples, request.words, self._max_window_s)
+        course = self._courses[session]
+        if (window := course.window()) is None:
+            session.emit(_alignment(request, course))
+            session.finish("stop")
+            return []
+        after = self.checkpoint.prompts.after([unit for word in window.words for unit in word.units])
+        num_positions = self.checkpoint.num_positions(len(window.samples), after)
+        return [_Work(session, course, window, after, num_positions)]
+
+    def _align(self, batch: Sequence[_Work]) -> None:
+        """What fails together is tried one by one, so that it fails alone."""
+        error = self._try(batch)
+        if error is None:
+            return
+        if len(batch) == 1:
+            batch[0].session.fail(error)
+            return
+        for work in batch:
+            self._align([work])
+
+    def _try(self, batch: Sequence[_Work]) -> EngineError | None:
+        try:
+            classes = self.checkpoint.classes([(work.window.samples, work.after) for work in batch])
+        except EngineError as error:
+            return error
+        except Exception:
+            log.exception("%d windows could not be aligned", len(batch))
+            return Internal()
+        for work, told in zip(batch, classes, strict=True):
+            with fail_alone(work.session):
+                work.course.take(work.window, found_words(work.window.words, told, self.checkpoint.config.class_ms))
+        return None
+
+
+def _check_words(request: AlignRequest) -> None:
+    num_words = len(request.words)  # a language that is not known is refused here
+    if not num_words:
+        if request.text.strip():
+            raise InvalidRequest(f"TEXT is {request.text[:80]!r}: it has no word to align, only signs")
+        return
+    if num_words > MOST_WORDS_PER_S * max(1.0, request.duration_s):
+        raise InvalidRequest(
+            f"TEXT has {num_words} words for {request.duration_s:.1f} s of AUDIO; the limit is "
+            f"{MOST_WORDS_PER_S} a second"
+        )
+    if is_silent(request.samples, sample_rate_hz=SAMPLE_RATE_HZ):
+        raise InvalidRequest("AUDIO is silent: no word of TEXT is said in it")
+
+
+def _alignment(request: AlignRequest, course: Course) -> Alignment:
+    return Alignment(
+        text=request.text,
+        language=request.text_language,
+        duration_s=request.duration_s,
+        words=timed_words(request.words, course.found, request.duration_s, chars=request.chars),
+    )
+
+
+def _batches(works: Sequence[_Work], max_positions: int) -> Iterator[Sequence[_Work]]:
+    """Works of like length together, the shortest first; padded, a batch has at most `max_positions`, or one work."""
+    batch: list[_Work] = []
+    filled = 0
+    for work in sorted(works, key=lambda work: work.num_positions):
+        room = work.num_positions * (len(batch) + 1)
+        if batch and (room > max_positions or filled + work.num_positions < LEAST_FILLED * room):
+            yield batch
+            batch, filled = [], 0
+        batch.append(work)
+        filled += work.num_positions
+    if batch:
+        yield batch

@@ -1,0 +1,58 @@
+"""What an aligner is asked and what it answers. Samples are float32, mono, 16 kHz."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qwen_engine.aligner.words import TextWord, language_of_script, split_words
+from qwen_engine.asr.languages import NAMES, resolve_language
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
+from qwen_engine.errors import InvalidRequest
+
+CODES = ("yue", "zh", "en", "fr", "de", "it", "ja", "ko", "pt", "ru", "es")
+
+
+@dataclass(frozen=True)
+class AlignRequest:
+    """A recording, and the text that is said in it. `language`: name, ISO code, "auto" or None; `chars`: time each
+    character, not each word."""
+
+    samples: np.ndarray
+    text: str
+    language: str | None = None
+    chars: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+    @functools.cached_property
+    def text_language(self) -> str | None:
+        """The English name of the language that is stated, else of the one that the script gives away.
+
+        Raises:
+            InvalidRequest: stated, and none of the eleven.
+        """
+        name = resolve_language(self.language)
+        if name is None:
+            return language_of_script(self.text)
+        if name not in map(NAMES.__getitem__, CODES):
+            known = ", ".join(f"{NAMES[code]} ({code})" for code in CODES)
+            raise InvalidRequest(f"OPTIONS.language is {self.language!r}; the aligner knows auto, {known}")
+        return name
+
+    @functools.cached_property
+    def words(self) -> list[TextWord]:
+        return split_words(self.text, self.text_language)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """When the words (or characters) of `text` are said; `language` is None where neither name nor script tells."""
+
+    text: str
+    language: str | None
+    duration_s: float
+    words: Sequence[Word]

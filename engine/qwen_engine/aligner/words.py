@@ -1,0 +1,155 @@
+"""The words of a text as the aligner reads them, and as the text writes them.
+
+The aligner was taught letters and digits only: a Chinese character is a word, elsewhere spaces part words. What it is
+asked are those units; what is answered are stretches of the text, each word with the punctuation that stands at it, so
+that nothing but white space is left between them.
+
+Korean is cut as upstream cuts it without a dictionary: two syllables and the rest are read apart, but answered as one
+word. Upstream cuts Japanese by a morphological analyser, of 50 MB and with a framework of its own; here each kanji is a
+word, and so is each run of hiragana or katakana.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from qwen_engine.asr.joining import is_opening
+
+TOKEN = re.compile(r"\S+")
+APOSTROPHE = "'"
+LONG_SOUND = "ー"
+KOREAN_HEAD = 2
+HAN = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2CEAF),
+    (0x2F800, 0x2FA1F),
+)
+HIRAGANA = ((0x3040, 0x309F),)
+KATAKANA = ((0x30A0, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F))
+HANGUL = ((0x1100, 0x11FF), (0x3130, 0x318F), (0xAC00, 0xD7AF))
+CYRILLIC = ((0x0400, 0x052F),)
+SCRIPTS = {"Japanese": (*HIRAGANA, *KATAKANA), "Korean": HANGUL, "Chinese": HAN, "Russian": CYRILLIC}
+
+
+@dataclass(frozen=True)
+class TextWord:
+    """`text`: as written, with its punctuation; `units`: what the aligner reads, of which there is at least one."""
+
+    text: str
+    units: tuple[str, ...]
+
+    @property
+    def num_letters(self) -> int:
+        return sum(map(len, self.units))
+
+
+@dataclass
+class _Core:
+    """Where a word's letters stand in the text, from the first to the last."""
+
+    start: int
+    end: int
+    units: tuple[str, ...]
+
+
+def split_words(text: str, language: str | None = None) -> list[TextWord]:
+    """The words of `text` in `language` (an English name; None: of any that parts words by spaces, or Chinese)."""
+    cores = list(_korean_cores(text) if language == "Korean" else _cores(text, language))
+    if not cores:
+        return []
+    cuts = [_cut(text, left.end, right.start) for left, right in pairwise(cores)]
+    begins = [len(text) - len(text.lstrip()), *(begin for _, begin in cuts)]
+    stops = [*(stop for stop, _ in cuts), len(text.rstrip())]
+    return [TextWord(text[begin:stop], core.units) for core, begin, stop in zip(cores, begins, stops, strict=True)]
+
+
+def characters(word: str) -> list[str]:
+    """A word's letters and digits one by one, each with the signs that stand at it; together they are the word."""
+    parts: list[str] = []
+    for char in word:
+        if _is_read(char) and (not parts or any(map(_is_read, parts[-1]))):
+            parts.append(char)
+        elif parts:
+            parts[-1] += char
+        else:
+            parts.append(char)
+    return parts
+
+
+def language_of_script(text: str) -> str | None:
+    """The language that the letters of `text` give away; None for Latin ones."""
+    for language, ranges in SCRIPTS.items():
+        if any(_within(char, ranges) for char in text):
+            return language
+    return None
+
+
+def _cores(text: str, language: str | None) -> Iterator[_Core]:
+    start, end = -1, -1
+    for index, char in enumerate(f"{text} "):
+        is_han = _within(char, HAN)
+        ends = char.isspace() or is_han or (language == "Japanese" and _is_other_kana(text[start:end], char))
+        if ends and start >= 0:
+            yield _core(text, start, end)
+            start = -1
+        if is_han:
+            yield _core(text, index, index + 1)
+        elif _is_read(char):
+            start, end = (index if start < 0 else start), index + 1
+        elif start >= 0 and unicodedata.category(char).startswith("M"):
+            end = index + 1
+
+
+def _core(text: str, start: int, end: int) -> _Core:
+    return _Core(start, end, (_spoken(text[start:end]),))
+
+
+def _korean_cores(text: str) -> Iterator[_Core]:
+    for token in TOKEN.finditer(text):
+        spoken = (_spoken(part) for part in (token[0][:KOREAN_HEAD], token[0][KOREAN_HEAD:]))
+        if units := tuple(part for part in spoken if part):
+            read = [index for index in range(*token.span()) if _is_read(text[index])]
+            yield _Core(read[0], read[-1] + 1, units)
+
+
+def _cut(text: str, left_end: int, right_start: int) -> tuple[int, int]:
+    """Where the left word stops and where the right one begins, white space between them left out.
+
+    Signs go with the word before, but with the one after if they open something, or touch that one alone.
+    """
+    between = text[left_end:right_start]
+    spaces = [index for index, char in enumerate(between) if char.isspace()]
+    opening = (
+        index
+        for index, char in enumerate(between)
+        if is_opening(char) and (not spaces or (index and between[index - 1].isspace()))
+    )
+    begin = next(opening, spaces[-1] + 1 if spaces else len(between))
+    return left_end + len(between[:begin].rstrip()), left_end + begin
+
+
+def _spoken(written: str) -> str:
+    """Letters and digits only, accents composed."""
+    return "".join(filter(_is_read, unicodedata.normalize("NFC", written)))
+
+
+def _is_read(char: str) -> bool:
+    return char == APOSTROPHE or unicodedata.category(char)[0] in "LN"
+
+
+def _is_other_kana(run: str, char: str) -> bool:
+    """Whether `char` ends a run of characters: one of the two is hiragana, or katakana, and the other is not."""
+    last = run.rstrip(LONG_SOUND)[-1:]
+    if not last or char == LONG_SOUND:
+        return False
+    return any(_within(last, kana) != _within(char, kana) for kana in (HIRAGANA, KATAKANA))
+
+
+def _within(char: str, ranges: tuple[tuple[int, int], ...]) -> bool:
+    point = ord(char)
+    return any(first <= point <= last for first, last in ranges)

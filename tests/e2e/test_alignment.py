@@ -1,0 +1,83 @@
+"""When words are said, through the SDK and a real Triton."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from qwen_client import InvalidRequest
+
+
+def text_of(audio, name: str) -> str:
+    return (audio / f"{name}.txt").read_text().strip()
+
+
+def check_words(words, duration_s: float) -> None:
+    times = [time for word in words for time in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= duration_s
+
+
+def test_words_of_a_known_text(client, audio):
+    text = text_of(audio, "message")
+    aligned = client.asr.align(audio / "message.wav", text, language="English")
+    assert " ".join(word.text for word in aligned.words) == text
+    assert (aligned.language, aligned.finish_reason) == ("English", "stop")
+    check_words(aligned.words, aligned.duration_s)
+    assert sum(word.end_s - word.start_s for word in aligned.words) > 0.5 * aligned.duration_s
+    assert [cue.text.replace("\n", " ") for cue in aligned.cues] == [text]
+
+
+def test_requests_that_meet_in_a_batch_get_their_own_answers(client, audio):
+    names = ["request", "message"] * 4
+    with ThreadPoolExecutor(len(names)) as pool:
+        aligned = list(pool.map(lambda name: client.asr.align(audio / f"{name}.wav", text_of(audio, name)), names))
+    for name, one in zip(names, aligned, strict=True):
+        assert one.words == client.asr.align(audio / f"{name}.wav", text_of(audio, name)).words
+
+
+def test_characters(client, audio):
+    text = text_of(audio, "request")
+    aligned = client.asr.align(audio / "request.wav", text, timestamps="char")
+    assert "".join(word.text for word in aligned.words) == text.replace(" ", "")
+    check_words(aligned.words, aligned.duration_s)
+
+
+def test_the_chain_and_the_recogniser_tell_the_same(client, audio):
+    """`aligned_transcript` aligns the whole recording, `timestamps="word"` each piece of it: here it is one."""
+    both = client.chains.aligned_transcript(audio / "message.wav")
+    timed = client.asr.transcribe(audio / "message.wav", timestamps="word")
+    assert both.transcription.text == timed.text == text_of(audio, "message")
+    assert both.alignment.words == timed.words
+    assert both.alignment.cues == timed.cues
+
+
+def test_subtitles_by_words(client, audio, tmp_path):
+    timed = client.asr.transcribe(audio / "message.wav", timestamps="word")
+    timed.save(tmp_path / "message.srt")
+    document = (tmp_path / "message.srt").read_text()
+    assert "-->" in document
+    assert all(word.text in document for word in timed.words)
+    assert all(left.end_s <= right.start_s for left, right in pairwise(timed.cues))
+
+
+def test_silence_has_no_words(client):
+    silence = (np.zeros(16000, np.float32), 16000)
+    both = client.chains.aligned_transcript(silence)
+    assert (both.transcription.text, both.alignment.words, both.alignment.cues) == ("", (), ())
+    with pytest.raises(InvalidRequest, match="AUDIO is silent"):
+        client.asr.align(silence, "Good morning.")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("...", {}, r"TEXT is '\.\.\.': it has no word"),
+        ("word " * 500, {}, "TEXT has 500 words"),
+        ("صباح الخير", {"language": "ar"}, r"OPTIONS\.language is 'ar'; the aligner knows auto, Cantonese \(yue\)"),
+    ],
+)
+def test_bad_requests_are_refused_by_name(client, audio, text, options, message):
+    with pytest.raises(InvalidRequest, match=message):
+        client.asr.align(audio / "message.wav", text, **options)
