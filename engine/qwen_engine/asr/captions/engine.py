@@ -157,7 +157,8 @@ class CaptionEngine(Model[CaptionRequest]):
             return
         encoded = listen(self.checkpoint, [running.hearing for _, running, _ in due], [one for *_, one in due])
         for (job, running, _), audio in zip(due, encoded, strict=True):
-            prefix = running.prefix(self._settings.rollback_tokens)
+            rollback = self._settings.rollback_tokens
+            prefix = running.prefix(rollback)
             job.num_missing += 1
             self._batch.add(
                 Piece(
@@ -168,6 +169,7 @@ class CaptionEngine(Model[CaptionRequest]):
                     context=job.stream.options.context,
                     language=job.stream.language,
                     prefix=prefix,
+                    budget=running.budget(prefix, rollback),
                 )
             )
 

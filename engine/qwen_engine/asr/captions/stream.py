@@ -12,7 +12,7 @@ from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.joining import has_space_between
 from qwen_engine.asr.languages import resolve_language
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Heard, Segment
+from qwen_engine.asr.request import MIN_TOKENS, SAMPLE_RATE_HZ, TOKENS_PER_S, AsrRequest, Heard, Segment
 from qwen_engine.asr.silence import Span, speech_spans
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.options import Options
@@ -35,6 +35,7 @@ class RunningSegment:
 
     def __init__(self, start: int, checkpoint: AsrCheckpoint) -> None:
         self.start = self.heard_until = start
+        self.fresh_s = 0.0  # how much of that was new in the last step
         self.hearing = Hearing(checkpoint)
         self.ids: Sequence[int] = ()
         self.text = ""
@@ -44,6 +45,10 @@ class RunningSegment:
     def prefix(self, rollback: int) -> Sequence[int]:
         """The ids to go on with: those of the last step without the last `rollback`."""
         return self.ids[: max(0, len(self.ids) - rollback)]
+
+    def budget(self, prefix: Sequence[int], rollback: int) -> int | None:
+        """The most tokens that may follow `prefix`; None: as for a recording."""
+        return MIN_TOKENS + rollback + int(self.fresh_s * TOKENS_PER_S) if prefix else None
 
     def write(self, prefix: Sequence[int], heard: Heard) -> None:
         """Take the answer of a step that went on with `prefix`."""
@@ -107,7 +112,7 @@ class CaptionStream:
         running.is_speech = running.is_speech or bool(speech_spans(samples, SAMPLE_RATE_HZ))
         if not running.is_speech:
             return None
-        running.heard_until = until
+        running.fresh_s, running.heard_until = (until - running.heard_until) / SAMPLE_RATE_HZ, until
         return samples
 
     def caption(self, ended: Sequence[tuple[EndedSegment, str, str | None]], *, is_final: bool) -> Caption:
