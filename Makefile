@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts perf-quick perf-locust
+.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -76,7 +76,13 @@ demo-checkpoints: env upstream
 	$(TRAIN_TTS).resynthesise
 	$(TRAIN_TTS).resynthesise_held_out
 	$(TRAIN).asr fine_tune
+	$(TRAIN).asr bilingual
+	$(TRAIN).asr polish
+	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
+	$(TRAIN).aligner
+	$(TRAIN).aligner publish
+	$(TRAIN).evaluate_aligner
 	$(TRAIN_TTS).speak_held_out
 	$(TRAIN_TTS).speak_voices
 	$(TRAIN).evaluate_tts
@@ -90,6 +96,10 @@ demo-checkpoints: env upstream
 # Against the official package, in one run; ten minutes on an idle machine.
 bench-tts: env upstream
 	$(BIN)/python -m perf.bench_tts
+
+# Against transformers, in one run.
+bench-asr: env
+	$(BIN)/python -m perf.bench_asr
 
 perf-quick: env
 	$(BIN)/python -m perf.quick

@@ -1,10 +1,14 @@
-"""How the demo aligner is taught: which class each mark has, and two lessons that make so small a model learn it.
+"""How the demo aligner is taught: which class each mark has, and four lessons that make so small a model learn it.
 
-Below, the audio tokens learn to tell their own time; above, two heads learn to point from a mark to the audio token at
-its time. What is left is to read one off the other.
+From bottom to top: the encoder learns which token of the text each audio token speaks, the audio tokens learn to tell
+their own time, the tokens of a word learn to point to the audio tokens that speak it, and its marks learn to point to
+those at its start and its end. What is left is to read one off the other.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,25 +17,35 @@ from transformers.models.qwen3_asr import Qwen3ASRForTokenClassification, Qwen3A
 
 from demo.training.aligner_model import CLASS_S, NUM_CLASSES, frame_times_s
 from demo.training.clips import Clip
-from demo.training.word_times import timed_words
+from demo.training.word_times import TimedWord, timed_words
 
 BLUR = 0.6  # classes: how far the target of a time spreads over the classes beside it
-TIME_LAYER, POINTING_LAYER = 1, 3  # of the decoder
+TIME_LAYER, WORD_LAYER, MARK_LAYER = 1, 2, 4  # of the decoder's six
 NUM_POINTING_HEADS = 2
-TIME_WEIGHT, POINTING_WEIGHT = 0.5, 0.3
+LOSSES = ("class", "frame", "time", "words", "marks")
+WEIGHTS = (1.0, 0.5, 0.5, 0.3, 0.3)
 FAINTEST = 1e-6
-
-
-def mark_times_s(clip: Clip) -> torch.Tensor:
-    """Start and end of each word of `clip`, one after another (marks,)."""
-    words = [word for span in clip.spans for word in timed_words(span)]
-    return torch.tensor([time_s for word in words for time_s in (word.start_s, word.end_s)])
 
 
 def class_targets(times_s: torch.Tensor) -> torch.Tensor:
     """(times, classes): a narrow bell over the classes around each time."""
     distance = torch.arange(NUM_CLASSES) - (times_s / CLASS_S)[:, None]
     return (-0.5 * (distance / BLUR) ** 2).softmax(-1)
+
+
+@dataclass(frozen=True)
+class TimedTokens:
+    """The tokens of a clip's words and when each is spoken, as if its letters took equally long: (tokens,)."""
+
+    ids: torch.Tensor
+    starts_s: torch.Tensor
+    ends_s: torch.Tensor
+
+    def at(self, times_s: torch.Tensor, nothing: int) -> torch.Tensor:
+        """The token spoken at each of `times_s`, or `nothing`."""
+        index = torch.searchsorted(self.starts_s, times_s, right=True) - 1
+        spoken = (index >= 0) & (times_s < self.ends_s[index])
+        return torch.where(spoken, self.ids[index], nothing)
 
 
 class Lessons(nn.Module):
@@ -41,39 +55,84 @@ class Lessons(nn.Module):
         super().__init__()
         self.time_of_audio = nn.Linear(model.config.text_config.hidden_size, NUM_CLASSES)
         self.model, self._processor = model, processor
+        self._tokens = functools.cache(self._tokens_of)
+        self._kept: dict[str, torch.Tensor] = {}
         layers = model.model.language_model.layers
-        layers[TIME_LAYER].register_forward_hook(self._keep_hidden)
-        layers[POINTING_LAYER].self_attn.register_forward_hook(self._keep_attention)
+        self._keep(model.model.multi_modal_projector, "heard", lambda output: output)
+        self._keep(layers[TIME_LAYER], "timed", lambda output: output)
+        self._keep(layers[WORD_LAYER].self_attn, "words", lambda output: output[1])
+        self._keep(layers[MARK_LAYER].self_attn, "marks", lambda output: output[1])
 
-    def _keep_hidden(self, _module: nn.Module, _inputs: tuple[object, ...], output: torch.Tensor) -> None:
-        self._hidden = output
+    def _keep(self, module: nn.Module, name: str, chosen: Callable[[Any], torch.Tensor]) -> None:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            self._kept[name] = chosen(output)
 
-    def _keep_attention(
-        self, _module: nn.Module, _inputs: tuple[object, ...], output: tuple[torch.Tensor, torch.Tensor]
-    ) -> None:
-        self._attention = output[1]
+        module.register_forward_hook(hook)
 
-    def forward(self, clips: Sequence[Clip]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Cross entropies of the marks' classes, of the audio tokens' times and of the pointing heads."""
+    def forward(self, clips: Sequence[Clip]) -> tuple[torch.Tensor, ...]:
+        """Cross entropies, in the order of LOSSES."""
         inputs, _ = self._processor.prepare_forced_aligner_inputs(
             [clip.samples for clip in clips], [clip.text for clip in clips]
         )
         logits = self.model(**inputs, use_cache=False).logits
-        marks = inputs["input_ids"] == self.model.config.timestamp_token_id
-        audio = inputs["input_ids"] == self.model.config.audio_token_id
-        times_s = [mark_times_s(clip) for clip in clips]
+        ids = inputs["input_ids"]
+        audio, marks = ids == self._processor.audio_token_id, ids == self.model.config.timestamp_token_id
+        ended = ids == self._processor.audio_eos_token_id
+        written = (ended.cumsum(-1) > 0) & ~ended & ~marks
+        words = [[word for span in clip.spans for word in timed_words(span)] for clip in clips]
+        marked_s = [torch.tensor([time_s for word in row for time_s in (word.start_s, word.end_s)]) for row in words]
+        tokens = [self._timed_tokens(row) for row in words]
         heard_s = [frame_times_s(int(count)) for count in audio.sum(-1)]
-        class_loss = functional.cross_entropy(logits[marks], class_targets(torch.cat(times_s)))
-        time_loss = functional.cross_entropy(self.time_of_audio(self._hidden[audio]), class_targets(torch.cat(heard_s)))
-        return class_loss, time_loss, self._pointing_loss(marks, audio, times_s, heard_s)
+        return (
+            functional.cross_entropy(logits[marks], class_targets(torch.cat(marked_s))),
+            self._frame_loss(tokens, heard_s),
+            functional.cross_entropy(self.time_of_audio(self._kept["timed"][audio]), class_targets(torch.cat(heard_s))),
+            pointing_loss(
+                self._kept["words"], written, audio, [(row.starts_s + row.ends_s) / 2 for row in tokens], heard_s
+            ),
+            pointing_loss(self._kept["marks"], marks, audio, marked_s, heard_s),
+        )
 
-    def _pointing_loss(
-        self, marks: torch.Tensor, audio: torch.Tensor, times_s: list[torch.Tensor], heard_s: list[torch.Tensor]
-    ) -> torch.Tensor:
-        losses = []
-        for row, (wanted_s, frames_s) in enumerate(zip(times_s, heard_s, strict=True)):
-            weights = self._attention[row, :NUM_POINTING_HEADS][:, marks[row]][:, :, audio[row]]
-            nearest = (wanted_s[:, None] - frames_s).abs().argmin(-1)
-            pointed = weights[:, torch.arange(len(nearest)), nearest]
-            losses.append(-pointed.clamp(min=FAINTEST).log().flatten())
-        return torch.cat(losses).mean()
+    def _frame_loss(self, tokens: Sequence[TimedTokens], heard_s: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Of the audio embeddings, read as the tokens spoken about then."""
+        nothing = self._processor.audio_token_id
+        targets = [row.at(times_s, nothing) for row, times_s in zip(tokens, heard_s, strict=True)]
+        read = functional.linear(self._kept["heard"], self.model.get_input_embeddings().weight)
+        return functional.cross_entropy(read, torch.cat(targets))
+
+    def _timed_tokens(self, words: Sequence[TimedWord]) -> TimedTokens:
+        rows = [
+            (token, *(word.start_s + share * (word.end_s - word.start_s) for share in (start, end)))
+            for word in words
+            for token, start, end in self._tokens(word.text)
+        ]
+        ids, starts_s, ends_s = zip(*rows, strict=True)
+        return TimedTokens(torch.tensor(ids), torch.tensor(starts_s), torch.tensor(ends_s))
+
+    def _tokens_of(self, word: str) -> list[tuple[int, float, float]]:
+        """Each token of `word` with the shares of the word at which its letters begin and end."""
+        encoded = self._processor.tokenizer(word, return_offsets_mapping=True)
+        return [
+            (token, start / len(word), end / len(word))
+            for token, (start, end) in zip(encoded.input_ids, encoded.offset_mapping, strict=True)
+        ]
+
+
+def pointing_loss(
+    attention: torch.Tensor,
+    pointing: torch.Tensor,
+    audio: torch.Tensor,
+    wanted_s: Sequence[torch.Tensor],
+    heard_s: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """How far the first heads are from attending to the audio token nearest to each wanted time.
+
+    `attention` (batch, heads, tokens, tokens); `pointing` and `audio` (batch, tokens) tell which tokens point where;
+    `wanted_s` and `heard_s` are the times of these, for each clip.
+    """
+    losses = []
+    for row, (times_s, frames_s) in enumerate(zip(wanted_s, heard_s, strict=True)):
+        weights = attention[row, :NUM_POINTING_HEADS][:, pointing[row]][:, :, audio[row]]
+        nearest = (times_s[:, None] - frames_s).abs().argmin(-1)
+        losses.append(-weights[:, torch.arange(len(nearest)), nearest].clamp(min=FAINTEST).log().flatten())
+    return torch.cat(losses).mean()

@@ -16,7 +16,7 @@ from demo.training.asr_model import processor_around
 CLASS_S = 0.08
 FRAMES_PER_S = 13
 NUM_CLASSES = 500  # 40 s
-NUM_DECODER_LAYERS = 5
+NUM_DECODER_LAYERS = 6
 # The audio, then every word with a mark for its start and one for its end; no roles, unlike a chat.
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}

@@ -8,6 +8,7 @@ import numpy as np
 
 from demo.training import corpus, corpus_chinese, corpus_names, speech
 from demo.training.asr_data import CHINESE, ENGLISH, SAMPLE_RATE_HZ, english_voice, load_resynthesised, mandarin_voice
+from demo.training.conditions import Condition, heard
 from demo.training.corpus import Sentence
 
 SEED = 7
@@ -96,6 +97,7 @@ def silences() -> list[np.ndarray]:
     ]
 
 
-def through(said: Sequence[Said], condition: Callable[[np.ndarray], np.ndarray]) -> list[Said]:
+def through(said: Sequence[Said], condition: Condition) -> list[Said]:
     """`said` under an acoustic condition."""
-    return [replace(one, samples=condition(one.samples)) for one in said]
+    rng = np.random.default_rng(SEED)
+    return [replace(one, samples=heard(one.samples, condition, rng)) for one in said]

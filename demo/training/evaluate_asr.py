@@ -17,10 +17,12 @@ from transformers.models.qwen3_asr import Qwen3ASRForConditionalGeneration, Qwen
 from demo.training import manifest
 from demo.training.asr import CHECKPOINT, NUM_THREADS
 from demo.training.asr_data import CHINESE, ENGLISH
-from demo.training.asr_test_sets import Said, contexts, naming, resynthesised, sentences, several, silences
+from demo.training.asr_test_sets import Said, contexts, naming, resynthesised, sentences, several, silences, through
+from demo.training.conditions import CONDITIONS
 
 NUM_SENTENCES = 200
 NUM_SEVERAL = 60
+NUM_A_CONDITION = 100
 BATCH_SIZE = 8
 CONTEXT = "Clara, Friday, purple triangle, 克拉拉, 星期五, Kremella"
 MAX_MISTAKES_SHOWN = 8
@@ -175,6 +177,13 @@ def measure(transcriber: Transcriber) -> dict[str, Any]:
         "sentences": {name: plain_facts(transcriber, said) for name, said in plain.items()},
         "several_sentences": {
             name: heard_facts(transcriber, several(said, NUM_SEVERAL)) for name, said in plain.items()
+        },
+        "conditions": {
+            name: {
+                language: heard_facts(transcriber, through(said[:NUM_A_CONDITION], condition))
+                for language, said in plain.items()
+            }
+            for name, condition in CONDITIONS.items()
         },
         "resynthesised": {name: heard_facts(transcriber, resynthesised(name)) for name in plain},
         "context": context_facts(transcriber),

@@ -10,7 +10,7 @@ from torch import nn
 BATCH_S = 48.0  # of sound, the padding to the longest clip included
 MAX_BATCH_SIZE = 24
 POOL_CLIPS = 400  # so many clips are sorted by length, to make batches of like ones
-WARM_UP_STEPS = 150
+WARM_UP_STEPS = 50
 MAX_GRADIENT_NORM = 1.0
 
 Item = TypeVar("Item")
