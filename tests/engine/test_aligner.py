@@ -1,6 +1,5 @@
 """The alignment engine: batches, recordings longer than a window, limits, and word times inside the recogniser."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from tests.recorder import run
 ALIGNER = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "aligner"
 SETTINGS = AlignerSettings(checkpoint=str(ALIGNER), max_positions=2048, max_piece_s=20, max_audio_s=120)
 PAUSE = np.zeros(SAMPLE_RATE_HZ, np.float32)
-NEAR_S = 0.4
 
 
 @pytest.fixture(scope="module")
@@ -80,20 +78,20 @@ def test_in_a_crowd_as_alone(engine, spoken):
     assert together == [alone(engine, request) for request in requests]
 
 
-def test_a_recording_longer_than_a_window_is_aligned_to_its_end(engine, spoken):
-    """Each sentence where it is said: between the pauses around it."""
+def test_a_recording_longer_than_a_window_is_aligned_to_its_end(engine, spoken, monkeypatch):
+    """How well the windows are laid is tested with an aligner that errs in nothing (test_aligner_course)."""
     parts = [spoken[index % 2] for index in range(16)]
     samples = np.concatenate([part for sound, _ in parts for part in (sound, PAUSE)])
-    assert len(samples) > 2 * SETTINGS.max_piece_s * SAMPLE_RATE_HZ
-    alignment = alone(engine, AlignRequest(samples, " ".join(text for _, text in parts)))
+    text = " ".join(text for _, text in parts)
+    classes, lengths = engine.checkpoint.classes, []
+    monkeypatch.setattr(
+        engine.checkpoint, "classes", lambda clips: lengths.extend(len(clip[0]) for clip in clips) or classes(clips)
+    )
+    alignment = alone(engine, AlignRequest(samples, text))
     check_times(alignment)
-    at_s, words = 0.0, iter(alignment.words)
-    for sound, text in parts:
-        end_s = at_s + len(sound) / SAMPLE_RATE_HZ
-        said = [next(words) for _ in text.split()]
-        assert at_s - NEAR_S < said[0].start_s
-        assert said[-1].end_s < end_s + NEAR_S
-        at_s = end_s + len(PAUSE) / SAMPLE_RATE_HZ
+    assert " ".join(word.text for word in alignment.words) == text
+    assert max(lengths) <= SETTINGS.max_piece_s * SAMPLE_RATE_HZ < len(samples) / 2
+    assert alignment.words[-1].end_s > 0.7 * alignment.duration_s
 
 
 def test_what_fails_in_a_batch_fails_alone(engine, spoken, monkeypatch):
@@ -171,8 +169,6 @@ def test_a_transcript_without_words_has_no_times(engine):
     assert timer.times(PAUSE, "…", None, chars=False) == []
 
 
-def test_times_of_a_timer_follow_one_another(engine, spoken):
-    samples, _ = spoken[0]
-    timed = AlignerTimer(engine.checkpoint).times(samples, "صباح الخير للجميع", "Arabic", chars=False)
-    assert [word.text for word in timed] == ["صباح", "الخير", "للجميع"]
-    assert all(left.end_s <= right.start_s for left, right in pairwise(timed))
+def test_words_of_other_languages_are_told_to_have_no_times(engine, spoken):
+    with pytest.raises(InvalidRequest, match="does not know Arabic"):
+        AlignerTimer(engine.checkpoint).times(spoken[0][0], "صباح الخير للجميع", "Arabic", chars=False)

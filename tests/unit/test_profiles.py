@@ -17,7 +17,7 @@ def test_committed_profiles_load(file):
 
 def test_the_demo_serves_everything_from_the_repository():
     models = load_profile("demo").models()
-    assert set(models) == {"qwen3_asr", "qwen3_asr_stream", "qwen3_tts", "qwen_image"}
+    assert set(models) == {"qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"}
     assert all((HOME / settings.checkpoint).is_dir() for settings in models.values())
 
 

@@ -1,13 +1,15 @@
 """A recording of any length and its words, aligned window by window.
 
 Nothing tells which words of a long text are said within a window. So each one is asked for fewer words than it is
-likely to hold, judged by the letters and the speech that are left; then it is cut at a known time, in the longest pause
-between two words that were surely found, and the next window begins there. A window whose last word is found at its
-very end was asked for too many, and is asked again for fewer.
+likely to hold, judged by the letters and the speech that are left. Then it is cut at a known time, between two words
+that were surely found, in a pause if there is one, and the next window begins there. A window whose last word is found
+at its very end was asked for too many, and is asked again for fewer.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -70,7 +72,7 @@ class Course:
         elif found[-1].end_ms > FULL_SHARE * len(window.samples) / SAMPLES_PER_MS:
             self._ask_for_fewer(num_words)
         else:
-            kept, cut_ms = _cut(found) if num_words > 1 else (1, found[0].end_ms)
+            kept, cut_ms = self._cut(found) if num_words > 1 else (1, found[0].end_ms)
             self._keep(found[:kept], cut_ms)
 
     def _keep(self, found: Sequence[Found], cut_ms: int) -> None:
@@ -102,13 +104,20 @@ class Course:
     def _speech_between(self, start: int, end: int) -> int:
         return sum(max(0, min(span.end, end) - max(span.start, start)) for span in self._speech)
 
+    def _cut(self, found: Sequence[Found]) -> tuple[int, int]:
+        """How many words to keep, half of them at least and never all, and where in the window to go on from."""
 
-def _cut(found: Sequence[Found]) -> tuple[int, int]:
-    """How many words to keep, half of them at least and never all, and where to go on from."""
+        def place_ms(count: int) -> int:
+            return (found[count - 1].end_ms + found[count].start_ms) // 2
 
-    def worth(count: int) -> tuple[bool, int, int]:
-        before, after = found[count - 1], found[count]
-        return before.sure and after.sure, after.start_ms - before.end_ms, count
+        def worth(count: int) -> tuple[bool, bool, int, int]:
+            before, after = found[count - 1], found[count]
+            is_pause = not self._is_speech(self._start + place_ms(count) * SAMPLES_PER_MS)
+            return before.sure and after.sure, is_pause, after.start_ms - before.end_ms, count
 
-    count = max(range(max(1, len(found) // 2), len(found)), key=worth)
-    return count, (found[count - 1].end_ms + found[count].start_ms) // 2
+        count = max(range(max(1, len(found) // 2), len(found)), key=worth)
+        return count, place_ms(count)
+
+    def _is_speech(self, place: int) -> bool:
+        following = bisect_right(self._speech, place, key=attrgetter("start"))
+        return following > 0 and place < self._speech[following - 1].end

@@ -12,6 +12,7 @@ from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
 from qwen_engine.errors import InvalidRequest
 
 CODES = ("yue", "zh", "en", "fr", "de", "it", "ja", "ko", "pt", "ru", "es")
+LANGUAGES = tuple(NAMES[code] for code in CODES)
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,8 @@ class AlignRequest:
             InvalidRequest: stated, and none of the eleven.
         """
         name = resolve_language(self.language)
-        if name is None:
-            return language_of_script(self.text)
-        if name not in map(NAMES.__getitem__, CODES):
-            known = ", ".join(f"{NAMES[code]} ({code})" for code in CODES)
-            raise InvalidRequest(f"OPTIONS.language is {self.language!r}; the aligner knows auto, {known}")
-        return name
+        check_language(name)
+        return name or language_of_script(self.text)
 
     @functools.cached_property
     def words(self) -> list[TextWord]:
@@ -56,3 +53,10 @@ class Alignment:
     language: str | None
     duration_s: float
     words: Sequence[Word]
+
+
+def check_language(name: str | None) -> None:
+    """Raise `InvalidRequest` if `name` (an English one, None: any) is not of a language that the aligner was taught."""
+    if name is not None and name not in LANGUAGES:
+        known = ", ".join(f"{NAMES[code]} ({code})" for code in CODES)
+        raise InvalidRequest(f"the aligner does not know {name}; it knows {known}")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from qwen_engine.aligner.checkpoint import AlignerCheckpoint
+from qwen_engine.aligner.request import check_language
 from qwen_engine.aligner.timing import found_words, timed_words
 from qwen_engine.aligner.words import split_words
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
@@ -15,14 +16,18 @@ POSITIONS_PER_TOKEN = 8  # a token of the recogniser may be two Chinese characte
 
 
 class AlignerTimer:
-    """Finds the words of one piece of a recording, in one forward. Languages that the aligner was not taught are cut
-    at their spaces, and found as well as it can."""
+    """Finds the words of one piece of a recording, in one forward."""
 
     def __init__(self, checkpoint: AlignerCheckpoint) -> None:
         self._checkpoint = checkpoint
 
     def times(self, samples: np.ndarray, text: str, language: str | None, *, chars: bool) -> list[Word]:
-        """As `WordTimer.times`; none for a text without words."""
+        """As `WordTimer.times`; none for a text without words.
+
+        Raises:
+            InvalidRequest: `language` (an English name, or None) is none of the eleven.
+        """
+        check_language(language)
         words = split_words(text, language)
         if not words:
             return []
