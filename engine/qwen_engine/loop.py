@@ -24,7 +24,7 @@ Timings = dict[str, float | None]
 
 
 class Sink(Protocol):
-    """Receives what one request yields. Called on the device thread: must hand over quickly."""
+    """Receives what one request yields, one call at a time. Called on the engine's threads: must hand over quickly."""
 
     def emit(self, event: Any) -> None: ...
 
@@ -50,7 +50,7 @@ class Session(Generic[RequestT]):
         self._sink = sink
         self._cancelled = threading.Event()
         self._ended = threading.Event()
-        self._end_lock = threading.Lock()
+        self._end_lock = threading.RLock()  # a sink may end its own session
 
     @property
     def cancelled(self) -> bool:
@@ -68,11 +68,11 @@ class Session(Generic[RequestT]):
         return self.cancelled or self._sink.abandoned()
 
     def emit(self, event: Any) -> None:
-        """Pass one event to the caller; nothing follows an end."""
-        if self.ended:
-            return
-        self.first_event_s = self.first_event_s or time.monotonic()
-        self._sink.emit(event)
+        """Pass one event to the caller; nothing follows an end, whichever thread it comes from."""
+        with self._end_lock:
+            if not self.ended:
+                self.first_event_s = self.first_event_s or time.monotonic()
+                self._sink.emit(event)
 
     def finish(self, reason: FinishReason, **figures: Any) -> None:
         if self._end():

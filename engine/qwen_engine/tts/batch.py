@@ -1,16 +1,14 @@
 """The continuous batch of one checkpoint: utterances join and leave at any frame.
 
-A step gives every row its next frame, then decodes and sends what has become a chunk:
+A step gives every row its next frame:
 
-    advance   the talker reads each row's last frame
-    start     new pieces of text are prefilled into the rows that are free
-    draw      every row gets its next frame, or its end
-    decode    chunks that are due go through the codec, those of equal length together
+    advance    the talker reads each row's last frame
+    start      new pieces of text are prefilled into the rows that are free
+    draw       every row gets its next frame, or its end
+    hand over  frames that have become a chunk go to the codec, which makes and sends their sound meanwhile
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, graphed
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import Speak
+from qwen_engine.tts.sound import SoundMaker
 from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
 from qwen_engine.tts.talker import MIN_FRAMES, Talker
 from qwen_engine.tts.text import Text
@@ -41,11 +40,12 @@ class TtsBatch:
         self._settings = settings
         self._checkpoint = checkpoint
         self._talker: Talker | GraphedTalker = checkpoint.talker
-        self._codec: StreamingCodec | GraphedCodec = checkpoint.codec
+        codec: StreamingCodec | GraphedCodec = checkpoint.codec
         if capture is not None:
-            self._talker, self._codec = graphed(
+            self._talker, codec = graphed(
                 checkpoint.talker, checkpoint.codec, num_slots=settings.max_batch, capture=capture
             )
+        self._sound = SoundMaker(codec, checkpoint.prime)
         self._speeches: dict[Session[Speak], Speech] = {}
         self._rows: list[Speech] = []
         self._free_slots = list(range(settings.max_batch))
@@ -55,12 +55,10 @@ class TtsBatch:
         """Begin to speak; the first frame comes with the next step."""
         request: Speak = session.request
         config = self._checkpoint.config
-        slot = self._free_slots.pop()
-        self._checkpoint.prime(slot, voice)
         complete = request.text_stream is None
         self._speeches[session] = Speech(
             session=session,
-            slot=slot,
+            slot=self._free_slots.pop(),
             voice=voice,
             text=Text(request.text, max_weight=self._settings.max_piece_chars, complete=complete),
             sampling=(request.sampling.over(config.sampling), request.sub_sampling.over(config.sub_sampling)),
@@ -80,17 +78,18 @@ class TtsBatch:
         speech = self._speeches.pop(session, None)
         if speech is not None:
             self._free_row(speech)
+            self._sound.forget(speech)
             self._free_slots.append(speech.slot)
 
     def step(self) -> bool:
-        """The next frame of every row; False where all wait for more of their text."""
+        """The next frame of every row; False where all wait for more of their text, or for the codec."""
         self._advance()
         self._start()
-        if not self._rows:
-            return False
-        self._draw()
-        self._decode()
-        return True
+        worked = bool(self._rows)
+        if self._rows:
+            self._draw()
+        self._hand_over()
+        return worked
 
     def _advance(self) -> None:
         if not self._rows:
@@ -112,7 +111,7 @@ class TtsBatch:
         prompts: list[Prompt] = []
         first_row = len(self._rows)
         for speech in self._speeches.values():
-            if speech.row is not None:
+            if speech.row is not None or speech.done:
                 continue
             with fail_alone(speech.session):
                 prompt = self._next_prompt(speech)
@@ -139,7 +138,7 @@ class TtsBatch:
 
     def _wait_for_text(self, speech: Speech) -> None:
         if speech.text.ended:  # the end came without more to say
-            self._finish(speech)
+            speech.done = True
         elif time.monotonic() - speech.text.grew_s > self._settings.text_timeout_s:
             timeout_s = self._settings.text_timeout_s
             raise InvalidRequest(f"text stream {speech.request.text_stream!r} got no text for {timeout_s:g} s")
@@ -177,29 +176,14 @@ class TtsBatch:
             self._rows[row], last.row = last, row
         self._samplers = None
 
-    def _decode(self) -> None:
+    def _hand_over(self) -> None:
         busy = 2 * len(self._speeches) > self._settings.max_batch
         ramp = HIGH_LOAD_FRAMES if busy else LOW_LOAD_FRAMES
-        due: dict[int, list[Speech]] = defaultdict(list)
+        chunks = []
         for speech in self._speeches.values():
-            if num_frames := speech.frames_due(speech.request.chunk_frames or ramp):
-                due[num_frames].append(speech)
-        for num_frames, speeches in due.items():
-            self._decode_together(speeches, num_frames)
-        for speech in self._speeches.values():
-            if speech.cut_by == "silence":
+            if speech.fell_silent and not speech.done:
                 self._free_row(speech)
-                self._finish(speech)
-            elif speech.done:
-                self._finish(speech)
-
-    def _decode_together(self, speeches: Sequence[Speech], num_frames: int) -> None:
-        device = self._codec.device
-        codes = sent(torch.tensor([speech.pending[:num_frames] for speech in speeches]), device)
-        slots = sent(torch.tensor([speech.slot for speech in speeches]), device)
-        samples = self._codec.decode(codes, slots).float().cpu().numpy()
-        for speech, heard in zip(speeches, samples, strict=True):
-            speech.deliver(heard, num_frames, self._codec.config.sample_rate_hz)
-
-    def _finish(self, speech: Speech) -> None:
-        speech.session.finish("length" if speech.cut_by else "stop", **speech.figures())
+                speech.cut("silence")
+            if (chunk := speech.next_chunk(speech.request.chunk_frames or ramp)) is not None:
+                chunks.append(chunk)
+        self._sound.hand_over(chunks)

@@ -40,6 +40,28 @@ class Player:
 
 
 @dataclass
+class Listener:
+    """What has been delivered of one utterance; belongs to the codec's thread."""
+
+    player: Player = field(default_factory=Player)
+    frames: int = 0
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """The next frames of a stream; none where the utterance has ended meanwhile (`is_last`).
+
+    The first one `begins` the stream: after a voice's reference, where it has one.
+    """
+
+    speech: "Speech"
+    codes: Sequence[Sequence[int]]
+    begins: VoicePrompt | None
+    is_last: bool
+
+
+@dataclass(eq=False)
 class Speech:
     """The state of one session; `row` is its place in the talker while a piece is being spoken."""
 
@@ -50,20 +72,24 @@ class Speech:
     sampling: tuple[Sampling, Sampling]
     uniforms: Uniforms
     total_budget: int
+    first_voice: VoicePrompt = field(init=False)
     row: int | None = None
     prompt: Prompt | None = None
     positions: int = 0
     piece_text: str = ""
     piece_codes: list[list[int]] = field(default_factory=list)
     piece_budget: int = 0
-    frames_sent: int = 0
     num_chunks: int = 0
     pending: list[list[int]] = field(default_factory=list)
     first_codes: list[int] = field(default_factory=list)
-    silent_s: float = 0.0
     cut_by: CutBy | None = None
     done: bool = False
-    player: Player = field(default_factory=Player)
+    handed_over: bool = False
+    listener: Listener = field(default_factory=Listener)
+    fell_silent: bool = False
+
+    def __post_init__(self) -> None:
+        self.first_voice = self.voice
 
     @property
     def request(self) -> Speak:
@@ -91,39 +117,49 @@ class Speech:
         elif loops(self.first_codes):
             self.cut_by = "repetition"
 
-    def frames_due(self, ramp: Sequence[int]) -> int:
-        """How many pending frames to decode now: a whole chunk of the ramp, or all that is left at the end."""
-        if self.done:
-            return len(self.pending)
-        size = ramp[min(self.num_chunks, len(ramp) - 1)]
-        return size if len(self.pending) >= size else 0
+    def cut(self, cut_by: CutBy) -> None:
+        """End here, without what is still pending."""
+        self.pending.clear()
+        self.cut_by, self.done = cut_by, True
 
-    def deliver(self, samples: np.ndarray, num_frames: int, sample_rate_hz: int) -> None:
-        """Send the audio of the first `num_frames` pending frames."""
-        now_s = time.monotonic()
-        del self.pending[:num_frames]
+    def next_chunk(self, ramp: Sequence[int]) -> Chunk | None:
+        """What the codec is due: a whole chunk of the ramp, or all that is left at the end."""
+        size = ramp[min(self.num_chunks, len(ramp) - 1)]
+        if self.handed_over or not (self.done or len(self.pending) >= size):
+            return None
+        codes = self.pending if self.done else self.pending[:size]
+        chunk = Chunk(self, codes, begins=None if self.num_chunks else self.first_voice, is_last=self.done)
+        self.pending = self.pending[len(codes) :]
         self.num_chunks += 1
-        self.frames_sent += num_frames
-        self.player.receive(num_frames / FRAMES_PER_S, now_s)
-        self._listen(samples, num_frames)
-        elapsed_s = round(now_s - self.session.arrived_s, 4)
-        self.session.emit(AudioChunk(samples, sample_rate_hz, self.frames_sent, elapsed_s))
+        self.handed_over = self.done
+        return chunk
+
+    def deliver(self, samples: np.ndarray, num_frames: int, sample_rate_hz: int, *, is_last: bool) -> None:
+        """Send the sound of the next `num_frames`; the last one ends the session. On the codec's thread."""
+        now_s = time.monotonic()
+        if num_frames:
+            self.listener.frames += num_frames
+            self.listener.player.receive(num_frames / FRAMES_PER_S, now_s)
+            self._listen(samples, num_frames)
+            elapsed_s = round(now_s - self.session.arrived_s, 4)
+            self.session.emit(AudioChunk(samples, sample_rate_hz, self.listener.frames, elapsed_s))
+        if is_last:
+            self.session.finish("length" if self.cut_by else "stop", **self.figures())
 
     def _listen(self, samples: np.ndarray, num_frames: int) -> None:
-        """Cut speech that has fallen silent for good."""
+        """Notice speech that has fallen silent for good."""
         heard = np.abs(samples).max() > SILENT
-        self.silent_s = 0.0 if heard else self.silent_s + num_frames / FRAMES_PER_S
-        if self.silent_s >= SILENCE_S and not self.done:
-            self.cut_by = "silence"
+        self.listener.silent_s = 0.0 if heard else self.listener.silent_s + num_frames / FRAMES_PER_S
+        self.fell_silent = self.listener.silent_s >= SILENCE_S
 
     def figures(self) -> dict[str, float | str | None]:
         """What the end of the stream tells, besides the timings of every request."""
-        audio_s = self.frames_sent / FRAMES_PER_S
+        audio_s = self.listener.frames / FRAMES_PER_S
         taken_s = time.monotonic() - (self.session.admitted_s or self.session.arrived_s)
         return {
             "audio_s": round(audio_s, 3),
             "real_time_factor": round(taken_s / audio_s, 4) if audio_s else None,
-            "underrun_s": round(self.player.dry_s, 4),
+            "underrun_s": round(self.listener.player.dry_s, 4),
             "cut_by": self.cut_by,
         }
 
