@@ -158,9 +158,11 @@ class _Reply:
         self._num_sent = 0
         self._result: Outputs = {}
         self._closed = False
+        self._closing = threading.Lock()  # to ask after a request that is just ending can crash Triton
 
     def abandoned(self) -> bool:
-        return bool(self._sender.is_cancelled())
+        with self._closing:
+            return not self._closed and bool(self._sender.is_cancelled())
 
     def emit(self, event: Any) -> None:
         self._adapter.enqueue(partial(self._guarded, self._emit, event))
@@ -205,8 +207,9 @@ class _Reply:
         self._close(self._adapter.error_response(error))
 
     def _close(self, response: Any) -> None:
-        self._closed = True
-        self._sender.send(response, flags=self._adapter.pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        with self._closing:
+            self._closed = True
+            self._sender.send(response, flags=self._adapter.pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _cancel(self) -> None:
         if self.session is not None:
