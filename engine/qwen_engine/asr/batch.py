@@ -5,6 +5,9 @@ A step gives every row its next token:
     advance   every row reads its last token
     start     the sound of new pieces is encoded, and their prompts are read into the rows that are free
     draw      every row gets its next token, or its end
+
+Where a step takes the longer the more rows it has (without graphs, on a CPU), short pieces that came last go on alone
+for a while: rows of much longer ones wait for them.
 """
 
 import logging
@@ -19,7 +22,7 @@ from qwen_engine.asr.graphs import GraphedLanguageModel
 from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
-from qwen_engine.asr.waiting import Waiting
+from qwen_engine.asr.waiting import PATIENCE_STEPS, Waiting, first_much_shorter
 from qwen_engine.errors import EngineError, Internal, InvalidRequest
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.loop import FinishReason
@@ -58,10 +61,12 @@ class AsrBatch:
         self._model: LanguageModel | GraphedLanguageModel = checkpoint.language_model
         if (capture := capture or cuda_capture(settings.device)) is not None:
             self._model = GraphedLanguageModel(checkpoint.language_model, num_slots=settings.max_batch, capture=capture)
+        self._pauses = capture is None
+        self._num_paused = 0
         self._max_step_audio_s = settings.max_step_audio_s
         self._waiting = Waiting(settings.max_batch)
         self._rows: list[_Row] = []
-        self._sampler: RowSampler | None = None
+        self._sampler: tuple[int, RowSampler] | None = None
 
     def add(self, piece: Piece) -> None:
         """Have `piece` written down as soon as it is its turn."""
@@ -76,18 +81,28 @@ class AsrBatch:
 
     @torch.inference_mode()
     def step(self) -> bool:
-        """The next token of every row; False where there was nothing to write down."""
-        self._advance()
+        """The next token of every row, or of the last ones; False where there was nothing to write down."""
+        first_row = self._first_row()
+        self._advance(first_row)
         self._start()
         if not self._rows:
             return False
-        self._draw()
+        self._draw(first_row)
         return True
 
-    def _advance(self) -> None:
-        if self._rows:
-            self._model.advance([row.positions for row in self._rows])
-            for row in self._rows:
+    def _first_row(self) -> int:
+        """The row from which on all go on. Those before it wait; after a while they take turns with the others."""
+        first_row = first_much_shorter([row.piece.duration_s for row in self._rows]) if self._pauses else 0
+        if not first_row or self._num_paused >= PATIENCE_STEPS:
+            self._num_paused = max(0, self._num_paused - 1)
+            return 0
+        self._num_paused += 1
+        return first_row
+
+    def _advance(self, first_row: int) -> None:
+        if rows := self._rows[first_row:]:
+            self._model.advance([row.positions for row in rows], first_row)
+            for row in rows:
                 row.positions += 1
 
     def _start(self) -> None:
@@ -141,13 +156,14 @@ class AsrBatch:
         uniforms = Uniforms(piece.seed, 1) if piece.sampling.temperature else None
         return _Row(piece, num_positions, min(piece.token_budget, longest), uniforms)
 
-    def _draw(self) -> None:
-        if self._sampler is None:
-            self._sampler = self._model.sampler([row.piece.sampling for row in self._rows])
-        uniforms = sent(torch.tensor([row.uniform() for row in self._rows]), self._model.device)
-        tokens = self._model.draw(self._sampler, uniforms).tolist()
+    def _draw(self, first_row: int) -> None:
+        rows = self._rows[first_row:]
+        if self._sampler is None or self._sampler[0] != first_row:
+            self._sampler = first_row, self._model.sampler([row.piece.sampling for row in rows])
+        uniforms = sent(torch.tensor([row.uniform() for row in rows]), self._model.device)
+        tokens = self._model.draw(self._sampler[1], uniforms, first_row).tolist()
         now_s = time.monotonic()
-        for row, token in zip(tuple(self._rows), tokens, strict=True):
+        for row, token in zip(rows, tokens, strict=True):
             row.first_token_s = row.first_token_s or now_s
             self._take(row, token)
 

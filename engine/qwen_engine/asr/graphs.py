@@ -54,16 +54,19 @@ class GraphedLanguageModel:
         """As `LanguageModel.prefill`."""
         self._model.prefill(prompts, first_row)
 
-    def advance(self, positions: Sequence[int]) -> None:
+    def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
         """As `LanguageModel.advance`."""
+        if first_row:
+            self._model.advance(positions, first_row)
+            return
         idle = [0] * (len(self._positions) - len(positions))
         self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
         self._advances[at_least(self._buckets, len(positions)), at_least(self._lengths, max(positions) + 1)]()
 
-    def draw(self, sampler: RowSampler, uniforms: torch.Tensor) -> torch.Tensor:
+    def draw(self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0) -> torch.Tensor:
         """As `LanguageModel.draw`; good until the next call."""
-        if sampler is not self._greedy:
-            return self._model.draw(sampler, uniforms)
+        if first_row or sampler is not self._greedy:
+            return self._model.draw(sampler, uniforms, first_row)
         self._draws[at_least(self._buckets, len(uniforms))]()
         return self._drawn[: len(uniforms)]
 
@@ -72,7 +75,7 @@ class GraphedLanguageModel:
         self._model.move(source, target, length)
 
     def _advance(self, num_rows: int, length: int) -> None:
-        self._model.step(num_rows, self._positions[:num_rows], length)
+        self._model.step(self._positions[:num_rows], length)
 
     def _draw(self, num_rows: int) -> None:
         self._drawn[:num_rows] = self._model.draw(self._greedy, self._uniforms[:num_rows])

@@ -42,21 +42,21 @@ class LanguageModel:
             self._prefill(prompts[start:end], first_row + start)
             start = end
 
-    def advance(self, positions: Sequence[int]) -> None:
-        """Have every row read its last token, at its position of `positions`."""
-        num_rows = len(positions)
-        self.step(num_rows, sent(torch.tensor(positions), self.device), max(positions) + 1)
+    def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
+        """Have the rows from `first_row` on read their last tokens, each at its position of `positions`."""
+        self.step(sent(torch.tensor(positions), self.device), max(positions) + 1, first_row)
 
-    def step(self, num_rows: int, positions: torch.Tensor, length: int) -> None:
+    def step(self, positions: torch.Tensor, length: int, first_row: int = 0) -> None:
         """`advance` for positions (rows,) on the device, all below `length`."""
-        hidden = embedding(self._tokens[:num_rows], self._embeddings)
-        self._hidden[:num_rows] = self._decoder.step(hidden[:, None], positions, length)[:, 0]
+        rows = slice(first_row, first_row + len(positions))
+        hidden = embedding(self._tokens[rows], self._embeddings)
+        self._hidden[rows] = self._decoder.step(hidden[:, None], positions, length, first_row)[:, 0]
 
-    def draw(self, sampler: RowSampler, uniforms: torch.Tensor) -> torch.Tensor:
-        """The next token of every row (rows,); uniforms (rows,)."""
-        num_rows = len(uniforms)
-        tokens = sampler.draw(linear(self._hidden[:num_rows], self._head).float(), uniforms)
-        self._tokens[:num_rows] = tokens
+    def draw(self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0) -> torch.Tensor:
+        """The next tokens (rows,) of the rows from `first_row` on; uniforms (rows,)."""
+        rows = slice(first_row, first_row + len(uniforms))
+        tokens = sampler.draw(linear(self._hidden[rows], self._head).float(), uniforms)
+        self._tokens[rows] = tokens
         return tokens
 
     def move(self, source: int, target: int, length: int) -> None:

@@ -1,8 +1,9 @@
 """Whose turn it is: pieces that wait for a row, taken so that short recordings never wait for long ones."""
 
+import itertools
 import math
 from collections import Counter, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from qwen_engine.asr.request import Piece
 
@@ -81,3 +82,11 @@ class Waiting:
         if not self._groups[group]:
             self.drop(group)
         return piece
+
+
+def first_much_shorter(durations_s: Sequence[float]) -> int:
+    """The first index from which on all are much shorter than all before; 0: there is none."""
+    shortest_before = list(itertools.accumulate(durations_s, min))
+    longest_after = list(itertools.accumulate(reversed(durations_s), max))[::-1]
+    pairs = enumerate(zip(shortest_before, longest_after[1:], strict=False), start=1)
+    return next((index for index, (before, after) in pairs if after < MUCH_SHORTER * before), 0)
