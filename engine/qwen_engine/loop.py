@@ -112,6 +112,7 @@ class Model(Protocol[RequestT]):
 
     def idle(self) -> None:
         """Called about once a second while there is nothing to do, on the device thread: let go what has expired."""
+        return None
 
     def places(self, request: RequestT) -> int:
         """How many of the `max_batch` places a request takes; one that takes none never waits for one."""
