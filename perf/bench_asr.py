@@ -17,6 +17,7 @@ from perf.asr import listening
 from perf.asr.baseline import choose_threads
 from perf.asr.clips import LONGEST_S, Clip, benchmark_clips, write_clips
 from perf.asr.crowd import listen
+from perf.asr.live import LiveAmount, live_metrics
 from perf.asr.results import metrics
 from perf.asr.rounds import AT_ONCE, Bench, Round
 from perf.baselines.worker import BaselineError, official_asr
@@ -27,7 +28,7 @@ from qwen_client import AsyncClient
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings
+from qwen_engine.settings import AsrSettings, CaptionSettings
 from qwen_server.checkpoints import resolve
 from qwen_server.errors import ServerError
 from qwen_server.profiles import Profile, load_profile
@@ -35,6 +36,7 @@ from qwen_server.profiles import Profile, load_profile
 MODEL = "qwen3_asr"
 TIMEOUT_S = 600
 SHORT_S = 1.0
+LIVE = LiveAmount(rounds=3, crowds=(1, 8, 16, 24, 32, 40, 48, 56, 64), minutes=30)
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,12 @@ class Amount:
     short: int = 40
     crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     heard_each: int = 2
+    live: LiveAmount = LIVE
 
 
-QUICK = Amount(rounds=1, clips=16, short=10, crowds=(1, 4), heard_each=1)
+QUICK = Amount(
+    rounds=1, clips=16, short=10, crowds=(1, 4), heard_each=1, live=LiveAmount(rounds=1, crowds=(1, 4), minutes=2)
+)
 
 
 def main() -> None:
@@ -67,7 +72,8 @@ async def bench(profile: Profile, amount: Amount, folder: Path) -> tuple[list[Me
     settings = served(profile)
     clips = benchmark_clips(_made(folder / "mixed"), amount.clips)
     rounds, facts = await load_rounds(settings, clips, amount, folder)
-    return [*metrics(rounds, clips), *table(settings, clips, amount)], facts
+    live = await live_metrics(live_settings(profile, settings), _made(folder / "live"), amount.live)
+    return [*metrics(rounds, clips), *live, *table(settings, clips, amount)], facts
 
 
 async def load_rounds(
@@ -120,6 +126,12 @@ def served(profile: Profile) -> AsrSettings:
     if settings is None:
         raise ServerError(f"the profile does not serve {MODEL}")
     return settings.model_copy(update={"checkpoint": str(resolve(settings.checkpoint)), "aligner_checkpoint": None})
+
+
+def live_settings(profile: Profile, settings: AsrSettings) -> CaptionSettings:
+    """The profile's for captions, or the defaults; on the same checkpoint."""
+    captions = profile.qwen3_asr_stream or CaptionSettings(checkpoint=settings.checkpoint)
+    return captions.model_copy(update={"checkpoint": settings.checkpoint})
 
 
 def _made(folder: Path) -> Path:

@@ -14,18 +14,32 @@ import numpy as np
 import psutil
 import soundfile
 
-from perf.asr.baseline import transcribe
-from perf.asr.clips import SAMPLE_RATE_HZ, Clip
-from perf.baselines.worker import Worker
+from perf.asr.baseline import choose_threads, transcribe
+from perf.asr.clips import SAMPLE_RATE_HZ, Clip, write_clips
+from perf.baselines.worker import Worker, official_asr
 from perf.metrics import Goal, Metric, ratio, spread
+from perf.server import console, serving
 from qwen_client import AsyncClient
+from qwen_engine.settings import CaptionSettings
+from qwen_server.profiles import Profile
 
 CHUNK_S = 0.5
 LIMIT_S = 0.5  # a step that takes longer comes after the next chunk
-CROWDS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+STREAM_S = 20.0
+NUM_CLIPS = 16
+TIMEOUT_S = 600
 MIB = 1 << 20
 FLAT = Goal(1.2, at_most=True)
 MEMORY_GOAL = Goal(16.0, at_most=True)
+
+
+@dataclass(frozen=True)
+class LiveAmount:
+    """How much is measured: crowds of growing size, `rounds` times; one stream of `minutes`."""
+
+    rounds: int
+    crowds: Sequence[int]
+    minutes: int
 
 
 @dataclass(frozen=True)
@@ -40,10 +54,29 @@ class LiveCrowd:
         return float(np.percentile(self.latencies_s, 95))
 
 
-async def largest_crowd(client: AsyncClient, clips: Sequence[Clip]) -> list[LiveCrowd]:
-    """Crowds of growing size, up to the first that is late."""
+async def live_metrics(settings: CaptionSettings, folder: Path, amount: LiveAmount) -> list[Metric]:
+    """Our server and the naive way by turns, then the long stream; `settings` name the checkpoint's folder."""
+    clips = write_clips(folder, [STREAM_S] * NUM_CLIPS)
+    with (
+        official_asr(Path(settings.checkpoint)) as worker,
+        serving(Profile(qwen3_asr_stream=settings)) as server,
+    ):
+        num_threads = choose_threads(worker, clips).sequential
+        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
+            rounds, naive_s = [], []
+            for number in range(amount.rounds):
+                console.print(f"live, round {number + 1} of {amount.rounds}: crowds of streams, the naive way")
+                rounds.append(await growing_crowds(client, clips, amount.crowds))
+                naive_s.append(naive_cost_s(worker, clips[number % len(clips)], folder, num_threads))
+            console.print(f"live: one stream of {amount.minutes} minutes")
+            long = await long_session(client, clips, amount.minutes, psutil.Process(server.pid))
+    return [streams_metric(rounds, naive_s), *long]
+
+
+async def growing_crowds(client: AsyncClient, clips: Sequence[Clip], sizes: Sequence[int]) -> list[LiveCrowd]:
+    """Crowds of `sizes`, up to the first that is late."""
     crowds: list[LiveCrowd] = []
-    for size in CROWDS:
+    for size in sizes:
         crowds.append(await live_crowd(client, [clips[index % len(clips)] for index in range(size)]))
         if crowds[-1].p95_s >= LIMIT_S:
             break
