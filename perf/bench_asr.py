@@ -129,8 +129,10 @@ def served(profile: Profile) -> AsrSettings:
 
 
 def live_settings(profile: Profile, settings: AsrSettings) -> CaptionSettings:
-    """The profile's for captions, or the defaults; on the same checkpoint."""
-    captions = profile.qwen3_asr_stream or CaptionSettings(checkpoint=settings.checkpoint)
+    """The profile's for captions, on the same checkpoint."""
+    captions = profile.qwen3_asr_stream
+    if captions is None:
+        raise ServerError("the profile does not serve qwen3_asr_stream")
     return captions.model_copy(update={"checkpoint": settings.checkpoint})
 
 
