@@ -113,7 +113,8 @@ def test_health_tells_every_model(client):
     health = client.health()
     assert health.live
     assert health.ready
-    assert health.models == dict.fromkeys(["qwen3_asr", "qwen3_tts", "qwen_image", "spoken_image"], True)
+    engines = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"]
+    assert health.models == dict.fromkeys([*engines, "aligned_transcript", "spoken_image"], True)
 
 
 def test_leaving_a_stream_early_harms_nobody(server):

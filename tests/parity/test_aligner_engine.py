@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers.models.qwen3_asr import Qwen3ASRForTokenClassification, Qwen3ASRProcessor
 
 from demo.training import corpus, corpus_chinese
 from qwen_engine.aligner.checkpoint import AlignerCheckpoint, Clip
+from qwen_engine.aligner.prompt import AlignerPrompts
 from qwen_engine.aligner.timing import found_words
 from qwen_engine.aligner.words import split_words
 from tests.parity.upstream_asr import spoken_clips
@@ -78,6 +80,19 @@ def test_the_prompt_is_the_official_one(checkpoint, upstream, asked, official):
         sound = [upstream.processor.audio_token_id] * ids.count(upstream.processor.audio_token_id)
         assert [*checkpoint.prompts.before, *sound, *after] == ids
         assert checkpoint.num_positions(len(samples), after) == len(ids)
+
+
+def test_words_of_different_lengths_are_not_padded(tmp_path, checkpoint):
+    """Also where the tokenizer was saved after it had padded a batch."""
+    tokenizer = Tokenizer.from_file(str(CHECKPOINT / "tokenizer.json"))
+    tokenizer.enable_padding(direction="left")
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    words = ["a", "extraordinarily", "the"]
+    assert AlignerPrompts(tmp_path).after(words) == [
+        *checkpoint.prompts.after(words[:1]),
+        *(one for word in words[1:] for one in checkpoint.prompts.after([word])[1:]),
+    ]
 
 
 def test_control_tokens_in_a_word_are_plain_text(checkpoint):

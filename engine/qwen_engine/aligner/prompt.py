@@ -20,6 +20,8 @@ class AlignerPrompts:
     def __init__(self, folder: Path) -> None:
         description = json.loads((folder / "tokenizer.json").read_bytes())
         self._plain = Tokenizer.from_str(json.dumps({**description, "added_tokens": []}))
+        self._plain.no_padding()  # a saved tokenizer may remember that it padded batches
+        self._plain.no_truncation()
         control = {token["content"]: token["id"] for token in description["added_tokens"]}
         missing = {"<|audio_start|>", "<|audio_end|>", MARK} - control.keys()
         if missing:
