@@ -35,7 +35,7 @@ class RecogniserSettings(ModelSettings):
     max_batch: int = Field(16, ge=1, description="pieces of recordings written down at once")
     max_positions: int = Field(2048, ge=256, description="context, sound (13 a second) and text of one piece")
     max_step_audio_s: float = Field(
-        60.0, gt=0, description="sound that is encoded before others go on; a piece at least"
+        30.0, gt=0, description="sound that is encoded before others go on; a piece at least"
     )
 
 
@@ -45,6 +45,7 @@ class AsrSettings(RecogniserSettings):
     max_audio_s: float = Field(1200.0, gt=0, description="longest recording, where a request asks for no more")
     max_job_audio_s: float = Field(10800.0, gt=0, description="longest recording a request may ask for")
     aligner_checkpoint: str | None = Field(None, description="folder or hub id; null: no times of words")
+    max_aligned_s: float = Field(30.0, ge=5, le=30, description="the aligner takes longer pieces in parts")
 
 
 class CaptionSettings(RecogniserSettings):
@@ -62,7 +63,7 @@ class CaptionSettings(RecogniserSettings):
 
 class AlignerSettings(ModelSettings):
     max_batch: int = Field(16, ge=1, description="recordings aligned at once")
-    max_piece_s: float = Field(300.0, ge=10, le=300, description="longer recordings are aligned piece by piece")
+    max_piece_s: float = Field(300.0, ge=5, le=300, description="longer recordings are aligned piece by piece")
     max_positions: int = Field(16384, ge=512, description="sound (13 a second), words and their marks in one piece")
     max_step_positions: int = Field(16384, ge=512, description="of all pieces in one forward; one piece at least")
     max_audio_s: float = Field(1200.0, gt=0, description="longest recording")

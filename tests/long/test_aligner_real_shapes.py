@@ -74,7 +74,7 @@ def test_every_tensor_is_read_and_the_classes_are_upstreams(folder):
     assert checkpoint.longest_s == 400
     after = checkpoint.prompts.after([unit for word in split_words(TEXT) for unit in word.units])
     (classes,) = checkpoint.classes([(clip, after)])
-    timed = AlignerTimer(checkpoint).times(clip, TEXT, "English", chars=False)
+    timed = AlignerTimer(checkpoint, 30.0).times(clip, TEXT, "English", chars=False)
     assert [word.text for word in timed] == TEXT.split()
     del checkpoint
     assert classes == upstream_classes(folder, clip)

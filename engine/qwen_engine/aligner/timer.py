@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from qwen_engine.aligner.checkpoint import AlignerCheckpoint
+from qwen_engine.aligner.course import Course, Window
 from qwen_engine.aligner.request import check_language
-from qwen_engine.aligner.timing import found_words, timed_words
+from qwen_engine.aligner.timing import Found, found_words, timed_words
 from qwen_engine.aligner.words import split_words
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
 from qwen_engine.settings import AsrSettings
@@ -16,10 +17,11 @@ POSITIONS_PER_TOKEN = 8  # a token of the recogniser may be two Chinese characte
 
 
 class AlignerTimer:
-    """Finds the words of one piece of a recording, in one forward."""
+    """Finds the words of one piece of a recording, in one forward where it lasts no longer than `max_window_s`."""
 
-    def __init__(self, checkpoint: AlignerCheckpoint) -> None:
+    def __init__(self, checkpoint: AlignerCheckpoint, max_window_s: float) -> None:
         self._checkpoint = checkpoint
+        self._max_window_s = min(max_window_s, checkpoint.longest_s)
 
     def times(self, samples: np.ndarray, text: str, language: str | None, *, chars: bool) -> list[Word]:
         """As `WordTimer.times`; none for a text without words.
@@ -29,12 +31,15 @@ class AlignerTimer:
         """
         check_language(language)
         words = split_words(text, language)
-        if not words:
-            return []
-        after = self._checkpoint.prompts.after([unit for word in words for unit in word.units])
-        (classes,) = self._checkpoint.classes([(samples, after)])
-        found = found_words(words, classes, self._checkpoint.config.class_ms)
-        return timed_words(words, found, len(samples) / SAMPLE_RATE_HZ, chars=chars)
+        course = Course(samples, words, self._max_window_s)
+        while (window := course.window()) is not None:
+            course.take(window, self._find(window))
+        return timed_words(words, course.found, len(samples) / SAMPLE_RATE_HZ, chars=chars)
+
+    def _find(self, window: Window) -> list[Found]:
+        after = self._checkpoint.prompts.after([unit for word in window.words for unit in word.units])
+        (classes,) = self._checkpoint.classes([(window.samples, after)])
+        return found_words(window.words, classes, self._checkpoint.config.class_ms)
 
 
 def word_timer(settings: AsrSettings) -> AlignerTimer | None:
@@ -47,4 +52,4 @@ def word_timer(settings: AsrSettings) -> AlignerTimer | None:
         device=settings.device,
         max_positions=POSITIONS_PER_TOKEN * settings.max_positions,
     )
-    return AlignerTimer(checkpoint)
+    return AlignerTimer(checkpoint, settings.max_aligned_s)
