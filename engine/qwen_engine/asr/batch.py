@@ -31,6 +31,8 @@ from qwen_engine.settings import RecogniserSettings
 
 log = logging.getLogger(__name__)
 
+PAUSES_A_STEP = 4  # of a long row whose patience has ended
+
 
 @dataclass(eq=False)
 class _Row:
@@ -91,10 +93,10 @@ class AsrBatch:
         return True
 
     def _first_row(self) -> int:
-        """The row from which on all go on. Those before it wait; after a while they take turns with the others."""
+        """The row from which on all go on. Those before it wait; after a while they get every fifth step."""
         first_row = first_much_shorter([row.piece.duration_s for row in self._rows]) if self._pauses else 0
         if not first_row or self._num_paused >= PATIENCE_STEPS:
-            self._num_paused = max(0, self._num_paused - 1)
+            self._num_paused = max(0, self._num_paused - PAUSES_A_STEP)
             return 0
         self._num_paused += 1
         return first_row

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from qwen_engine.asr.request import Piece
 
 PATIENCE_STEPS = 32
+STEPS_BETWEEN = 8  # about as many as a second of speech takes
 MUCH_SHORTER = 0.25
 RESERVED_SHARE = 8  # one row in so many is kept for groups that have none
 
@@ -16,8 +17,8 @@ class Waiting:
     """Pieces of every group in their order, and the rule by which they come to a row.
 
     The group with the fewest rows comes first, then the shortest piece. While a much shorter piece is being written
-    down, a long one does not begin: its sound would be encoded at the other's cost. Patience ends after some steps,
-    so that a crowd of short ones does not shut out the long ones.
+    down, a long one does not begin: its sound would be encoded at the other's cost. Patience ends after some steps, so
+    that a crowd of short ones does not shut out the long ones, which then come one at a time.
     """
 
     def __init__(self, max_rows: int) -> None:
@@ -26,6 +27,7 @@ class Waiting:
         self._groups: dict[Hashable, deque[Piece]] = {}
         self._since: dict[Hashable, int] = {}  # the step at which a group's first piece came to be the first
         self._step = 0
+        self._overdue_step = -STEPS_BETWEEN  # the step at which one whose patience had ended last began
 
     def add(self, piece: Piece) -> None:
         if piece.group not in self._groups:
@@ -50,6 +52,8 @@ class Waiting:
             audio_s += piece.duration_s
             if taken and audio_s > max_audio_s:
                 break
+            if self._is_overdue(group):
+                self._overdue_step = self._step
             taken.append(self._pop(group))
             rows[group] += 1
             shortest_s = min(shortest_s, piece.duration_s)
@@ -74,7 +78,9 @@ class Waiting:
         return shortest_s < MUCH_SHORTER * self._groups[group][0].duration_s and not self._is_overdue(group)
 
     def _is_overdue(self, group: Hashable) -> bool:
-        return self._step - self._since[group] > PATIENCE_STEPS
+        """Whether it has waited long enough to go before shorter ones; not all that have, at once."""
+        is_its_turn = self._step - self._overdue_step >= STEPS_BETWEEN
+        return is_its_turn and self._step - self._since[group] > PATIENCE_STEPS
 
     def _pop(self, group: Hashable) -> Piece:
         piece = self._groups[group].popleft()
