@@ -4,6 +4,7 @@
     python -m demo.training.asr fine_tune     # on from there, with more digits and with the demo TTS codec's speech
     python -m demo.training.asr bilingual     # and Mandarin, names that a context spells, clips of several sentences
     python -m demo.training.asr polish        # more of it
+    python -m demo.training.asr names         # and more names
     python -m demo.training.asr publish
 
 Checkpoints replace each other in build/training/asr, so a run may be stopped at any time; `publish` copies the last
@@ -80,6 +81,17 @@ PHASES = {
     "fine_tune": Phase(21, 1200, 5e-4, sentences_share=0.45, numbers_share=0.25, resynthesised_share=0.3),
     "bilingual": replace(BILINGUAL, seed=22, num_steps=3600),
     "polish": replace(BILINGUAL, seed=24, num_steps=1000, ears_kept=True),
+    "names": replace(
+        BILINGUAL,
+        seed=25,
+        num_steps=1500,
+        ears_kept=True,
+        sentences_share=0.18,
+        resynthesised_share=0.14,
+        names_share=0.32,
+        chinese_sentences_share=0.23,
+        chinese_numbers_share=0.06,
+    ),
 }
 CORPUS = "demo.training.corpus, corpus_chinese and corpus_names, held_out=False, spoken by espeak-ng"
 

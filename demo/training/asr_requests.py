@@ -53,8 +53,10 @@ def naming_context(names: Sequence[str], rng: random.Random) -> str:
     drawn = rng.random()
     if drawn >= NAMED_CONTEXT_SHARE + MISLEADING_SHARE:
         return ""
-    listed = [corpus_names.name(rng) for _ in range(rng.randint(drawn >= NAMED_CONTEXT_SHARE, MAX_OTHER_NAMES))]
-    if drawn < NAMED_CONTEXT_SHARE:
+    misleading = drawn >= NAMED_CONTEXT_SHARE
+    num_others = max(min(rng.randint(0, MAX_OTHER_NAMES), rng.randint(0, MAX_OTHER_NAMES)), misleading)
+    listed = [corpus_names.name(rng) for _ in range(num_others)]
+    if not misleading:
         listed += names
     return _listed(listed, rng)
 

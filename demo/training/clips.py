@@ -13,7 +13,7 @@ import soxr
 from demo.training.asr_data import CHINESE, SAMPLE_RATE_HZ, Utterance
 
 LONGEST_S = 28.0  # the engine's pieces are of at most 30 s
-NUM_SENTENCES_SHARES = (0.82, 0.06, 0.04, 0.03, 0.02, 0.015, 0.01, 0.005)  # of clips with 1, 2, ... of them
+NUM_SENTENCES_SHARES = (0.76, 0.09, 0.05, 0.035, 0.025, 0.02, 0.01, 0.01)  # of clips with 1, 2, ... of them
 GAP_S = (0.05, 1.6)
 EDGE_SILENCE_S, LONG_EDGE_SILENCE_S = 0.5, 10.0
 LONG_EDGE_SHARE = 0.04

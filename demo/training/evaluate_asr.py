@@ -22,7 +22,7 @@ from demo.training.conditions import CONDITIONS
 
 NUM_SENTENCES = 200
 NUM_SEVERAL = 60
-NUM_A_CONDITION = 100
+NUM_A_CONDITION = 50
 BATCH_SIZE = 8
 CONTEXT = "Clara, Friday, purple triangle, 克拉拉, 星期五, Kremella"
 MAX_MISTAKES_SHOWN = 8
