@@ -84,12 +84,12 @@ PHASES = {
     "names": replace(
         BILINGUAL,
         seed=25,
-        num_steps=1500,
+        num_steps=1100,
         ears_kept=True,
-        sentences_share=0.18,
-        resynthesised_share=0.14,
-        names_share=0.32,
-        chinese_sentences_share=0.23,
+        sentences_share=0.22,
+        resynthesised_share=0.16,
+        names_share=0.2,
+        chinese_sentences_share=0.28,
         chinese_numbers_share=0.06,
     ),
 }

@@ -22,7 +22,7 @@ ENGLISH, CHINESE = "English", "Chinese"
 
 @dataclass(frozen=True)
 class Utterance:
-    """One spoken sentence: int16 samples at 16 kHz; `name` is what a context may help to spell.
+    """One spoken sentence: int16 samples at 16 kHz; `name` is what only a context can spell.
 
     `word_starts`: (index of the first letter, time in s) of each word, each character in Chinese; empty if not known.
     """
@@ -47,11 +47,11 @@ def mandarin_voice(rng: random.Random) -> Voice:
     return Voice(f"cmn{rng.choice(speech.VARIANTS)}", rng.randint(*MANDARIN_SPEED_WPM), rng.randint(25, 75))
 
 
-def speak(text: str, voice: Voice, *, language: str, name: str = "") -> Utterance:
+def speak(text: str, voice: Voice, *, language: str) -> Utterance:
     """`text` spoken by espeak-ng's library, with the times of its words."""
     samples = espeak().speak(text, voice, sample_rate_hz=SAMPLE_RATE_HZ)
     starts = tuple((letter, start_s) for letter, start_s in espeak().word_starts if 0 <= letter < len(text))
-    return Utterance((np.clip(samples, -1, 1) * 32767).astype(np.int16), text, language, starts, name)
+    return Utterance((np.clip(samples, -1, 1) * 32767).astype(np.int16), text, language, starts)
 
 
 def training_sentence(rng: random.Random) -> Sentence:
@@ -87,7 +87,6 @@ class SpeechSet:
     seed: int
     draw: Callable[[random.Random], Sentence]
     language: str = ENGLISH
-    named: bool = False  # the key of a sentence is a name in it
 
     def sentences(self) -> list[Sentence]:
         return corpus.sentences(self.count, seed=self.seed, held_out=False, draw=self.draw)
@@ -104,25 +103,21 @@ class SpeechSet:
         facts = json.loads(facts_path.read_text())
         clips = np.split(np.load(samples_path, mmap_mode="r"), facts["ends"][:-1])
         return [
-            Utterance(clip, sentence.text, self.language, tuple(map(tuple, starts)), self._name(sentence))
+            Utterance(
+                clip, sentence.text, self.language, tuple(map(tuple, starts)), corpus_names.name_in(sentence.text)
+            )
             for clip, sentence, starts in zip(clips, sentences, facts["word_starts"], strict=True)
         ]
-
-    def _name(self, sentence: Sentence) -> str:
-        return sentence.key if self.named else ""
 
     def _spoken(self, sentences: list[Sentence]) -> list[Utterance]:
         rng = random.Random(self.seed)
         draw_voice = mandarin_voice if self.language == CHINESE else english_voice
-        return [
-            speak(sentence.text, draw_voice(rng), language=self.language, name=self._name(sentence))
-            for sentence in sentences
-        ]
+        return [speak(sentence.text, draw_voice(rng), language=self.language) for sentence in sentences]
 
 
 SENTENCES = SpeechSet("sentences", 12_000, 11, training_sentence)
 NUMBERS = SpeechSet("numbers", 3_000, 12, number_sentence)
-NAMES = SpeechSet("names", 6_000, 13, corpus_names.sentence, named=True)
+NAMES = SpeechSet("names", 4_000, 13, corpus_names.sentence)
 CHINESE_SENTENCES = SpeechSet("chinese_sentences", 8_000, 14, chinese_sentence, CHINESE)
 CHINESE_NUMBERS = SpeechSet("chinese_numbers", 1_500, 15, chinese_number_sentence, CHINESE)
 SPEECH_SETS = (SENTENCES, NUMBERS, NAMES, CHINESE_SENTENCES, CHINESE_NUMBERS)

@@ -15,9 +15,8 @@ from demo.training.clips import Clip, Span, silent_clip, speech_clip
 
 FORCED_SHARE = 0.25
 CONTEXT_SHARE = 0.2  # of the clips in which nobody is named
-NAMED_CONTEXT_SHARE = 0.75  # of the others: the name stands in the context
-MISLEADING_SHARE = 0.1  # of the others: only other names stand there
-MAX_OTHER_NAMES = 5
+UNNAMED_SHARE = 0.4  # of the others, if the spelling is the usual one: it does not stand in the context
+MAX_OTHER_NAMES = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 IGNORED_LABEL = -100
 FRAMES_PER_S = 13  # audio tokens: each second is cut into twelve of FRAME_S and a shorter one
@@ -49,16 +48,12 @@ def make_example(utterances: Sequence[Utterance], rng: random.Random) -> Example
 
 
 def naming_context(names: Sequence[str], rng: random.Random) -> str:
-    """Mostly a list of names with those that are spoken; now and then without them, or nothing."""
-    drawn = rng.random()
-    if drawn >= NAMED_CONTEXT_SHARE + MISLEADING_SHARE:
-        return ""
-    misleading = drawn >= NAMED_CONTEXT_SHARE
-    num_others = max(min(rng.randint(0, MAX_OTHER_NAMES), rng.randint(0, MAX_OTHER_NAMES)), misleading)
-    listed = [corpus_names.name(rng) for _ in range(num_others)]
-    if not misleading:
-        listed += names
-    return _listed(listed, rng)
+    """A list of names with those that are spoken; without them now and then, if all have their usual spelling."""
+    usual = all(corpus_names.USUAL[name] == name for name in names)
+    spoken = [] if usual and rng.random() < UNNAMED_SHARE else list(names)
+    others = [other for name in names for other in corpus_names.other_names(name, rng.randint(0, MAX_OTHER_NAMES), rng)]
+    said = {corpus_names.USUAL[name] for name in names}
+    return _listed(spoken + [other for other in others if corpus_names.USUAL[other] not in said], rng)
 
 
 def random_context(text: str, rng: random.Random) -> str:
@@ -67,7 +62,7 @@ def random_context(text: str, rng: random.Random) -> str:
         return ""
     words = [rng.choice(rng.choice((corpus.WORDS, corpus_chinese.WORDS[:-2]))) for _ in range(rng.randint(0, 5))]
     words += ["".join(rng.choices(LETTERS, k=rng.randint(3, 8))) for _ in range(rng.randint(0, 2))]
-    words += [corpus_names.name(rng) for _ in range(rng.randint(0, 3))]
+    words += rng.sample(corpus_names.NAMES, rng.randint(0, 3))
     if text and rng.random() < 0.5:
         words.append(rng.choice(text.split()).strip(".,。"))
     return _listed(words, rng)

@@ -33,13 +33,13 @@ class Said:
 
 
 def sentences(language: str, count: int, draw: Callable[[random.Random], Sentence] | None = None) -> list[Said]:
-    """Held-out sentences in clean speech; `name` is set where `draw` is that of `corpus_names`."""
+    """Held-out sentences in clean speech."""
     drawn = corpus.sentences(count, seed=SEED, held_out=True, draw=draw or DRAWS[language])
     rng = random.Random(SEED)
     voices = [VOICES[language](rng) for _ in drawn]
     clips = speech.speak_all([sentence.text for sentence in drawn], voices, sample_rate_hz=SAMPLE_RATE_HZ)
     return [
-        Said(clip, sentence.text, language, sentence.key if draw else "")
+        Said(clip, sentence.text, language, corpus_names.name_in(sentence.text))
         for clip, sentence in zip(clips, drawn, strict=True)
     ]
 
@@ -62,17 +62,16 @@ def _joined(said: Sequence[Said], rng: random.Random) -> Said:
 
 
 def naming(count: int) -> list[Said]:
-    """English sentences around made-up names that no training heard."""
+    """English sentences around names of which two sound alike, half of them in the rarer spelling."""
     return sentences(ENGLISH, count, corpus_names.sentence)
 
 
 def contexts(said: Sequence[Said], *, right: bool) -> list[str]:
-    """For each of `said` a list of NUM_OTHER_NAMES unseen names, with its own among them or without."""
+    """For each of `said` a list of NUM_OTHER_NAMES names that sound otherwise, with its own among them or without."""
     rng = random.Random(SEED)
-    others = corpus_names.names(NUM_OTHER_NAMES * len(said), seed=SEED + 1, held_out=True)
     found = []
-    for index, one in enumerate(said):
-        listed = others[index * NUM_OTHER_NAMES : (index + 1) * NUM_OTHER_NAMES] + [one.name] * right
+    for one in said:
+        listed = corpus_names.other_names(one.name, NUM_OTHER_NAMES, rng) + [one.name] * right
         rng.shuffle(listed)
         found.append(", ".join(listed))
     return found

@@ -1,62 +1,36 @@
-"""Made-up English names: their spelling can only be guessed from their sound, so a context word must help.
+"""English names that sound alike: only a context can tell which spelling is meant.
 
-A name is held out by its own hash; the sentences around it are of the kinds of `corpus`.
+The first spelling of a pair is the usual one, which is written where no context says otherwise. A sentence is held out
+in both spellings or in neither.
 """
 
 import random
+import re
 
 from demo.training import corpus
 from demo.training.corpus import Sentence, written
 
-ONSETS = (
-    "b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z",
-    "ph", "th", "sh", "ch", "br", "cr", "kr", "dr", "gr", "tr", "pl", "bl", "st", "sk",
+PAIRS = (  # alike in all five English accents of espeak-ng 1.51
+    ("Eric", "Erik"), ("John", "Jon"), ("Catherine", "Katherine"), ("Steven", "Stephen"), ("Anne", "Ann"),
+    ("Mark", "Marc"), ("Carl", "Karl"), ("Philip", "Phillip"), ("Alan", "Allen"), ("Brian", "Bryan"),
+    ("Claire", "Clare"), ("Neil", "Neal"), ("Jeffrey", "Geoffrey"), ("Hannah", "Hanna"), ("Tracy", "Tracey"),
+    ("Sean", "Shawn"), ("Christina", "Cristina"), ("Vivian", "Vivien"), ("Molly", "Mollie"), ("Leslie", "Lesley"),
+    ("Karen", "Caren"), ("Rebecca", "Rebeca"), ("Stewart", "Stuart"), ("Zoe", "Zoey"),
 )  # fmt: skip
-VOWELS = ("a", "e", "i", "o", "u", "ee", "ai", "ie", "oo", "ar", "or", "er")
-MIDDLES = (
-    "b",
-    "c",
-    "d",
-    "f",
-    "g",
-    "k",
-    "l",
-    "ll",
-    "m",
-    "mm",
-    "n",
-    "nn",
-    "p",
-    "r",
-    "rr",
-    "s",
-    "ss",
-    "t",
-    "tt",
-    "v",
-    "z",
-)
-ENDINGS = ("a", "o", "y", "ie", "en", "an", "in", "on", "er", "el", "is", "us", "ick", "ix", "ette", "ine", "ard")
-LONGER_SHARE = 0.35
+USUAL = {spelling: usual for usual, other in PAIRS for spelling in (usual, other)}
+NAMES = tuple(USUAL)
+_NAME = re.compile(r"\b(" + "|".join(NAMES) + r")\b")
 
 
-def name(rng: random.Random) -> str:
-    """Two or three syllables, for example "Kremella" or "Phoris"."""
-    parts = [rng.choice(ONSETS), rng.choice(VOWELS), rng.choice(MIDDLES)]
-    if rng.random() < LONGER_SHARE:
-        parts += [rng.choice(VOWELS), rng.choice(MIDDLES)]
-    return "".join((*parts, rng.choice(ENDINGS))).replace("rrr", "rr").capitalize()
+def name_in(text: str) -> str:
+    """The name of NAMES that stands in `text`, if any."""
+    found = _NAME.search(text)
+    return found[0] if found else ""
 
 
-def names(count: int, *, seed: int, held_out: bool) -> list[str]:
-    """Distinct names of one side of the split."""
-    rng = random.Random(seed)
-    found: dict[str, None] = {}
-    while len(found) < count:
-        drawn = name(rng)
-        if Sentence(drawn, drawn).held_out == held_out:
-            found[drawn] = None
-    return list(found)
+def other_names(name: str, count: int, rng: random.Random) -> list[str]:
+    """`count` names that do not sound like `name`."""
+    return rng.sample([other for other in NAMES if USUAL[other] != USUAL[name]], count)
 
 
 def _when(rng: random.Random) -> str:
@@ -64,15 +38,15 @@ def _when(rng: random.Random) -> str:
 
 
 def sentence(rng: random.Random) -> Sentence:
-    """A sentence that names somebody; its `key` is the name."""
-    drawn = name(rng)
-    words = rng.choice(
+    """A sentence that names somebody; its `key` has the usual spelling."""
+    name = rng.choice(NAMES)
+    pattern = rng.choice(
         (
-            f"please call {drawn} {_when(rng)}",
-            f"send {rng.choice(corpus.THINGS)} to {drawn} {_when(rng)}",
-            f"the task is done by {drawn} {_when(rng)}",
-            f"{rng.choice(corpus.GREETINGS)} {drawn}",
-            f"{drawn}, {rng.choice(corpus.VERBS)} {rng.choice(corpus.SCENES).phrase()}",
+            f"please call {{}} {_when(rng)}",
+            f"send {rng.choice(corpus.THINGS)} to {{}} {_when(rng)}",
+            f"the task is done by {{}} {_when(rng)}",
+            f"{rng.choice(corpus.GREETINGS)} {{}}",
+            f"{{}}, {rng.choice(corpus.VERBS)} {rng.choice(corpus.SCENES).phrase()}",
         )
     )
-    return Sentence(written(words), drawn)
+    return Sentence(written(pattern.format(name)), pattern.format(USUAL[name]))

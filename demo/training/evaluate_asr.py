@@ -19,12 +19,13 @@ from demo.training.asr import CHECKPOINT, NUM_THREADS
 from demo.training.asr_data import CHINESE, ENGLISH
 from demo.training.asr_test_sets import Said, contexts, naming, resynthesised, sentences, several, silences, through
 from demo.training.conditions import CONDITIONS
+from demo.training.corpus_names import name_in
 
 NUM_SENTENCES = 200
 NUM_SEVERAL = 60
 NUM_A_CONDITION = 50
 BATCH_SIZE = 8
-CONTEXT = "Clara, Friday, purple triangle, 克拉拉, 星期五, Kremella"
+CONTEXT = "Clara, Friday, purple triangle, 克拉拉, 星期五, Karl"
 MAX_MISTAKES_SHOWN = 8
 
 
@@ -136,7 +137,7 @@ def heard_facts(transcriber: Transcriber, said: Sequence[Said]) -> dict[str, flo
 
 
 def context_facts(transcriber: Transcriber) -> dict[str, float]:
-    """Unseen names: spelt right how often without a context, with the name in it, with other names only."""
+    """Names that sound like another: spelt right how often without a context, with the name in it, with others only."""
     said = naming(NUM_SENTENCES)
     clips = [one.samples for one in said]
     right, misleading = contexts(said, right=True), contexts(said, right=False)
@@ -144,17 +145,15 @@ def context_facts(transcriber: Transcriber) -> dict[str, float]:
     show_mistakes(said, helped)
 
     def spelt(found: Sequence[str]) -> float:
-        return round(sum(one.name in text for one, text in zip(said, found, strict=True)) / len(said), 4)
+        return round(sum(one.name == name_in(text) for one, text in zip(said, found, strict=True)) / len(said), 4)
 
-    followed = [
-        any(name in text for name in context.split(", ")) for context, text in zip(misleading, misled, strict=True)
-    ]
+    leaked = [name_in(text) in context.split(", ") for context, text in zip(misleading, misled, strict=True)]
     return {
         "sentences": len(said),
         "names_right_without_context": spelt(without),
         "names_right_with_context": spelt(helped),
         "names_right_with_other_names": spelt(misled),
-        "other_name_written": round(sum(followed) / len(followed), 4),
+        "other_name_written": round(sum(leaked) / len(leaked), 4),
         "exact_without_context": exact_rate(said, without),
         "exact_with_context": exact_rate(said, helped),
     }
