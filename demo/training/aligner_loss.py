@@ -54,6 +54,7 @@ class Lessons(nn.Module):
     def __init__(self, processor: Qwen3ASRProcessor, model: Qwen3ASRForTokenClassification) -> None:
         super().__init__()
         self.time_of_audio = nn.Linear(model.config.text_config.hidden_size, NUM_CLASSES)
+        nn.init.zeros_(self.time_of_audio.weight)  # so that an aligner that goes on from another keeps what it knows
         self.model, self._processor = model, processor
         self._tokens = functools.cache(self._tokens_of)
         self._kept: dict[str, torch.Tensor] = {}

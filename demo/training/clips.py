@@ -83,10 +83,14 @@ class Clip:
         return len(self.samples) / SAMPLE_RATE_HZ
 
 
-def draw_utterances(rng: random.Random, *pools: tuple[Sequence[Utterance], float]) -> list[Utterance]:
+def draw_utterances(
+    rng: random.Random,
+    *pools: tuple[Sequence[Utterance], float],
+    num_sentences_shares: Sequence[float] = NUM_SENTENCES_SHARES,
+) -> list[Utterance]:
     """What one clip will say: a sentence, or several of one language, each from a pool drawn by its share."""
     shares = [share for _, share in pools]
-    count = rng.choices(range(1, len(NUM_SENTENCES_SHARES) + 1), NUM_SENTENCES_SHARES)[0]
+    count = rng.choices(range(1, len(num_sentences_shares) + 1), num_sentences_shares)[0]
     first = rng.choice(rng.choices(pools, shares)[0][0])
     same = [pool for pool in pools if pool[0][0].language == first.language]
     drawn, length_s = [first], first.duration_s
