@@ -21,6 +21,10 @@ DRAWN = ("a small red circle on a blue background", "a large green star", "a yel
 def main() -> None:
     DATA.mkdir(exist_ok=True)
     write("qwen3_asr", [{"AUDIO": binary(spoken(*line)), "OPTIONS": options()} for line in HEARD])
+    write(
+        "qwen3_aligner",
+        [{"AUDIO": binary(spoken(*line)), "TEXT": text(line[1]), "OPTIONS": options()} for line in HEARD],
+    )
     write("qwen3_tts", [{"TEXT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(SPOKEN)])
     write("qwen_image", [{"PROMPT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(DRAWN)])
 

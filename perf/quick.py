@@ -9,7 +9,13 @@ from perf.report import Result, circumstances, json_lines, print_table
 from perf.server import console, parse_url, server_at
 from qwen_server.errors import ServerError
 
-WORKLOADS = (Workload("qwen3_asr", False), Workload("qwen3_tts", True), Workload("qwen_image", True))
+# Live captions have a benchmark of their own, perf/asr/live.py: their requests come in the speaker's time.
+WORKLOADS = (
+    Workload("qwen3_asr", False),
+    Workload("qwen3_aligner", False),
+    Workload("qwen3_tts", True),
+    Workload("qwen_image", True),
+)
 NUM_REQUESTS = {1: 6, 4: 16}  # by concurrency
 REPETITIONS = 3
 

@@ -16,13 +16,19 @@ from perf.perf_analyzer import PerfAnalyzerError, Workload
 from perf.quick import NUM_REQUESTS, WORKLOADS
 from perf.report import Result, json_lines
 from qwen_engine import wire
-from qwen_engine.options import AsrOptions, ImageOptions, TtsOptions, parse_options
+from qwen_engine.options import AlignerOptions, AsrOptions, ImageOptions, TtsOptions, parse_options
 
 EXPORT = Path(__file__).parent / "data" / "perf_analyzer_export.json"  # of release 2.51.0, four short streams
-SCHEMAS = {"qwen3_asr": AsrOptions, "qwen3_tts": TtsOptions, "qwen_image": ImageOptions}
+SCHEMAS = {
+    "qwen3_asr": AsrOptions,
+    "qwen3_aligner": AlignerOptions,
+    "qwen3_tts": TtsOptions,
+    "qwen_image": ImageOptions,
+}
 MS = 1_000_000
 
-models = pytest.mark.parametrize("model", wire.MODELS, ids=lambda model: model.name)
+LOADED = [model for model in wire.MODELS if not model.sequences]
+models = pytest.mark.parametrize("model", LOADED, ids=lambda model: model.name)
 
 
 def run_of(*requests_ms: tuple[int, ...]) -> Run:
@@ -83,7 +89,7 @@ def test_json_lines_tell_the_median_and_the_extremes_of_the_repetitions():
 
 def test_every_model_is_under_load_as_it_answers():
     assert {(workload.model, workload.streaming) for workload in WORKLOADS} == {
-        (model.name, model.decoupled) for model in wire.MODELS
+        (model.name, model.decoupled) for model in LOADED
     }
 
 
