@@ -78,6 +78,7 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr fine_tune
 	$(TRAIN).asr bilingual
 	$(TRAIN).asr polish
+	$(TRAIN).asr names
 	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
 	$(TRAIN).aligner
