@@ -102,8 +102,13 @@ MANY = [*SAMPLED, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 1.0, "top_
 @pytest.mark.parametrize("seed", range(2))
 def test_graphs_say_what_the_engine_says_without_them(plain, with_graphs, seed, options):
     for ours, theirs in zip(crowd(with_graphs, seed, options), crowd(plain, seed, options), strict=True):
-        assert ours.outcome() == theirs.outcome()
-        np.testing.assert_allclose(heard(ours), heard(theirs), atol=1e-5)
+        sounds = heard(ours), heard(theirs)
+        if "cancelled" in (ours.outcome(), theirs.outcome()):  # how far each came by then is the codec's pace
+            shorter = min(map(len, sounds))
+            sounds = sounds[0][:shorter], sounds[1][:shorter]
+        else:
+            assert ours.outcome() == theirs.outcome()
+        np.testing.assert_allclose(*sounds, atol=1e-5)
 
 
 def test_what_was_captured_needs_the_talker_no_more(with_graphs, monkeypatch):
