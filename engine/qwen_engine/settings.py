@@ -92,11 +92,38 @@ class TtsSettings(ModelSettings):
     temperature: float | None = Field(None, ge=0, description="where a request names none; null: the checkpoint's")
 
 
+class Preset(BaseModel):
+    """What a request's `preset` stands for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(ge=1)
+    true_cfg_scale: float = Field(ge=1, description="1: no guidance")
+    scheduler: Literal["checkpoint", "lightning"] = Field("checkpoint", description="'lightning' goes with its LoRAs")
+    lora: str | None = Field(None, description="name in lora_folder")
+
+
 class ImageSettings(ModelSettings):
+    """`checkpoint` draws, varies and inpaints; `edit_checkpoint` follows instructions on pictures."""
+
+    family: Literal["qwen-image"] = "qwen-image"
+    edit_checkpoint: str | None = Field(None, description="folder or hub id; null: no editing by instruction")
     width: int = Field(1328, ge=16, description="pixels, where a request names none")
     height: int = Field(1328, ge=16)
     steps: int = Field(50, ge=1)
     true_cfg_scale: float = Field(4.0, ge=1)
-    max_pixels: int = Field(2048 * 2048, ge=256)
+    presets: dict[Literal["fast", "balanced", "exact"], Preset] = Field(default_factory=dict)
+    max_requests: int = Field(64, ge=1, description="requests worked on at once: their pictures take turns")
+    max_step_tokens: int = Field(16384, ge=1, description="of all rows in one forward; one row at least")
+    max_pixels: int = Field(2048 * 2048, ge=256, description="of a picture that is drawn")
+    max_input_pixels: int = Field(4096 * 4096, ge=256, description="of a picture that is sent, before it is decoded")
+    max_references: int = Field(3, ge=1, description="pictures an edit may refer to")
+    max_images: int = Field(8, ge=1, description="pictures of one request")
     max_steps: int = Field(100, ge=1)
     max_prompt_chars: int = Field(4000, ge=1)
+    max_prompt_tokens: int = Field(512, ge=1, le=1024, description="more are refused, never cut")
+    max_cached_prompts: int = Field(64, ge=1, description="embeddings kept for the next request with the same prompt")
+    lora_folder: str | None = Field(None, description="NAME.safetensors each; null: none")
+    max_loras: int = Field(4, ge=1, description="kept loaded")
+    weights: Literal["as stored", "fp8", "int8"] = Field("as stored", description="how the transformer's are kept")
+    offload: Literal["none", "model", "group"] = Field("none", description="what does not compute waits in CPU memory")

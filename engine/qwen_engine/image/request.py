@@ -1,0 +1,73 @@
+"""What the image engine takes and gives."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL.Image import Image
+
+Task = Literal["generate", "vary", "edit", "inpaint"]
+PresetName = Literal["fast", "balanced", "exact"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRequest:
+    """Draw `num_images` pictures of `prompt`, with the seeds `seed`, `seed` + 1, ...
+
+    `task` "generate" draws from text; "vary" starts from `images[0]`, kept the more the smaller `strength` is (0 to 1];
+    "edit" follows the prompt as an instruction on one or several `images` (RGB); "inpaint" draws anew where the `mask`
+    (mode L) of `images[0]` is white. "edit" takes a mask, too; whatever the task, pixels outside it stay as they were.
+
+    `width`, `height` in pixels; None: as `images[0]`, or the profile's. `steps` and `true_cfg_scale` (1: no guidance)
+    None: the `preset`'s, or the profile's. `lora`: a name in the profile's folder of them. `preview_every`: steps
+    between previews; None: no previews.
+    """
+
+    prompt: str
+    task: Task = "generate"
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    num_images: int = 1
+    negative_prompt: str = " "
+    true_cfg_scale: float | None = None
+    strength: float | None = None
+    images: tuple[Image, ...] = ()
+    mask: Image | None = None
+    preset: PresetName | None = None
+    lora: str | None = None
+    preview_every: int | None = None
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The request waits; `position` others will be begun before it."""
+
+    position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """`step` of `steps` of the request's `picture` (0, 1, ...) is done; about `eta_s` seconds are left.
+
+    `preview` is the picture as it looks so far, an eighth as wide and high.
+    """
+
+    picture: int
+    step: int
+    steps: int
+    eta_s: float | None
+    preview: Image | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The request's `picture` (0, 1, ...), drawn with `seed`; in `request` nothing is left open."""
+
+    picture: int
+    image: Image
+    request: ImageRequest
+    seed: int
+
+
+ImageEvent = Queued | Progress | Picture
