@@ -3,21 +3,18 @@
 Goals and method: perf/README.md. A goal that is not met is told, and fails nothing.
 """
 
-import argparse
-import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from perf import speaking
-from perf.baselines.worker import BaselineError, official_tts
-from perf.metrics import Metric, print_report
-from perf.report import circumstances
+from perf import side_by_side, speaking
+from perf.baselines.worker import official_tts
+from perf.metrics import Metric
 from perf.server import console, serving
+from perf.side_by_side import TIMEOUT_S, Report, compare, repeat, two_sides
 from perf.tts.baseline import choose_threads
 from perf.tts.long_stream import (
     CODEC_CHUNKS,
@@ -33,13 +30,10 @@ from perf.tts.rounds import Bench, Round
 from perf.tts.texts import benchmark_texts
 from qwen_client import AsyncClient
 from qwen_engine.settings import TtsSettings
-from qwen_server.checkpoints import resolve
-from qwen_server.errors import ServerError
-from qwen_server.profiles import Profile, load_profile
+from qwen_server.profiles import Profile
 
 MODEL = "qwen3_tts"
 NUM_TEXTS = 16
-TIMEOUT_S = 900
 
 
 @dataclass(frozen=True)
@@ -55,18 +49,7 @@ class Amount:
 QUICK = Amount(rounds=1, arrivals=16, minutes=2, streams=1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="demo")
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that everything runs")
-    arguments = parser.parse_args()
-    amount = QUICK if arguments.quick else Amount()
-    results, facts = asyncio.run(bench(load_profile(arguments.profile), amount))
-    print_report("tts", results, facts)
-
-
-async def bench(profile: Profile, amount: Amount) -> tuple[list[Metric], dict[str, object]]:
-    """All metrics, and the circumstances of all."""
+async def bench(profile: Profile, amount: Amount) -> Report:
     settings = served(profile)
     texts = benchmark_texts(NUM_TEXTS)
     rounds, facts = await load_rounds(settings, texts, amount)
@@ -84,24 +67,12 @@ async def load_rounds(
     settings: TtsSettings, texts: Sequence[str], amount: Amount
 ) -> tuple[list[Round], dict[str, object]]:
     voice = first_voice(settings)
-    with official_tts(Path(settings.checkpoint), voice) as worker, serving(Profile(qwen3_tts=settings)) as server:
-        address = server.address.grpc
-        async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
-            threads = choose_threads(worker, texts)
-            await speaking.all_at_once(client, texts, voice)  # what is made once
-            plan = Bench(worker, threads, client, voice, texts, amount.arrivals)
-            rounds = [await next_round(plan, number, amount.rounds) for number in range(amount.rounds)]
-        return rounds, {
-            **circumstances(address, MODEL),
-            "threads": settings.num_threads,
-            "baseline_threads": {"sequential": threads.sequential, "static_batch": threads.batch},
-            "baseline_tried_s": threads.tried_s,
-        }
-
-
-async def next_round(plan: Bench, number: int, count: int) -> Round:
-    console.print(f"round {number + 1} of {count}: A, ours alone, B, ours together, ours at random")
-    return await plan.round(seed=number)
+    async with two_sides(official_tts(Path(settings.checkpoint), voice), Profile(qwen3_tts=settings)) as sides:
+        threads = choose_threads(sides.worker, texts)
+        await speaking.all_at_once(sides.client, texts, voice)  # what is made once
+        plan = Bench(sides.worker, threads, sides.client, voice, texts, amount.arrivals)
+        rounds = await repeat(amount.rounds, "A, ours alone, B, ours together, ours at random", plan.round)
+        return rounds, sides.facts(MODEL, settings, threads)
 
 
 async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Amount) -> list[Metric]:
@@ -116,12 +87,8 @@ async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Am
 
 
 def served(profile: Profile) -> TtsSettings:
-    """The profile's settings, with the folder of the checkpoint; only that of the named voices."""
-    settings = profile.qwen3_tts
-    if settings is None:
-        raise ServerError(f"the profile does not serve {MODEL}")
-    folder = str(resolve(settings.checkpoint))
-    return settings.model_copy(update={"checkpoint": folder, "base_checkpoint": None, "design_checkpoint": None})
+    """The profile's settings, only with the checkpoint of the named voices."""
+    return side_by_side.served(profile.qwen3_tts, MODEL, base_checkpoint=None, design_checkpoint=None)
 
 
 def first_voice(settings: TtsSettings) -> str:
@@ -130,7 +97,4 @@ def first_voice(settings: TtsSettings) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BaselineError, ServerError) as error:
-        sys.exit(f"error: {error}")
+    compare("tts", __doc__, bench, full=Amount(), quick=QUICK)

@@ -1,10 +1,10 @@
 """transformers' side: how long it takes for one clip after another (A) and for static batches in arrival order (B)."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perf.asr.clips import Clip
+from perf.baselines.threads import Threads, faster_threads
 from perf.baselines.worker import Worker
 
 BATCH = 16
@@ -17,15 +17,6 @@ class Official:
 
     elapsed_s: float
     texts: list[str]
-
-
-@dataclass(frozen=True)
-class Threads:
-    """The number of torch threads that was faster for each baseline; `tried_s` tells how long each took."""
-
-    sequential: int
-    batch: int
-    tried_s: dict[str, dict[int, float]]
 
 
 def transcribe(worker: Worker, clips: Sequence[Clip], num_threads: int) -> Official:
@@ -43,15 +34,11 @@ def in_batches(worker: Worker, clips: Sequence[Clip], num_threads: int) -> list[
 
 
 def choose_threads(worker: Worker, clips: Sequence[Clip]) -> Threads:
-    """Give each baseline the better of one thread and one a core."""
-    counts = sorted({1, os.cpu_count() or 1})
-    transcribe(worker, clips[:1], counts[0])  # what is made once
-    sequential_s = {count: total_s(one_after_another(worker, clips[:NUM_TRIED], count)) for count in counts}
-    batch_s = {count: transcribe(worker, clips[:BATCH], count).elapsed_s for count in counts}
-    return Threads(
-        sequential=min(counts, key=sequential_s.__getitem__),
-        batch=min(counts, key=batch_s.__getitem__),
-        tried_s={"sequential": sequential_s, "static_batch": batch_s},
+    """By the first few of `clips` one after another, and a batch of 16."""
+    transcribe(worker, clips[:1], 1)  # what is made once
+    return faster_threads(
+        lambda count: total_s(one_after_another(worker, clips[:NUM_TRIED], count)),
+        lambda count: transcribe(worker, clips[:BATCH], count).elapsed_s,
     )
 
 

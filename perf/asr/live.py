@@ -18,7 +18,8 @@ from perf.asr.baseline import choose_threads, transcribe
 from perf.asr.clips import SAMPLE_RATE_HZ, Clip, write_clips
 from perf.baselines.worker import Worker, official_asr
 from perf.metrics import Goal, Metric, ratio, spread
-from perf.server import console, serving
+from perf.server import console
+from perf.side_by_side import repeat, two_sides
 from qwen_client import AsyncClient
 from qwen_engine.settings import CaptionSettings
 from qwen_server.profiles import Profile
@@ -27,7 +28,6 @@ CHUNK_S = 0.5
 LIMIT_S = 0.5  # a step that takes longer comes after the next chunk
 STREAM_S = 20.0
 NUM_CLIPS = 16
-TIMEOUT_S = 600
 MIB = 1 << 20
 FLAT = Goal(1.2, at_most=True)
 MEMORY_GOAL = Goal(16.0, at_most=True)
@@ -57,20 +57,18 @@ class LiveCrowd:
 async def live_metrics(settings: CaptionSettings, folder: Path, amount: LiveAmount) -> list[Metric]:
     """Our server and the naive way by turns, then the long stream; `settings` name the checkpoint's folder."""
     clips = write_clips(folder, [STREAM_S] * NUM_CLIPS)
-    with (
-        official_asr(Path(settings.checkpoint)) as worker,
-        serving(Profile(qwen3_asr_stream=settings)) as server,
-    ):
-        num_threads = choose_threads(worker, clips).sequential
-        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
-            rounds, naive_s = [], []
-            for number in range(amount.rounds):
-                console.print(f"live, round {number + 1} of {amount.rounds}: crowds of streams, the naive way")
-                rounds.append(await growing_crowds(client, clips, amount.crowds))
-                naive_s.append(naive_cost_s(worker, clips[number % len(clips)], folder, num_threads))
-            console.print(f"live: one stream of {amount.minutes} minutes")
-            long = await long_session(client, clips, amount.minutes, psutil.Process(server.pid))
-    return [streams_metric(rounds, naive_s), *long]
+    async with two_sides(official_asr(Path(settings.checkpoint)), Profile(qwen3_asr_stream=settings)) as sides:
+        num_threads = choose_threads(sides.worker, clips).sequential
+
+        async def next_round(number: int) -> tuple[list[LiveCrowd], float]:
+            crowds = await growing_crowds(sides.client, clips, amount.crowds)
+            return crowds, naive_cost_s(sides.worker, clips[number % len(clips)], folder, num_threads)
+
+        rounds = await repeat(amount.rounds, "live, crowds of streams, the naive way", next_round)
+        console.print(f"live: one stream of {amount.minutes} minutes")
+        long = await long_session(sides.client, clips, amount.minutes, psutil.Process(sides.server.pid))
+    crowds, naive_s = zip(*rounds, strict=True)
+    return [streams_metric(crowds, naive_s), *long]
 
 
 async def growing_crowds(client: AsyncClient, clips: Sequence[Clip], sizes: Sequence[int]) -> list[LiveCrowd]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perf.asr import listening
-from perf.asr.baseline import Official, Threads, in_batches, one_after_another
+from perf.asr.baseline import Official, in_batches, one_after_another
 from perf.asr.clips import Clip
 from perf.asr.listening import Heard
+from perf.baselines.threads import Threads
 from perf.baselines.worker import Worker
 from qwen_client import AsyncClient
 

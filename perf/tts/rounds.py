@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from perf import speaking
 from perf.arrivals import poisson_arrivals_s
+from perf.baselines.threads import Threads
 from perf.baselines.worker import Worker
 from perf.speaking import Spoken
-from perf.tts.baseline import OfficialSpeech, Threads, official_speech, one_after_another
+from perf.tts.baseline import OfficialSpeech, official_speech, one_after_another
 from qwen_client import AsyncClient
 
 LOAD = 0.8  # of what the official package can serve one after another
