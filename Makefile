@@ -35,7 +35,7 @@ upstream: $(TTS_VENV)/.complete
 system:
 	@scripts/apt.sh $$($(PYTHON) -c "import os, sysconfig; \
 	  found = os.path.exists(os.path.join(*sysconfig.get_config_vars('LIBDIR', 'INSTSONAME'))); \
-	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng
+	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng fonts-noto-cjk
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/apt.sh python3-venv
 
 $(VENV)/.complete: pyproject.toml requirements/main.txt | system

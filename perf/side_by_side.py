@@ -20,7 +20,7 @@ from perf.metrics import Metric, print_report
 from perf.report import circumstances
 from perf.server import console, serving
 from qwen_client import AsyncClient
-from qwen_engine.settings import ModelSettings
+from qwen_engine.settings import CheckpointSettings
 from qwen_server.checkpoints import resolve
 from qwen_server.errors import ServerError
 from qwen_server.profiles import Profile, load_profile
@@ -31,7 +31,7 @@ Report: TypeAlias = tuple[list[Metric], dict[str, object]]
 
 AmountT = TypeVar("AmountT")
 RoundT = TypeVar("RoundT")
-SettingsT = TypeVar("SettingsT", bound=ModelSettings)
+SettingsT = TypeVar("SettingsT", bound=CheckpointSettings)
 
 TIMEOUT_S = 900
 
@@ -44,7 +44,7 @@ class Sides:
     server: TritonProcess
     client: AsyncClient
 
-    def facts(self, model: str, settings: ModelSettings, threads: Threads) -> dict[str, object]:
+    def facts(self, model: str, settings: CheckpointSettings, threads: Threads) -> dict[str, object]:
         """The circumstances of all metrics."""
         ours = circumstances(self.server.address.grpc, model)
         return {**ours, "threads": settings.num_threads, **threads.facts()}

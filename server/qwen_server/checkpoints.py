@@ -35,7 +35,9 @@ def resolve(checkpoint: str) -> Path:
 
 
 def resolve_all(settings: ModelSettings) -> dict[str, str]:
-    """The settings that name checkpoints, with folders instead; `ServerError` as `resolve`."""
+    """The settings that name checkpoints, with folders instead; `ServerError` as `resolve`, or for another file."""
+    if missing := settings.missing_files():
+        raise ServerError("; ".join(missing))
     return {field: str(resolve(checkpoint)) for field, checkpoint in settings.checkpoints().items()}
 
 

@@ -127,6 +127,8 @@ def _checkpoints(profile: str) -> Iterator[Check]:
         yield Check("profile", False, str(error), "correct the file")
         return
     for name, settings in models.items():
+        for missing in settings.missing_files():
+            yield Check(f"files of {name}", False, missing, "run `make system`")
         for field, checkpoint in settings.checkpoints().items():
             yield _checkpoint(f"{field} of {name}", checkpoint, profile)
 

@@ -13,6 +13,7 @@ from qwen_engine.settings import (
     AlignerSettings,
     AsrSettings,
     CaptionSettings,
+    ChartSettings,
     ImageSettings,
     ModelSettings,
     TtsSettings,
@@ -36,6 +37,7 @@ class Profile(BaseSettings):
     qwen3_aligner: AlignerSettings | None = None
     qwen3_tts: TtsSettings | None = None
     qwen_image: ImageSettings | None = None
+    chart_image: ChartSettings | None = None
 
     def models(self) -> dict[str, ModelSettings]:
         """Settings by model name, served models only."""
