@@ -5,22 +5,16 @@ Triton, with CUDA graphs. Clips last two minutes, as in the technical report's T
 many tokens as speech does. `--model demo --device cpu` tries the script itself where there is no GPU.
 """
 
-import argparse
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from perf.asr.crowd import Crowd, listen
 from perf.gpu.asr_checkpoint import DEMO, SIZES, asr_config, write_checkpoint
-from perf.metrics import Goal, Metric, print_report
-from perf.report import commit
+from perf.gpu.script import Arguments, Checkpoints, console, run
+from perf.metrics import Goal, Metric
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest
 from qwen_engine.graphs import cuda_capture
@@ -30,7 +24,6 @@ from qwen_engine.settings import AsrSettings
 WAIT_S = 600
 FIRST_TOKEN_GOAL_MS = 60.0  # one request
 THROUGHPUT_GOALS = {128: 2500.0}  # by requests at once
-console = Console(stderr=True)
 
 
 @dataclass(frozen=True)
@@ -49,43 +42,21 @@ class Plan:
 TRIAL = Plan((1, 2), 1, clip_s=12.0, tokens=8, max_batch=4, max_positions=512, max_step_audio_s=60.0)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=[*SIZES, "demo"], default="0.6b")
-    parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
-    arguments = parser.parse_args()
-    plan = TRIAL if arguments.model == "demo" else Plan()
-    with checkpoint_folder(arguments.model, arguments.dtype, arguments.device) as folder:
-        settings = AsrSettings.model_validate(
-            {
-                "checkpoint": str(folder),
-                "device": arguments.device,
-                "dtype": arguments.dtype,
-                "max_batch": plan.max_batch,
-                "max_requests": max(plan.crowds),
-                "max_positions": plan.max_positions,
-                "max_step_audio_s": plan.max_step_audio_s,
-            }
-        )
-        console.print("loading, capturing")
-        # On a CPU, each graph calls what it was made from.
-        engine = AsrEngine(settings, capture=cuda_capture(settings.device) or (lambda run: run))
-        metrics = measure(engine, plan)
-    print_report("asr_gpu", metrics, circumstances(arguments.model, arguments.device, arguments.dtype))
+def bench(folder: Path, arguments: Arguments) -> list[Metric]:
+    plan = TRIAL if arguments.is_trial else Plan()
+    limits = {
+        "max_batch": plan.max_batch,
+        "max_requests": max(plan.crowds),
+        "max_positions": plan.max_positions,
+        "max_step_audio_s": plan.max_step_audio_s,
+    }
+    settings = AsrSettings.model_validate(arguments.settings(folder, **limits))
+    # On a CPU, each graph calls what it was made from.
+    return measure(AsrEngine(settings, capture=cuda_capture(settings.device) or (lambda run: run)), plan)
 
 
-@contextmanager
-def checkpoint_folder(model: str, dtype: str, device: str) -> Iterator[Path]:
-    """The demo checkpoint, or one with random weights for the length of the with-block."""
-    if model == "demo":
-        yield DEMO
-        return
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / f"random-{model}"
-        console.print(f"writing {folder}")
-        write_checkpoint(folder, asr_config(model), dtype=getattr(torch, dtype), device=device)
-        yield folder
+def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> None:
+    write_checkpoint(folder, asr_config(model), dtype=dtype, device=device)
 
 
 def measure(engine: AsrEngine, plan: Plan) -> list[Metric]:
@@ -116,21 +87,9 @@ def first_token(crowd: Crowd) -> Metric:
     return Metric("first_token_ms_c1", value_ms, "ms", Goal(FIRST_TOKEN_GOAL_MS, at_most=True), detail)
 
 
-def circumstances(model: str, device: str, dtype: str) -> dict[str, object]:
-    on_gpu = device.startswith("cuda")
-    return {
-        "checkpoint": "demo/checkpoints/asr" if model == "demo" else f"random weights, shapes of {model}",
-        "device": torch.cuda.get_device_name(device) if on_gpu else device,
-        "dtype": dtype,
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-        "commit": commit(),
-    }
-
-
 def _goal(at_once: int) -> Goal | None:
     return Goal(THROUGHPUT_GOALS[at_once]) if at_once in THROUGHPUT_GOALS else None
 
 
 if __name__ == "__main__":
-    main()
+    run("asr_gpu", __doc__, Checkpoints(DEMO, list(SIZES), write_random), bench)

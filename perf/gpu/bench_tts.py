@@ -4,24 +4,20 @@ A checkpoint of the published shapes with random weights is made for the run; th
 Triton, with and without CUDA graphs. `--model demo --device cpu` tries the script itself where there is no GPU.
 """
 
-import argparse
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from perf.gpu.crowd import listen
 from perf.gpu.frame_step import disagreement, frame_steps_ms
 from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
+from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.gpu.shapes import CODEC, TALKERS, tts_config
-from perf.metrics import Metric, print_report
-from perf.report import commit
+from perf.metrics import Metric
+from perf.report import PROJECT
 from perf.tts.texts import benchmark_texts
 from qwen_engine.graphs import cuda_capture
 from qwen_engine.loop import EngineLoop
@@ -32,9 +28,8 @@ from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.graphs import GraphedTalker
 from qwen_engine.tts.request import Speak, TtsRequest, speak_request
 
-DEMO = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "tts"
+DEMO = PROJECT / "demo" / "checkpoints" / "tts"
 WAIT_S = 60
-console = Console(stderr=True)
 
 
 @dataclass(frozen=True)
@@ -55,39 +50,15 @@ class Plan:
 TRIAL = Plan(2, 256, (1, 2), steps=3, alone=2, crowd=2, crowds=(1, 2), heard_each=2, audio_s=1.0)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=[*TALKERS, "demo"], default="1.7b")
-    parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
-    arguments = parser.parse_args()
-    plan = TRIAL if arguments.model == "demo" else Plan()
-    with checkpoint_folder(arguments.model, arguments.dtype, arguments.device) as folder:
-        settings = TtsSettings.model_validate(
-            {
-                "checkpoint": str(folder),
-                "device": arguments.device,
-                "dtype": arguments.dtype,
-                "max_batch": plan.max_batch,
-                "max_positions": plan.max_positions,
-            }
-        )
-        console.print("loading, capturing")
-        metrics = measure(engine_with_graphs(settings), settings, plan)
-    print_report("tts_gpu", metrics, circumstances(arguments.model, arguments.device, arguments.dtype))
+def bench(folder: Path, arguments: Arguments) -> list[Metric]:
+    plan = TRIAL if arguments.is_trial else Plan()
+    limits = {"max_batch": plan.max_batch, "max_positions": plan.max_positions}
+    settings = TtsSettings.model_validate(arguments.settings(folder, **limits))
+    return measure(engine_with_graphs(settings), settings, plan)
 
 
-@contextmanager
-def checkpoint_folder(model: str, dtype: str, device: str) -> Iterator[Path]:
-    """The demo checkpoint, or one with random weights for the length of the with-block."""
-    if model == "demo":
-        yield DEMO
-        return
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / f"random-{model}"
-        console.print(f"writing {folder}")
-        write_checkpoint(folder, tts_config(model), CODEC, dtype=getattr(torch, dtype), device=device)
-        yield folder
+def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> None:
+    write_checkpoint(folder, tts_config(model), CODEC, dtype=dtype, device=device)
 
 
 def engine_with_graphs(settings: TtsSettings) -> TtsEngine:
@@ -140,17 +111,5 @@ def load_metrics(loop: EngineLoop[TtsRequest], asked: Sequence[Speak], plan: Pla
     return [first_audio(1, alone, 50), first_audio(plan.crowd, crowd, 95), realtime_streams(crowds)]
 
 
-def circumstances(model: str, device: str, dtype: str) -> dict[str, object]:
-    on_gpu = device.startswith("cuda")
-    return {
-        "checkpoint": "demo/checkpoints/tts" if model == "demo" else f"random weights, shapes of {model}",
-        "device": torch.cuda.get_device_name(device) if on_gpu else device,
-        "dtype": dtype,
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-        "commit": commit(),
-    }
-
-
 if __name__ == "__main__":
-    main()
+    run("tts_gpu", __doc__, Checkpoints(DEMO, list(TALKERS), write_random), bench)
