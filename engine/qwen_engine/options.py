@@ -15,6 +15,9 @@ AudioFormat = Literal["auto", "pcm_s16le", "pcm_f32le"]
 Timestamps = Literal["none", "segment", "word", "char"]
 ReturnFormat = Literal["text", "json", "verbose_json", "srt", "vtt"]
 TextFeed = Literal["ahead", "beside"]
+Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
+PictureFormat = Literal["png", "webp", "jpeg"]
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"  # no way out of its folder
 ChunkFrames = Annotated[int, Field(ge=1, le=250)]
 OptionsT = TypeVar("OptionsT", bound="Options")
 
@@ -134,12 +137,37 @@ class TtsOptions(Options):
 
 
 class ImageOptions(Options):
-    width: int | None = Field(None, ge=16, description="pixels; null: the profile's")
-    height: int | None = Field(None, ge=16, description="pixels; null: the profile's")
-    steps: int | None = Field(None, ge=1, description="denoising steps; null: the profile's")
+    action: Literal["draw", "list_styles"] = "draw"
+    task: Literal["generate", "vary", "edit", "inpaint"] | None = Field(None, description="null: by what is given")
+    width: int | None = Field(None, ge=16, description="pixels; null: as the picture given, or the profile's")
+    height: int | None = Field(None, ge=16, description="pixels; null: as the picture given, or the profile's")
+    aspect: Aspect | None = Field(None, description="at about the profile's number of pixels, in place of a size")
+    steps: int | None = Field(None, ge=1, description="denoising steps; null: the preset's or the profile's")
     seed: int = Field(0, ge=0, lt=2**63)
+    n: int = Field(1, ge=1, description="pictures, with the seeds seed, seed + 1, ...")
     negative_prompt: str = Field(" ", max_length=4000)
-    true_cfg_scale: float | None = Field(None, ge=1.0, le=20.0, description="1: off; null: the profile's")
+    true_cfg_scale: float | None = Field(None, ge=1.0, le=20.0, description="1: off; null: the preset's or profile's")
+    strength: float | None = Field(None, gt=0.0, le=1.0, description="how much of a given picture may change")
+    preset: Literal["fast", "balanced", "exact"] | None = Field(None, description="where the profile has it")
+    style: str | None = Field(None, description="name of a style, which adds its words to the prompt")
+    lora: str | None = Field(None, max_length=100, pattern=FILE_NAME, description="name in the profile's folder")
+    preview_every: int | None = Field(None, ge=1, description="steps between previews; null: no previews")
+    format: PictureFormat = "png"
+    quality: int | None = Field(None, ge=1, le=100, description="of jpeg and webp (100: lossless); null: 90")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.aspect is not None and (self.width is not None or self.height is not None):
+            raise ValueError(
+                f"OPTIONS.aspect is {self.aspect!r}, but OPTIONS.width or OPTIONS.height is given, too: leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _png_keeps_everything(self) -> Self:
+        if self.quality is not None and self.format == "png":
+            raise ValueError(f"OPTIONS.quality is {self.quality}, but OPTIONS.format is 'png', which has none")
+        return self
 
 
 def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:

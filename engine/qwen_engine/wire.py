@@ -1,6 +1,7 @@
 """The tensors of every model: the one table that config.pbtxt, adapters and docs agree on.
 
-Every payload is BYTES of shape [1] per request: encoded audio, UTF-8 text, an encoded image, or JSON.
+Every payload is BYTES: encoded audio, UTF-8 text, an encoded image, or JSON. Its shape is [1] per request, and [n]
+where a tensor takes several items.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 class Tensor:
     name: str
     optional: bool = False
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,12 @@ TTS = ModelWire(
 )
 IMAGE = ModelWire(
     "qwen_image",
-    (Tensor("PROMPT"), Tensor("OPTIONS"), Tensor("IMAGE", optional=True), Tensor("MASK", optional=True)),
+    (
+        Tensor("PROMPT"),
+        Tensor("OPTIONS"),
+        Tensor("IMAGE", optional=True, several=True),
+        Tensor("MASK", optional=True),
+    ),
     ("IMAGE", "TEXT", "EVENT"),
     decoupled=True,
 )
