@@ -31,8 +31,8 @@ from demo.training.image_text import (
     HIDDEN,
     NUM_TEMPLATE_TOKENS,
     TEMPLATE,
+    drawing_tokenizer,
     new_text_encoder,
-    new_tokenizer,
     spelling,
     training_requests,
 )
@@ -114,17 +114,21 @@ class Painter(nn.Module):
 def drawn_latents(vae: AutoencoderKLQwenImage, seed: int) -> Pictures:
     """Several pictures of every training scene, encoded, normalised and packed as the pipeline has them."""
     rng = random.Random(seed)
-    centre = torch.tensor(vae.config.latents_mean).view(1, 16, 1, 1)
-    spread = torch.tensor(vae.config.latents_std).view(1, 16, 1, 1)
     pictures = {}
     with single_frames():
         for scene in training_scenes():
             drawn = np.stack([draw(figure_of(scene, rng)) for _ in range(PICTURES_PER_SCENE)])
-            latents = (encode(vae, as_input(drawn))[0][:, :, 0] - centre) / spread
-            pictures[scene.phrase()] = QwenImagePipeline._pack_latents(
-                latents.contiguous(), len(latents), 16, LATENT_SIDE, LATENT_SIDE
-            )
+            pictures[scene.phrase()] = packed_latents(vae, drawn)
     return pictures
+
+
+@torch.no_grad()
+def packed_latents(vae: AutoencoderKLQwenImage, pictures: np.ndarray) -> Tensor:
+    """Of uint8 (pictures, height, width, 3): (pictures, tokens, 64). For use within `single_frames`."""
+    centre = torch.tensor(vae.config.latents_mean).view(1, 16, 1, 1)
+    spread = torch.tensor(vae.config.latents_std).view(1, 16, 1, 1)
+    latents = (encode(vae, as_input(pictures))[0][:, :, 0] - centre) / spread
+    return QwenImagePipeline._pack_latents(latents.contiguous(), len(latents), 16, LATENT_SIDE, LATENT_SIDE)
 
 
 class Batches:
@@ -160,7 +164,7 @@ def loss_of(painter: Painter, latents: Tensor, token_ids: Tensor, mask: Tensor) 
 
 
 @torch.no_grad()
-def follow(average: Painter, painter: Painter, step: int) -> None:
+def follow(average: nn.Module, painter: nn.Module, step: int) -> None:
     """Move the running average of the weights; it forgets faster early on."""
     decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
     torch._foreach_lerp_(list(average.parameters()), list(painter.parameters()), 1 - decay)
@@ -242,7 +246,7 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     vae = AutoencoderKLQwenImage.from_pretrained(VAE_FOLDER, torch_dtype=torch.float32)
     run = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    training_s = train(run, new_tokenizer(), vae)
+    training_s = train(run, drawing_tokenizer(), vae)
     corpus = (
         f"{NUM_REQUESTS} requests, {PICTURES_PER_SCENE} drawings of each of {len(training_scenes())} training scenes"
     )

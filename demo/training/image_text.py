@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -39,36 +39,41 @@ def spelling(sentence: Sentence, rng: random.Random) -> str:
     return rng.choice((sentence.text, sentence.text, plain, lower, lower + ".", phrase, written(phrase)))
 
 
-def new_tokenizer() -> Qwen2Tokenizer:
-    """Byte-level BPE in which every word of the requests and of the template is one token."""
+def new_tokenizer(texts: Iterable[str]) -> Qwen2Tokenizer:
+    """Byte-level BPE in which every word that stands in `texts` often enough is one token."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trained = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     trained.pre_tokenizer = pre_tokenizers.Sequence([split, as_bytes])
     trainer = trainers.BpeTrainer(vocab_size=MAX_VOCABULARY, initial_alphabet=alphabet, show_progress=False)
-    trained.train_from_iterator(_texts(), trainer)
+    trained.train_from_iterator(texts, trainer)
     pieces = json.loads(trained.to_str())["model"]
     tokenizer = Qwen2Tokenizer(vocab=pieces["vocab"], merges=[tuple(pair) for pair in pieces["merges"]])
     tokenizer.add_special_tokens({"additional_special_tokens": [*CHAT_TOKENS, *VISION_TOKENS]})
-    check_template(tokenizer)
     return tokenizer
 
 
-def check_template(tokenizer: Qwen2Tokenizer) -> None:
+def drawing_tokenizer() -> Qwen2Tokenizer:
+    """Knows the words of requests for pictures and of `TEMPLATE`."""
+    rng = random.Random(0)
+    requests = [spelling(sentence, rng) for sentence in training_requests(5000, seed=0)]
+    tokenizer = new_tokenizer([*requests, *[bare(TEMPLATE)] * 200])
+    check_template(tokenizer, TEMPLATE, NUM_TEMPLATE_TOKENS)
+    return tokenizer
+
+
+def check_template(tokenizer: Qwen2Tokenizer, template: str, num_tokens: int) -> None:
     """The cut must fall exactly before the request: upstream cuts by position, not by content."""
     for request in ("", " ", "Please draw a red star.", "a ring"):
-        tokens = tokenizer.tokenize(TEMPLATE.format(request))
-        expected = tokenizer.tokenize(request + TEMPLATE.split("{}")[1])
-        assert tokens[NUM_TEMPLATE_TOKENS:] == expected, tokens
+        tokens = tokenizer.tokenize(template.format(request))
+        expected = tokenizer.tokenize(request + template.split("{}")[1])
+        assert tokens[num_tokens:] == expected, tokens
 
 
-def _texts() -> Iterator[str]:
-    rng = random.Random(0)
-    for sentence in training_requests(5000, seed=0):
-        yield spelling(sentence, rng)
-    for _ in range(200):
-        yield TEMPLATE.replace("<|im_start|>", "").replace("<|im_end|>", "").format("")
+def bare(template: str) -> str:
+    """Its words alone."""
+    return template.replace("<|im_start|>", "").replace("<|im_end|>", "").format("")
 
 
 def new_text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:

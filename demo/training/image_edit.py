@@ -1,0 +1,234 @@
+"""Teaches the picture transformer to follow instructions: `python -m demo.training.image_edit [RUN]`.
+
+Run 0 starts from the weights that draw (`demo.training.image_dit`), runs 1, 2, … from the checkpoint in place.
+
+Flow matching on the latents of drawn scenes after an edit; the latents before it stand beside them, and the text
+encoder sees that picture too, all fed exactly as QwenImageEditPlusPipeline feeds the model. Leaves a pipeline folder in
+demo/checkpoints/image_edit that shares autoencoder and scheduler with demo/checkpoints/image.
+"""
+
+import copy
+import json
+import random
+import shutil
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLQwenImage, QwenImageEditPlusPipeline, QwenImageTransformer2DModel
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION_IMAGE_SIZE, calculate_dimensions
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+
+from demo.training.edit_text import (
+    NUM_TEMPLATE_TOKENS,
+    PICTURE_PAD,
+    TEMPLATE,
+    editing_tokenizer,
+    new_processor,
+    prompt,
+    with_vocabulary,
+)
+from demo.training.edits import ATTRIBUTES, EDITABLE, Edit, edits_of, is_held_out
+from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follow, packed_latents, scheduler
+from demo.training.image_vae import learning_rate, single_frames
+from demo.training.manifest import CHECKPOINTS, record
+from demo.training.pictures import draw, figure_of
+from qwen_engine.image.processor import PictureProcessor
+
+NUM_THREADS = 1
+STEPS = 4000
+BATCH = 24
+LEARNING_RATE = 1e-3
+DRAWINGS_PER_SCENE = 2
+EMPTY_SHARE = 0.08  # of the instructions are emptied, so that guidance has something to push away from
+SAVE_EVERY_STEPS = 250
+NUM_TOKENS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
+BASE, NAME = "image", "image_edit"
+SHARED = ("vae", "scheduler")
+COMMANDS = ["python -m demo.training.image_edit 0", "python -m demo.training.evaluate_image_edit"]
+
+
+class Editor(nn.Module):
+    """Text encoder and transformer as the one function that training descends on."""
+
+    def __init__(self, folder: Path, tokenizer: Qwen2Tokenizer) -> None:
+        super().__init__()
+        known = Qwen2Tokenizer.from_pretrained(folder / "tokenizer")
+        trained = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+        self.text_encoder = with_vocabulary(trained, known, tokenizer)
+        self.text_encoder.model.visual.requires_grad_(False)  # so that what it sees is computed once
+        self.transformer = QwenImageTransformer2DModel.from_pretrained(
+            folder / "transformer", torch_dtype=torch.float32, zero_cond_t=True
+        )
+
+    def forward(self, noisy: Tensor, level: Tensor, before: Tensor, seen: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """Velocity from picture to noise, like `noisy` and `before` (batch, 16, 64); `level` (batch,) in 0..1.
+
+        `seen` (batch, 4, 128): the vision tower's view of `before`; `ids`, `mask` (batch, length).
+        """
+        return self.transformer(
+            hidden_states=torch.cat([noisy, before], dim=1),
+            timestep=level,
+            encoder_hidden_states=self._encoded(seen, ids, mask),
+            encoder_hidden_states_mask=mask[:, NUM_TEMPLATE_TOKENS:],
+            img_shapes=[[IMAGE_SHAPE, IMAGE_SHAPE]] * len(noisy),
+            return_dict=False,
+        )[0][:, :NUM_TOKENS]
+
+    def _encoded(self, seen: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """What follows the template's head, (batch, length - 64, 128); the head itself is run once for all rows."""
+        cache = DynamicCache(config=self.text_encoder.config.text_config)
+        self.text_encoder(input_ids=ids[:1, :NUM_TEMPLATE_TOKENS], past_key_values=cache, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(ids))
+        rest = ids[:, NUM_TEMPLATE_TOKENS:]
+        is_picture = (rest == self.text_encoder.config.image_token_id)[:, :, None]
+        words = self.text_encoder.get_input_embeddings()(rest)
+        encoded = self.text_encoder(
+            inputs_embeds=words.masked_scatter(is_picture, seen),
+            attention_mask=mask,
+            past_key_values=cache,
+            output_hidden_states=True,
+            logits_to_keep=1,
+        )
+        return encoded.hidden_states[-1]
+
+    @torch.no_grad()
+    def seen(self, pictures: np.ndarray, processor: PictureProcessor) -> Tensor:
+        """uint8 (pictures, height, width, 3) as the pipeline shows them to the vision tower: (pictures, 4, 128)."""
+        width, height = calculate_dimensions(CONDITION_IMAGE_SIZE, pictures.shape[2] / pictures.shape[1])
+        resizer = VaeImageProcessor()
+        images = [resizer.resize(Image.fromarray(picture), height, width) for picture in pictures]
+        inputs = processor(text=[PICTURE_PAD] * len(images), images=images, return_tensors="pt")
+        features = self.text_encoder.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
+        return torch.stack(features.pooler_output)
+
+
+class Examples:
+    """Drawings of the training scenes, each with all edits that lead to training scenes; drawn from at random."""
+
+    def __init__(self, editor: Editor, vae: AutoencoderKLQwenImage, tokenizer: Qwen2Tokenizer, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._tokenizer = tokenizer
+        self._by_attribute: dict[str, list[tuple[Edit, Tensor, Tensor, Tensor]]] = defaultdict(list)
+        processor = new_processor(tokenizer)
+        with single_frames():
+            for scene in (scene for scene in EDITABLE if not is_held_out(scene)):
+                edits = [edit for edit in edits_of(scene) if not is_held_out(edit.after)]
+                for _ in range(DRAWINGS_PER_SCENE):
+                    figure = figure_of(scene, self._rng)
+                    pictures = np.stack([draw(figure), *(draw(edit.applied_to(figure)) for edit in edits)])
+                    before, *afters = packed_latents(vae, pictures)
+                    (seen,) = editor.seen(pictures[:1], processor)
+                    for edit, after in zip(edits, afters, strict=True):
+                        self._by_attribute[edit.attribute].append((edit, before, seen, after))
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Latents after and before (batch, 16, 64), what the text encoder sees, token ids and mask (batch, length)."""
+        edits, before, seen, after = zip(*(self._example() for _ in range(BATCH)), strict=True)
+        ids = [torch.tensor(self._tokenizer(prompt(self._text(edit)))["input_ids"]) for edit in edits]
+        mask = pad_sequence([torch.ones(len(row), dtype=torch.long) for row in ids], batch_first=True)
+        return torch.stack(after), torch.stack(before), torch.stack(seen), pad_sequence(ids, True), mask
+
+    def _example(self) -> tuple[Edit, Tensor, Tensor, Tensor]:
+        return self._rng.choice(self._by_attribute[self._rng.choice(ATTRIBUTES)])
+
+    def _text(self, edit: Edit) -> str:
+        empty = self._rng.random() < EMPTY_SHARE
+        return self._rng.choice(("", " ")) if empty else edit.text(self._rng)
+
+
+def loss_of(editor: Editor, after: Tensor, before: Tensor, seen: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    """Squared error of the velocity at random noise levels."""
+    noise = torch.randn_like(after)
+    level = torch.sigmoid(TIME_CENTRE + TIME_SPREAD * torch.randn(len(after)))
+    mixed = torch.lerp(after, noise, level[:, None, None])
+    return (editor(mixed, level, before, seen, ids, mask) - (noise - after)).square().mean()
+
+
+def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
+    """Saves as it goes; returns the seconds it took. `run` is the seed as well."""
+    torch.manual_seed(run)
+    vae = AutoencoderKLQwenImage.from_pretrained(CHECKPOINTS / BASE / "vae", torch_dtype=torch.float32)
+    editor = Editor(CHECKPOINTS / (NAME if run else BASE), tokenizer)
+    average = copy.deepcopy(editor).requires_grad_(False)
+    started_s = time.monotonic()
+    examples = Examples(editor, vae, tokenizer, run)
+    print(f"pictures after {time.monotonic() - started_s:.0f} s", flush=True)
+    learning = [parameter for parameter in editor.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, betas=(0.9, 0.98), fused=True)
+    recent: list[float] = []
+    for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, STEPS, LEARNING_RATE)
+        loss = loss_of(editor, *examples.draw())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learning, 1.0)
+        optimizer.step()
+        follow(average, editor, step)
+        recent.append(loss.item())
+        if (step + 1) % 50 == 0:
+            print(f"step {step + 1} loss {np.mean(recent[-50:]):.4f} "
+                  f"{(time.monotonic() - started_s) / (step + 1):.3f} s a step", flush=True)  # fmt: skip
+        if (step + 1) % SAVE_EVERY_STEPS == 0:
+            save(average, tokenizer, vae, CHECKPOINTS / NAME)
+    return time.monotonic() - started_s
+
+
+def save(average: Editor, tokenizer: Qwen2Tokenizer, vae: AutoencoderKLQwenImage, folder: Path) -> None:
+    """A pipeline folder in half precision; written aside and moved, so that nobody reads half of one."""
+    stored = copy.deepcopy(average).half()
+    pipeline = QwenImageEditPlusPipeline(
+        scheduler=scheduler(),
+        vae=vae,
+        text_encoder=stored.text_encoder,
+        tokenizer=tokenizer,
+        processor=new_processor(tokenizer),
+        transformer=stored.transformer,
+    )
+    assert pipeline.prompt_template_encode == TEMPLATE
+    assert pipeline.prompt_template_encode_start_idx == NUM_TEMPLATE_TOKENS
+    fresh, old = (folder.with_name(f".{folder.name}-{word}") for word in ("fresh", "old"))
+    pipeline.save_pretrained(fresh)
+    as_published(fresh)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def as_published(folder: Path) -> None:
+    """Link what the base checkpoint has too, and name upstream's processor class."""
+    for part in SHARED:
+        shutil.rmtree(folder / part)
+        (folder / part).symlink_to(f"../{BASE}/{part}")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["processor"] = ["transformers", "Qwen2VLProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for file in (folder / "processor").glob("*_config.json"):
+        file.write_text(file.read_text().replace(PictureProcessor.__name__, "Qwen2VLProcessor"))
+
+
+def main() -> None:
+    torch.set_num_threads(NUM_THREADS)
+    run = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    training_s = train(run, editing_tokenizer())
+    num_scenes = sum(not is_held_out(scene) for scene in EDITABLE)
+    record(
+        NAME,
+        seed=run,
+        command=COMMANDS,
+        corpus=f"{DRAWINGS_PER_SCENE} drawings of each of {num_scenes} training scenes, with all edits of them",
+        training_s={f"run {run}": round(training_s)},
+    )
+
+
+if __name__ == "__main__":
+    main()
