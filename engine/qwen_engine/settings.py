@@ -118,6 +118,7 @@ class ImageSettings(ModelSettings):
     max_pixels: int = Field(2048 * 2048, ge=256, description="of a picture that is drawn")
     max_input_pixels: int = Field(4096 * 4096, ge=256, description="of a picture that is sent, before it is decoded")
     max_references: int = Field(3, ge=1, description="pictures an edit may refer to")
+    reference_pixels: int = Field(1024 * 1024, ge=1024, description="what the transformer sees of each of them")
     max_images: int = Field(8, ge=1, description="pictures of one request")
     max_steps: int = Field(100, ge=1)
     max_prompt_chars: int = Field(4000, ge=1)

@@ -39,6 +39,16 @@ class ImageRequest:
     preview_every: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class ResolvedRequest(ImageRequest):
+    """A request that leaves nothing open: `qwen_engine.image.limits.resolve` makes it of one that does."""
+
+    width: int = 0
+    height: int = 0
+    steps: int = 0
+    true_cfg_scale: float = 1.0
+
+
 @dataclass(frozen=True)
 class Queued:
     """The request waits; `position` others will be begun before it."""

@@ -1,0 +1,103 @@
+"""One picture under way: noise that turns into a picture, step by step."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from PIL import Image
+
+Shape = tuple[int, int, int]  # frames, height and width in tokens
+
+
+class CanvasKey(NamedTuple):
+    """Canvases that agree in it may share a forward: same checkpoint, same LoRA, same sizes of all pictures."""
+
+    edits: bool
+    lora: str | None
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Where a picture changes: `tokens` (1, tokens, channels) are 1 there, `stencil` (mode L) is white there."""
+
+    tokens: torch.Tensor
+    stencil: Image.Image
+    picture: Image.Image
+
+    def cover(self, drawn: Image.Image) -> Image.Image:
+        """What was drawn within the mask; around it the given picture, to the last bit."""
+        return Image.composite(drawn, self.picture, self.stencil)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What stays outside a mask: `original` and `noise` (1, tokens, channels) of the given picture."""
+
+    mask: Mask
+    original: torch.Tensor
+    noise: torch.Tensor
+
+    def put_back(self, latents: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+        return (1 - self.mask.tokens) * original + self.mask.tokens * latents
+
+
+@dataclass(eq=False)
+class Canvas:
+    """`width` x `height` pixels. `latents` (1, tokens, channels), `prompt` and `negative` (1, tokens, hidden).
+
+    `references` (1, tokens, channels) are pictures that the transformer sees beside the latents; the key's shapes are
+    the latents', then theirs. The `scheduler` is this canvas's own; `timesteps` (steps,) are the ones it goes through.
+    """
+
+    key: CanvasKey
+    width: int
+    height: int
+    latents: torch.Tensor
+    scheduler: FlowMatchEulerDiscreteScheduler
+    timesteps: torch.Tensor
+    prompt: torch.Tensor
+    negative: torch.Tensor | None
+    true_cfg_scale: float
+    references: torch.Tensor | None = None
+    kept: Kept | None = None
+    step: int = 0
+
+    @property
+    def steps(self) -> int:
+        return len(self.timesteps)
+
+    @property
+    def done(self) -> bool:
+        return self.step == self.steps
+
+    @property
+    def timestep(self) -> torch.Tensor:
+        return self.timesteps[self.step]
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """What the transformer sees: latents, then references."""
+        return self.latents if self.references is None else torch.cat([self.latents, self.references], dim=1)
+
+    @property
+    def num_tokens(self) -> int:
+        """Of one row of a forward."""
+        return sum(frames * height * width for frames, height, width in self.key.shapes) + self.prompt.shape[1]
+
+    def advance(self, velocity: torch.Tensor) -> None:
+        """One step along `velocity` (1, tokens, channels). In the scheduler's own arithmetic: it rounds as upstream."""
+        self.latents = self.scheduler.step(velocity, self.timestep, self.latents, return_dict=False)[0]
+        self.step += 1
+        if self.kept is not None:
+            original = self.kept.original
+            if not self.done:
+                original = self.scheduler.scale_noise(original, self.timestep[None], self.kept.noise)
+            self.latents = self.kept.put_back(self.latents, original)
+
+    def estimate(self, velocity: torch.Tensor) -> torch.Tensor:
+        """The finished latents, as they look from here: (1, tokens, channels)."""
+        sigma = self.timestep / self.scheduler.config.num_train_timesteps
+        finished = self.latents.float() - sigma * velocity.float()
+        return finished if self.kept is None else self.kept.put_back(finished, self.kept.original)

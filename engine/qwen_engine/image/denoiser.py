@@ -1,0 +1,61 @@
+"""The transformer's forwards: rows of one shape at different steps, each with its own prompt."""
+
+from collections.abc import Sequence
+
+import torch
+
+from qwen_engine.image.canvas import Canvas
+from qwen_engine.image.checkpoint import ImageCheckpoint
+
+
+class Denoiser:
+    """Predicts velocities with the transformer of a checkpoint; guidance takes a second forward."""
+
+    def __init__(self, checkpoint: ImageCheckpoint) -> None:
+        self._transformer = checkpoint.transformer
+
+    def __call__(self, canvases: Sequence[Canvas]) -> list[torch.Tensor]:
+        """A velocity (1, tokens, channels) for each canvas; all are of the same shapes."""
+        velocities = self._forward(canvases, [canvas.prompt for canvas in canvases])
+        guided = [index for index, canvas in enumerate(canvases) if canvas.negative is not None]
+        if guided:
+            rows = [canvases[index] for index in guided]
+            negatives = self._forward(rows, [row.negative for row in rows if row.negative is not None])
+            for index, negative in zip(guided, negatives, strict=True):
+                velocities[index] = _guide(velocities[index], negative, canvases[index].true_cfg_scale)
+        return velocities
+
+    def _forward(self, rows: Sequence[Canvas], prompts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        tokens = torch.cat([row.tokens for row in rows])
+        timesteps = torch.stack([row.timestep for row in rows]).to(tokens.dtype)
+        embeddings, mask = _padded(prompts)
+        velocities = self._transformer(
+            hidden_states=tokens,
+            timestep=timesteps / 1000,
+            encoder_hidden_states=embeddings,
+            encoder_hidden_states_mask=mask,
+            img_shapes=[list(row.key.shapes) for row in rows],
+            return_dict=False,
+        )[0]
+        num_tokens = rows[0].latents.shape[1]  # without the references
+        return [velocity[None, :num_tokens] for velocity in velocities]
+
+
+def _padded(prompts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(rows, tokens, hidden), and a mask (rows, tokens) where some are shorter than others."""
+    lengths = [prompt.shape[1] for prompt in prompts]
+    if min(lengths) == max(lengths):
+        return torch.cat(list(prompts)), None
+    embeddings = prompts[0].new_zeros(len(prompts), max(lengths), prompts[0].shape[2])
+    mask = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
+    for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        embeddings[row, :length] = prompt[0]
+        mask[row, :length] = True
+    return embeddings, mask
+
+
+def _guide(velocity: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
+    """Away from the negative prompt by `scale`, with the length that each token's velocity had, as the pipelines do."""
+    guided = negative + scale * (velocity - negative)
+    lengths = torch.norm(velocity, dim=-1, keepdim=True)
+    return guided * (lengths / torch.norm(guided, dim=-1, keepdim=True))

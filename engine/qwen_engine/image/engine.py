@@ -1,0 +1,184 @@
+"""The image engine: pictures of all requests step together, and are prepared and decoded in between, one at a time."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from qwen_engine.image.canvas import Canvas, CanvasKey
+from qwen_engine.image.family import Family, Preparation
+from qwen_engine.image.qwen_image import QwenImageFamily
+from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued, ResolvedRequest
+from qwen_engine.image.turns import Turns
+from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.settings import ImageSettings
+
+log = logging.getLogger(__name__)
+
+FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
+PICTURE_COST = 1.0  # what may be done between two steps: a picture through the VAE, or as much else
+
+
+@dataclass(eq=False)
+class _Job:
+    """One request on its way: `request` with nothing left open."""
+
+    session: Session[ImageRequest]
+    request: ResolvedRequest
+    rows: list["_Row"] = field(default_factory=list)
+    num_drawn: int = 0
+    stepped: bool = False
+    position: int | None = None  # the one it was told last
+
+
+@dataclass(eq=False)
+class _Row:
+    """One picture of a job, under way since `begun_s`."""
+
+    job: _Job
+    picture: int
+    canvas: Canvas
+    begun_s: float | None = None
+
+    @property
+    def key(self) -> CanvasKey:
+        return self.canvas.key
+
+    @property
+    def num_tokens(self) -> int:
+        return self.canvas.num_tokens
+
+    def eta_s(self) -> float | None:
+        """At the pace that it had so far, pauses for others included."""
+        if self.begun_s is None or not self.canvas.step:
+            return None
+        elapsed_s = time.monotonic() - self.begun_s
+        return round(elapsed_s / self.canvas.step * (self.canvas.steps - self.canvas.step), 3)
+
+
+@dataclass(frozen=True)
+class _Chore:
+    """Something to do between two steps."""
+
+    job: _Job
+    cost: float
+    do: Callable[[], None]
+
+
+class ImageEngine(Model[ImageRequest]):
+    """A `Model` for the engine loop."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self.max_batch = settings.max_requests
+        self.family = FAMILIES[settings.family](settings)
+        self._jobs: dict[Session[ImageRequest], _Job] = {}
+        self._chores: deque[_Chore] = deque()
+        self._turns: Turns[_Row] = Turns(settings.max_step_tokens)
+
+    def check(self, request: ImageRequest) -> None:
+        self.family.resolve(request)
+
+    @torch.inference_mode()
+    def step(self, sessions: Sequence[Session[ImageRequest]]) -> bool:
+        for session in sessions:
+            if session not in self._jobs:
+                with fail_alone(session):
+                    self._begin(session)
+        self._do_chores()
+        self._denoise()
+        self._tell_positions()
+        return True
+
+    def retire(self, session: Session[ImageRequest]) -> None:
+        job = self._jobs.pop(session, None)
+        if job is not None:
+            for row in job.rows:
+                self._turns.remove(row)
+            self._chores = deque(chore for chore in self._chores if chore.job is not job)
+
+    def _begin(self, session: Session[ImageRequest]) -> None:
+        job = self._jobs[session] = _Job(session, self.family.resolve(session.request))
+        self._prepare(job, self.family.begin(job.request), self._chores.append)
+
+    def _prepare(self, job: _Job, preparation: Preparation, enqueue: Callable[[_Chore], None]) -> None:
+        """Do the next bit; what comes after it is done before other jobs' chores."""
+        try:
+            cost = next(preparation)
+        except StopIteration as end:
+            self._start(job, end.value)
+        else:
+            enqueue(_Chore(job, cost, partial(self._prepare, job, preparation, self._chores.appendleft)))
+
+    def _start(self, job: _Job, canvases: Sequence[Canvas]) -> None:
+        job.rows = [_Row(job, picture, canvas) for picture, canvas in enumerate(canvases)]
+        for row in job.rows:
+            self._turns.add(row)
+
+    def _do_chores(self) -> None:
+        """As much as one picture through the VAE costs, so that nobody's step waits for more."""
+        cost = 0.0
+        while self._chores and (not cost or cost + self._chores[0].cost <= PICTURE_COST):
+            chore = self._chores.popleft()
+            cost += chore.cost
+            if not chore.job.session.ended:
+                with fail_alone(chore.job.session):
+                    chore.do()
+
+    def _denoise(self) -> None:
+        rows = self._turns.next()
+        if not rows:
+            return
+        now_s = time.monotonic()
+        for row in rows:
+            row.job.stepped = True
+            row.begun_s = row.begun_s or now_s
+        for row, velocity in zip(rows, self._velocities(rows), strict=True):
+            with fail_alone(row.job.session):
+                if velocity is not None:
+                    self._advance(row, velocity)
+
+    def _velocities(self, rows: Sequence[_Row]) -> Sequence[torch.Tensor | None]:
+        """Where the forward fails, each row is tried alone; None for one that fails again."""
+        try:
+            return self.family.predict([row.canvas for row in rows])
+        except Exception:
+            if len(rows) > 1:
+                log.exception("a step of %d pictures failed; each is tried alone", len(rows))
+        velocities: list[torch.Tensor | None] = [None] * len(rows)
+        for index, row in enumerate(rows):
+            if not row.job.session.ended:
+                with fail_alone(row.job.session):
+                    velocities[index] = self.family.predict([row.canvas])[0]
+        return velocities
+
+    def _advance(self, row: _Row, velocity: torch.Tensor) -> None:
+        canvas = row.canvas
+        every = row.job.request.preview_every
+        previews = every is not None and (canvas.step + 1) % every == 0 and canvas.step + 1 < canvas.steps
+        preview = self.family.preview(canvas, velocity) if previews else None
+        canvas.advance(velocity)
+        row.job.session.emit(Progress(row.picture, canvas.step, canvas.steps, row.eta_s(), preview))
+        if canvas.done:
+            self._turns.remove(row)
+            self._chores.append(_Chore(row.job, PICTURE_COST, partial(self._draw, row)))
+
+    def _draw(self, row: _Row) -> None:
+        job = row.job
+        image = self.family.decode(row.canvas)
+        job.session.emit(Picture(row.picture, image, job.request, job.request.seed + row.picture))
+        job.num_drawn += 1
+        if job.num_drawn == job.request.num_images:
+            job.session.finish("stop")
+
+    def _tell_positions(self) -> None:
+        """To those that wait, whenever it changes: how many others will be begun before them."""
+        waiting = [job for job in self._jobs.values() if not job.stepped and not job.session.ended]
+        for position, job in enumerate(waiting):
+            if job.position != position:
+                job.position = position
+                job.session.emit(Queued(position))

@@ -1,0 +1,65 @@
+"""LoRAs: small changes to the transformer, asked for by name, loaded from one folder only."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.image.checkpoint import ImageCheckpoint
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # no dot, no slash: a name is no path
+SUFFIX = ".safetensors"
+
+
+def lora_names(folder: str | None) -> Sequence[str]:
+    """What may be asked for. Any thread."""
+    if folder is None:
+        return ()
+    return sorted(file.stem for file in Path(folder).glob(f"*{SUFFIX}") if NAME.fullmatch(file.stem))
+
+
+class Loras:
+    """The LoRAs of one checkpoint's transformer; at most `max_kept` of them stay loaded."""
+
+    def __init__(self, checkpoint: ImageCheckpoint, folder: str | None, max_kept: int) -> None:
+        self._pipeline = checkpoint.pipeline
+        self._folder = folder
+        self._max_kept = max_kept
+        self._loaded: OrderedDict[str, None] = OrderedDict()  # the one used last comes last
+        self._active: str | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._loaded
+
+    def use(self, name: str | None) -> None:
+        """From now on the transformer computes with `name`, loaded where it is not, or as the checkpoint has it.
+
+        Raises:
+            InvalidRequest: the file has gone, or is no LoRA for this transformer.
+        """
+        if name is not None:
+            if name not in self._loaded:
+                self._load(name)
+            self._loaded.move_to_end(name)
+        if name == self._active:
+            return
+        if name is None:
+            self._pipeline.disable_lora()
+        else:
+            self._pipeline.enable_lora()
+            self._pipeline.set_adapters(name)
+        self._active = name
+
+    def _load(self, name: str) -> None:
+        if self._folder is None or name not in lora_names(self._folder):
+            raise InvalidRequest(f"OPTIONS.lora is {name!r}, which is not in the folder of LoRAs any more")
+        while len(self._loaded) >= self._max_kept:
+            oldest, _ = self._loaded.popitem(last=False)
+            self._pipeline.delete_adapters(oldest)
+        try:
+            self._pipeline.load_lora_weights(self._folder, weight_name=name + SUFFIX, adapter_name=name)
+        except Exception as error:
+            raise InvalidRequest(f"OPTIONS.lora is {name!r}, whose file does not fit this checkpoint") from error
+        self._loaded[name] = None
+        self._active = name

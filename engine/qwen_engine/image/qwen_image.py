@@ -1,0 +1,57 @@
+"""The family Qwen-Image 1.x: Qwen-Image, -2512, Edit, Edit-2509 and -2511, with or without Lightning."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.image.canvas import Canvas
+from qwen_engine.image.checkpoint import ImageCheckpoint
+from qwen_engine.image.family import Preparation
+from qwen_engine.image.limits import resolve
+from qwen_engine.image.request import ImageRequest, ResolvedRequest
+from qwen_engine.image.studio import Studio
+from qwen_engine.settings import ImageSettings
+
+
+class QwenImageFamily:
+    """A `Family`: the base checkpoint, and the edit checkpoint where the profile names one."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self._settings = settings
+        base = ImageCheckpoint(Path(settings.checkpoint), settings)
+        if base.layout != "text":
+            raise ValueError(f"{base.folder} is an edit checkpoint; name it as edit_checkpoint, beside a base one")
+        self._base = Studio(base, settings)
+        self._edit: Studio | None = None
+        if settings.edit_checkpoint is not None:
+            edit = ImageCheckpoint(Path(settings.edit_checkpoint), settings, other=base)
+            if edit.layout == "text":
+                raise ValueError(f"{edit.folder} is no edit checkpoint: its pipeline class is a base checkpoint's")
+            self._edit = Studio(edit, settings)
+
+    def resolve(self, request: ImageRequest) -> ResolvedRequest:
+        return resolve(request, self._settings, self._studio(request.task == "edit").abilities)
+
+    def begin(self, request: ResolvedRequest) -> Preparation:
+        return self._studio(request.task == "edit").begin(request)
+
+    def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
+        return self._studio(canvases[0].key.edits).predict(canvases)
+
+    def decode(self, canvas: Canvas) -> Image:
+        return self._studio(canvas.key.edits).decode(canvas)
+
+    def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image:
+        return self._studio(canvas.key.edits).preview(canvas, velocity)
+
+    def _studio(self, edits: bool) -> Studio:
+        if not edits:
+            return self._base
+        if self._edit is None:
+            raise InvalidRequest(
+                "OPTIONS.task is 'edit', but this server has no edit checkpoint; allowed: generate, vary, inpaint"
+            )
+        return self._edit
