@@ -17,6 +17,24 @@ HEARD = (
 SPOKEN = ("Good morning everyone.", "The meeting starts at three o'clock tomorrow.", "Thank you Anna.")
 DRAWN = ("a small red circle on a blue background", "a large green star", "a yellow ring on a black background")
 
+CHARTS = (
+    {
+        "type": "gantt",
+        "title": "Plan",
+        "tasks": [
+            {"name": "Design", "start": "2026-11-02", "end": "2026-11-13", "owner": "Anna", "progress": 0.5},
+            {"name": "Build", "start": "2026-11-16", "end": "2026-12-11", "owner": "Ben", "after": ["Design"]},
+            {"name": "Launch", "start": "2026-12-14", "after": ["Build"]},
+        ],
+    },
+    {
+        "type": "responsibility_matrix",
+        "people": ["Anna", "Ben"],
+        "tasks": [{"name": "Send the report", "roles": {"Anna": "RA", "Ben": "I"}}],
+    },
+    {"type": "bar", "categories": ["Monday", "Friday"], "series": [{"name": "calls", "values": [4, 9]}]},
+)
+
 
 def main() -> None:
     DATA.mkdir(exist_ok=True)
@@ -27,6 +45,7 @@ def main() -> None:
     )
     write("qwen3_tts", [{"TEXT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(SPOKEN)])
     write("qwen_image", [{"PROMPT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(DRAWN)])
+    write("chart_image", [{"CHART": text(json.dumps(chart)), "OPTIONS": options()} for chart in CHARTS])
 
 
 def spoken(voice: Voice, line: str) -> bytes:

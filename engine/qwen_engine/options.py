@@ -136,7 +136,20 @@ class TtsOptions(Options):
     text_complete: bool = Field(False, description="for add_text: this is the end of the text")
 
 
-class ImageOptions(Options):
+class PictureOptions(Options):
+    """For models that draw: the file that holds the picture."""
+
+    format: PictureFormat = "png"
+    quality: int | None = Field(None, ge=1, le=100, description="of jpeg and webp (100: lossless); null: 90")
+
+    @model_validator(mode="after")
+    def _png_keeps_everything(self) -> Self:
+        if self.quality is not None and self.format == "png":
+            raise ValueError(f"OPTIONS.quality is {self.quality}, but OPTIONS.format is 'png', which has none")
+        return self
+
+
+class ImageOptions(PictureOptions):
     action: Literal["draw", "list_styles"] = "draw"
     task: Literal["generate", "vary", "edit", "inpaint"] | None = Field(None, description="null: by what is given")
     width: int | None = Field(None, ge=16, description="pixels; null: as the picture given, or the profile's")
@@ -152,8 +165,6 @@ class ImageOptions(Options):
     style: str | None = Field(None, description="name of a style, which adds its words to the prompt")
     lora: str | None = Field(None, max_length=100, pattern=FILE_NAME, description="name in the profile's folder")
     preview_every: int | None = Field(None, ge=1, description="steps between previews; null: no previews")
-    format: PictureFormat = "png"
-    quality: int | None = Field(None, ge=1, le=100, description="of jpeg and webp (100: lossless); null: 90")
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
@@ -163,11 +174,11 @@ class ImageOptions(Options):
             )
         return self
 
-    @model_validator(mode="after")
-    def _png_keeps_everything(self) -> Self:
-        if self.quality is not None and self.format == "png":
-            raise ValueError(f"OPTIONS.quality is {self.quality}, but OPTIONS.format is 'png', which has none")
-        return self
+class ChartOptions(PictureOptions):
+    width: int | None = Field(None, ge=240, le=4096, description="pixels; null: the profile's")
+    height: int | None = Field(None, ge=100, le=16384, description="pixels; null: as high as the chart needs")
+    scale: int = Field(1, ge=1, le=4, description="each pixel becomes scale x scale, in full sharpness")
+    theme: Literal["light", "dark"] = "light"
 
 
 def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:

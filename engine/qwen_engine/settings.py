@@ -14,13 +14,8 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    checkpoint: str = Field(description="folder, or hub id such as Qwen/Qwen3-ASR-0.6B-hf")
-    device: str = Field("cpu", description="torch device: cpu, cuda:0, ...")
-    dtype: Dtype = "float32"
-    num_threads: int = Field(1, ge=1, description="CPU threads of torch; more than the cores in all are slower by far")
     instances: int = Field(1, ge=1, le=16, description="engine processes")
     max_queue: int = Field(64, ge=1, description="requests waiting; one more is refused with UNAVAILABLE")
-
     max_wait_s: float = Field(60.0, gt=0, description="one that waited longer is refused with UNAVAILABLE too")
 
     def checkpoints(self) -> dict[str, str]:
@@ -28,8 +23,21 @@ class ModelSettings(BaseModel):
         named = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("checkpoint")}
         return {field: checkpoint for field, checkpoint in named.items() if checkpoint is not None}
 
+    def missing_files(self) -> list[str]:
+        """What must be on the machine besides the checkpoints and is not, each with the way to mend it."""
+        return []
 
-class RecogniserSettings(ModelSettings):
+
+class CheckpointSettings(ModelSettings):
+    """Common to the models that torch runs."""
+
+    checkpoint: str = Field(description="folder, or hub id such as Qwen/Qwen3-ASR-0.6B-hf")
+    device: str = Field("cpu", description="torch device: cpu, cuda:0, ...")
+    dtype: Dtype = "float32"
+    num_threads: int = Field(1, ge=1, description="CPU threads of torch; more than the cores in all are slower by far")
+
+
+class RecogniserSettings(CheckpointSettings):
     """What recordings and live streams share."""
 
     max_batch: int = Field(16, ge=1, description="pieces of recordings written down at once")
@@ -40,10 +48,12 @@ class RecogniserSettings(ModelSettings):
 
 
 class AsrSettings(RecogniserSettings):
+    max_step_audio_s: float = Field(10.0, gt=0, description="as above; a window of 8 s at least")
     max_piece_s: float = Field(30.0, ge=2, le=30, description="longer recordings are cut, where they are silent")
     max_requests: int = Field(64, ge=1, description="requests worked on at once: their pieces take turns")
     max_audio_s: float = Field(1200.0, gt=0, description="longest recording, where a request asks for no more")
     max_job_audio_s: float = Field(10800.0, gt=0, description="longest recording a request may ask for")
+    max_held_audio_s: float = Field(36000.0, gt=0, description="of all requests, 64 kB a second; one is always taken")
     aligner_checkpoint: str | None = Field(None, description="folder or hub id; null: no times of words")
     max_aligned_s: float = Field(30.0, ge=5, le=30, description="the aligner takes longer pieces in parts")
 
@@ -61,7 +71,7 @@ class CaptionSettings(RecogniserSettings):
     max_stream_s: float = Field(10800.0, gt=0, description="longest stream, from its beginning")
 
 
-class AlignerSettings(ModelSettings):
+class AlignerSettings(CheckpointSettings):
     max_batch: int = Field(16, ge=1, description="recordings aligned at once")
     max_piece_s: float = Field(300.0, ge=5, le=300, description="longer recordings are aligned piece by piece")
     max_positions: int = Field(16384, ge=512, description="sound (13 a second), words and their marks in one piece")
@@ -76,7 +86,7 @@ def default_voice_folder() -> str:
     return str(Path(data) / "qwen-triton" / "voices")
 
 
-class TtsSettings(ModelSettings):
+class TtsSettings(CheckpointSettings):
     """`checkpoint` of any kind, and up to two more: a Base one to clone voices, a voice-design one to describe them."""
 
     base_checkpoint: str | None = Field(None, description="folder or hub id; null: no cloning besides `checkpoint`'s")
@@ -103,7 +113,7 @@ class Preset(BaseModel):
     lora: str | None = Field(None, description="name in lora_folder")
 
 
-class ImageSettings(ModelSettings):
+class ImageSettings(CheckpointSettings):
     """`checkpoint` draws, varies and inpaints; `edit_checkpoint` follows instructions on pictures."""
 
     family: Literal["qwen-image"] = "qwen-image"
@@ -128,3 +138,22 @@ class ImageSettings(ModelSettings):
     max_loras: int = Field(4, ge=1, description="kept loaded")
     weights: Literal["as stored", "fp8", "int8"] = Field("as stored", description="how the transformer's are kept")
     offload: Literal["none", "model", "group"] = Field("none", description="what does not compute waits in CPU memory")
+
+
+class ChartSettings(ModelSettings):
+    """Charts are drawn, not generated: no checkpoint, but a font with the characters of every language."""
+
+    font_folder: str = Field("/usr/share/fonts/opentype/noto", description="of Debian's package fonts-noto-cjk")
+    width: int = Field(1200, ge=240, le=4096, description="pixels, where a request names none")
+    max_pixels: int = Field(16_000_000, ge=65_536)
+    max_chart_bytes: int = Field(30_000, ge=1024, le=30_000, description="what a JPEG's metadata is sure to hold")
+
+    def font_files(self) -> list[Path]:
+        return [Path(self.font_folder, f"NotoSansCJK-{weight}.ttc") for weight in ("Regular", "Bold")]
+
+    def missing_files(self) -> list[str]:
+        return [
+            f"the font {file.name} is not in {file.parent}; install Debian's package fonts-noto-cjk, or set font_folder"
+            for file in self.font_files()
+            if not file.is_file()
+        ]

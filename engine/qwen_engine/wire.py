@@ -51,4 +51,5 @@ IMAGE = ModelWire(
     ("IMAGE", "TEXT", "EVENT"),
     decoupled=True,
 )
-MODELS = (ASR, CAPTIONS, ALIGNER, TTS, IMAGE)
+CHART = ModelWire("chart_image", (Tensor("CHART"), Tensor("OPTIONS")), ("IMAGE", "RESULT"), decoupled=False)
+MODELS = (ASR, CAPTIONS, ALIGNER, TTS, IMAGE, CHART)

@@ -7,6 +7,7 @@ from qwen_engine.options import (
     AlignerOptions,
     AsrOptions,
     CaptionOptions,
+    ChartOptions,
     ImageOptions,
     Options,
     TtsOptions,
@@ -14,7 +15,7 @@ from qwen_engine.options import (
     parse_text,
 )
 
-SCHEMAS = [AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions]
+SCHEMAS = [AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions, ChartOptions]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)

@@ -17,13 +17,15 @@ def test_committed_profiles_load(file):
 
 def test_the_demo_serves_everything_from_the_repository():
     models = load_profile("demo").models()
-    assert set(models) == {"qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"}
-    assert all((HOME / settings.checkpoint).is_dir() for settings in models.values())
+    assert set(models) == {"qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image", "chart_image"}
+    named = [name for settings in models.values() for name in settings.checkpoints().values()]
+    assert all((HOME / name).is_dir() for name in named)
 
 
 def test_gpu_profiles_name_published_checkpoints():
     for name in ("gpu-24gb", "gpu-80gb"):
         models = load_profile(name).models()
+        assert not models.pop("chart_image").checkpoints()
         assert models
         assert all(settings.checkpoint.startswith("Qwen/") for settings in models.values())
         assert all((settings.device, settings.dtype) == ("cuda:0", "bfloat16") for settings in models.values())

@@ -1,0 +1,1 @@
+"""Charts drawn from JSON: the same JSON, the same picture."""

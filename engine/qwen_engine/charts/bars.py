@@ -1,0 +1,132 @@
+"""Values by category, a bar for each series."""
+
+import math
+from collections.abc import Iterator
+
+from qwen_engine.charts.canvas import Canvas
+from qwen_engine.charts.lettering import LINE_HEIGHT, Lettering
+from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.schema import BarChart
+
+LEAST_BAR = 4.0
+MOST_BAR = 64.0
+PLOT_HEIGHT = 320.0
+GROUP_SHARE = 0.76  # of a category's width, filled by its bars
+MOST_UPRIGHT = 130.0
+LEGEND_HEIGHT = 24.0
+NUM_TICKS = 5
+
+
+class BarLayout:
+    """Categories stand upright where they are wider than their places; values are written where they have room."""
+
+    def __init__(self, chart: BarChart, lettering: Lettering, width: int) -> None:
+        self._chart = chart
+        self._heading = Heading(chart.title, lettering, width)
+        values = [value for series in chart.series for value in series.values if value is not None]
+        self._ticks = ticks(min([0.0, *values]), max([0.0, *values]))
+        labels = max(lettering.width(number(tick), SMALL_SIZE) for tick in self._ticks)
+        self._left, self._right = MARGIN + labels + 10, width - MARGIN
+        num_bars = len(chart.categories) * len(chart.series)
+        least = num_bars * LEAST_BAR / GROUP_SHARE + self._left + MARGIN
+        require_width(width, least, f"a chart of {num_bars} bars")
+        self._place = (self._right - self._left) / len(chart.categories)
+        self._bar = min(MOST_BAR, GROUP_SHARE * self._place / len(chart.series))
+        self._set_categories(lettering)
+        self._legend = list(self._legend_places(lettering)) if len(chart.series) > 1 else []
+        self._legend_height = LEGEND_HEIGHT * (1 + self._legend[-1][2]) + 6 if self._legend else 0.0
+        self._unit = lettering.wrap(chart.unit, SMALL_SIZE, width - 2 * MARGIN, 1)
+        self._top = self._heading.bottom + self._legend_height + height_of(self._unit, SMALL_SIZE) + 14
+        self.height = self._top + PLOT_HEIGHT + 8 + self._foot + MARGIN
+
+    def draw(self, canvas: Canvas) -> None:
+        self._heading.draw(canvas)
+        self._draw_legend(canvas)
+        unit_top = self._top - 14 - height_of(self._unit, SMALL_SIZE)
+        canvas.lines(MARGIN, unit_top, self._unit, SMALL_SIZE, canvas.theme.muted)
+        for tick in self._ticks:
+            y, is_zero = self._y(tick), tick == 0
+            colour = canvas.theme.muted if is_zero else canvas.theme.grid
+            canvas.line([(self._left, y), (self._right, y)], colour, layer=4 if is_zero else 1)
+            canvas.text(self._left - 8, y, number(tick), SMALL_SIZE, canvas.theme.muted, align="right")
+        for place, lines in enumerate(self._categories):
+            self._draw_category(canvas, place, lines)
+
+    def _draw_category(self, canvas: Canvas, place: int, lines: list[str]) -> None:
+        middle, top = self._left + (place + 0.5) * self._place, self._top + PLOT_HEIGHT + 8
+        if self._is_upright:
+            bottom = top + self._foot
+            text_width = canvas.lettering.width(lines[0], SMALL_SIZE)
+            canvas.upright(middle, bottom - (self._foot - text_width), lines[0], SMALL_SIZE, canvas.theme.text)
+        else:
+            canvas.lines(middle, top, lines, SMALL_SIZE, canvas.theme.text, align="center")
+        left = middle - self._bar * len(self._chart.series) / 2
+        for position, series in enumerate(self._chart.series):
+            if (value := series.values[place]) is not None:
+                self._draw_bar(canvas, left + position * self._bar, value, canvas.theme.colour(position))
+
+    def _draw_bar(self, canvas: Canvas, left: float, value: float, colour: str) -> None:
+        zero, end = self._y(0.0), self._y(value)
+        width = self._bar - min(2.0, 0.15 * self._bar)
+        canvas.rectangle(left, min(zero, end), width, abs(zero - end), colour, layer=2)
+        told = number(value)
+        if canvas.lettering.width(told, SMALL_SIZE) <= self._bar - 2:
+            outwards = -9 if value >= 0 else 9
+            needed = canvas.lettering.width(told, SMALL_SIZE)
+            middle = left + width / 2
+            canvas.rectangle(middle - needed / 2, end + outwards - 7, needed, 14, canvas.theme.background)
+            canvas.text(middle, end + outwards, told, SMALL_SIZE, canvas.theme.text, align="center")
+
+    def _draw_legend(self, canvas: Canvas) -> None:
+        for left, position, line in self._legend:
+            middle = self._heading.bottom + (line + 0.5) * LEGEND_HEIGHT
+            canvas.rectangle(left, middle - 6, 12, 12, canvas.theme.colour(position), radius=3)
+            name = canvas.lettering.fit(self._chart.series[position].name, SMALL_SIZE, canvas.width - 2 * MARGIN - 18)
+            canvas.text(left + 18, middle, name, SMALL_SIZE, canvas.theme.text)
+
+    def _legend_places(self, lettering: Lettering) -> Iterator[tuple[float, int, int]]:
+        """Left edge, series and line of each entry."""
+        left, line = MARGIN, 0
+        for position, series in enumerate(self._chart.series):
+            taken = 18 + lettering.width(series.name, SMALL_SIZE)
+            if left > MARGIN and left + taken > self._right:
+                left, line = MARGIN, line + 1
+            yield left, position, line
+            left += taken + 20
+
+    def _set_categories(self, lettering: Lettering) -> None:
+        room, names = self._place - 6, self._chart.categories
+        widest = max(lettering.width(word, SMALL_SIZE) for name in names for word in _unbroken(name))
+        self._is_upright = widest > room
+        if self._is_upright:
+            require_width(self._place, SMALL_SIZE * LINE_HEIGHT * 0.8, f"each of {len(names)} categories")
+            self._categories = [[lettering.fit(name, SMALL_SIZE, MOST_UPRIGHT)] for name in names]
+            self._foot = max(lettering.width(line, SMALL_SIZE) for [line] in self._categories)
+        else:
+            self._categories = [lettering.wrap(name, SMALL_SIZE, room, 3) for name in names]
+            self._foot = max(height_of(lines, SMALL_SIZE) for lines in self._categories)
+
+    def _y(self, value: float) -> float:
+        lowest, highest = self._ticks[0], self._ticks[-1]
+        return self._top + PLOT_HEIGHT * (highest - value) / (highest - lowest)
+
+
+def ticks(lowest: float, highest: float) -> list[float]:
+    """Round numbers, some five, from below `lowest` to above `highest`."""
+    span = highest - lowest or 1.0
+    rough = span / NUM_TICKS
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= 0.999 * rough)
+    first, last = math.floor(lowest / step + 1e-9), math.ceil((lowest + span) / step - 1e-9)
+    return [round(count * step, 12) for count in range(first, last + 1)]
+
+
+def number(value: float) -> str:
+    """1234.5 as "1,234.5"; six figures at most."""
+    rounded = float(f"{value:.6g}")
+    return f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:,.6g}"
+
+
+def _unbroken(name: str) -> list[str]:
+    """What cannot be parted to begin a new line; of East Asian text, single characters."""
+    return [unit for word in name.split() for unit in ([word] if word.isascii() else list(word))]

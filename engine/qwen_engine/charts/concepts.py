@@ -1,0 +1,209 @@
+"""Concepts and how they hang together, in columns: a link leads to the right, or back from there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from matplotlib.path import Path
+
+from qwen_engine.charts.canvas import Canvas, Point
+from qwen_engine.charts.lettering import Lettering
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.schema import Concept, ConceptGraph, Link
+
+LEAST_BOX = 84.0
+MOST_BOX = 190.0
+BOX_SHARE = 0.56  # of a column; the rest is for the links
+PADDING = 10.0
+BOX_GAP = 20.0
+PORT_GAP = 18.0  # between the ends of links at one side of a box, so that their labels have room
+NUM_SWEEPS = 8
+
+
+@dataclass(eq=False)
+class _Box:
+    """A concept with its texts set, or without any: a place where a link passes a column.
+
+    `left` is the same for all of a column, `middle` its height on the page; `before` and `after`: its neighbours.
+    """
+
+    column: int
+    name: list[str] = field(default_factory=list)
+    detail: list[str] = field(default_factory=list)
+    left: float = 0.0
+    middle: float = 0.0
+    before: list["_Box"] = field(default_factory=list)
+    after: list["_Box"] = field(default_factory=list)
+
+    @property
+    def text_height(self) -> float:
+        return height_of(self.name, SIZE) + height_of(self.detail, SMALL_SIZE)
+
+    @property
+    def height(self) -> float:
+        return max(self.text_height + 2 * PADDING, PORT_GAP * max(len(self.before), len(self.after)) + 4)
+
+    @property
+    def top(self) -> float:
+        return self.middle - self.height / 2
+
+    def pull(self) -> float:
+        """Where its neighbours would have it."""
+        around = [*self.before, *self.after]
+        return sum(one.middle for one in around) / len(around) if around else self.middle
+
+
+@dataclass(eq=False)
+class _Route:
+    """A link from left to right: its boxes, one in each column. `backward`: it points to the left."""
+
+    boxes: list[_Box]
+    label: str
+    backward: bool
+
+
+class ConceptLayout:
+    """Boxes of a column are put where their neighbours pull them; so links are short and seldom cross."""
+
+    def __init__(self, chart: ConceptGraph, lettering: Lettering, width: int) -> None:
+        self._heading = Heading(chart.title, lettering, width)
+        names = [concept.name for concept in chart.concepts]
+        self._forward, columns = columns_of(names, chart.links)
+        num_gaps = max(columns.values())
+        room = width - 2 * MARGIN
+        least = (num_gaps / BOX_SHARE + 1) * LEAST_BOX + 2 * MARGIN
+        require_width(width, least, f"a graph of {num_gaps + 1} columns")
+        self._box_width = min(MOST_BOX, BOX_SHARE * room / (num_gaps + BOX_SHARE))
+        self._pitch = (room - self._box_width) / max(num_gaps, 1)
+        concepts = {one.name: self._set(one, columns[one.name], lettering) for one in chart.concepts}
+        self._boxes = list(concepts.values())
+        self._routes = [self._route(link, concepts) for link in chart.links]
+        for box in self._boxes:
+            box.left = MARGIN + box.column * self._pitch
+        self.height = self._arrange(num_gaps + 1) + MARGIN
+
+    def draw(self, canvas: Canvas) -> None:
+        self._heading.draw(canvas)
+        for route in self._routes:
+            self._draw_route(canvas, route)
+        for box in self._boxes:
+            if box.name:
+                self._draw_box(canvas, box)
+
+    def _draw_box(self, canvas: Canvas, box: _Box) -> None:
+        colour = canvas.theme.colour(box.column)
+        fill = canvas.theme.pale(colour, 0.14)
+        canvas.rectangle(box.left, box.top, self._box_width, box.height, fill, radius=8, edge=colour, layer=3)
+        centre, top = box.left + self._box_width / 2, box.middle - box.text_height / 2
+        canvas.lines(centre, top, box.name, SIZE, canvas.theme.text, align="center", bold=True)
+        top += height_of(box.name, SIZE)
+        canvas.lines(centre, top, box.detail, SMALL_SIZE, canvas.theme.muted, align="center")
+
+    def _draw_route(self, canvas: Canvas, route: _Route) -> None:
+        colour = canvas.theme.muted
+        starts = [self._leaves(box, after) for box, after in pairwise(route.boxes)]
+        ends = [self._arrives(box, before) for before, box in pairwise(route.boxes)]
+        for start, end in zip(starts, ends, strict=True):
+            half = (start[0] + end[0]) / 2
+            codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+            canvas.path(Path([start, (half, start[1]), (half, end[1]), end], codes), colour, width=1.3)
+        for box, (x, y) in zip(route.boxes[1:-1], ends, strict=False):  # through the columns between
+            canvas.line([(x, y), (box.left + self._box_width, box.middle)], colour, width=1.3)
+        if route.backward:
+            canvas.arrow_head(starts[0], (-1.0, 0.0), colour, size=7, layer=2)
+        else:
+            canvas.arrow_head(ends[-1], (1.0, 0.0), colour, size=7, layer=2)
+        self._draw_label(canvas, route.label, starts[0])
+
+    def _draw_label(self, canvas: Canvas, label: str, start: Point) -> None:
+        """Where the link leaves its box, since no other label can be there."""
+        told = canvas.lettering.fit(label, SMALL_SIZE, self._pitch - self._box_width - 24)
+        if told:
+            width = canvas.lettering.width(told, SMALL_SIZE)
+            left, middle = start[0] + 11, start[1]
+            canvas.rectangle(left - 2, middle - 8, width + 4, 16, canvas.theme.background, layer=2)
+            canvas.text(left, middle, told, SMALL_SIZE, canvas.theme.muted, layer=2)
+
+    def _leaves(self, box: _Box, after: _Box) -> Point:
+        return box.left + self._box_width, _port(box, box.after, after)
+
+    def _arrives(self, box: _Box, before: _Box) -> Point:
+        return box.left, _port(box, box.before, before)
+
+    def _set(self, concept: Concept, column: int, lettering: Lettering) -> _Box:
+        room = self._box_width - 2 * PADDING
+        name = lettering.wrap(concept.name, SIZE, room, 3, bold=True)
+        return _Box(column, name, lettering.wrap(concept.detail, SMALL_SIZE, room, 3))
+
+    def _route(self, link: Link, concepts: Mapping[str, _Box]) -> _Route:
+        """Join the boxes of a link, with new ones in the columns between them."""
+        source, target = concepts[link.source], concepts[link.target]
+        backward = link not in self._forward
+        first, last = (target, source) if backward else (source, target)
+        between = [_Box(column) for column in range(first.column + 1, last.column)]
+        self._boxes += between
+        boxes = [first, *between, last]
+        for left, right in pairwise(boxes):
+            left.after.append(right)
+            right.before.append(left)
+        return _Route(boxes, link.label, backward)
+
+    def _arrange(self, num_columns: int) -> float:
+        """Give each box its height on the page, close to its neighbours; returns the lowest edge."""
+        columns = [[box for box in self._boxes if box.column == number] for number in range(num_columns)]
+        highest = max(_height(column) for column in columns)
+        middle = self._heading.bottom + highest / 2
+        for column in columns:
+            _stack(column, middle)
+        for sweep in range(NUM_SWEEPS):
+            for column in columns if sweep % 2 == 0 else reversed(columns):
+                column.sort(key=_Box.pull)  # stable: boxes that are pulled alike keep their order
+                _stack(column, middle)
+        return self._heading.bottom + highest
+
+
+def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], dict[str, int]]:
+    """The links that may all lead to the right (the others would close a circle), and the columns this takes."""
+    targets: dict[str, list[Link]] = {name: [] for name in names}
+    for link in links:
+        targets[link.source].append(link)
+    reached = {link.target for link in links}
+    forward: dict[Link, None] = {}
+    done: set[str] = set()
+    for root in [*(name for name in names if name not in reached), *names]:
+        _follow(root, targets, forward, done, [])
+    columns = dict.fromkeys(names, 0)
+    for _ in names:
+        for link in forward:
+            columns[link.target] = max(columns[link.target], columns[link.source] + 1)
+    return set(forward), columns
+
+
+def _follow(
+    name: str, targets: Mapping[str, Sequence[Link]], forward: dict[Link, None], done: set[str], path: list[str]
+) -> None:
+    """Go deeper from `name`, which `path` leads to; a link back to the path closes a circle."""
+    if name in done:
+        return
+    done.add(name)
+    for link in targets[name]:
+        if link.target not in path and link.target != name:
+            forward[link] = None
+            _follow(link.target, targets, forward, done, [*path, name])
+
+
+def _port(box: _Box, side: Sequence[_Box], other: _Box) -> float:
+    """The height at which the link with `other` ends at a side of `box`: in the order of the boxes there."""
+    ordered = sorted(side, key=lambda one: one.middle)
+    return box.middle + (ordered.index(other) - (len(ordered) - 1) / 2) * PORT_GAP
+
+
+def _height(column: Sequence[_Box]) -> float:
+    return sum(box.height for box in column) + BOX_GAP * (len(column) - 1)
+
+
+def _stack(column: Sequence[_Box], middle: float) -> None:
+    top = middle - _height(column) / 2
+    for box in column:
+        box.middle = top + box.height / 2
+        top += box.height + BOX_GAP

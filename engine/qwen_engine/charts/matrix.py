@@ -1,0 +1,118 @@
+"""Who does what: tasks in rows, people in columns, R, A, C and I where they meet."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from qwen_engine.charts.canvas import Canvas
+from qwen_engine.charts.lettering import Lettering
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.schema import ResponsibilityMatrix
+from qwen_engine.charts.themes import ink_on
+
+NAME_SIZE = 13.0
+LEAST_COLUMN = 40.0
+MOST_COLUMN = 150.0
+MOST_LABELS = 0.4  # of the width
+LEAST_LABELS = 90.0
+MOST_UPRIGHT = 150.0
+BADGE = 24.0
+ROW_PADDING = 16.0
+LEGEND_HEIGHT = 28.0
+
+
+class MatrixLayout:
+    """Names of people stand upright where they are wider than their columns."""
+
+    def __init__(self, chart: ResponsibilityMatrix, lettering: Lettering, width: int) -> None:
+        self._chart = chart
+        num_people = len(chart.people)
+        require_width(width, 2 * MARGIN + LEAST_LABELS + num_people * LEAST_COLUMN, f"a matrix of {num_people} people")
+        self._heading = Heading(chart.title, lettering, width)
+        room = width - 2 * MARGIN
+        widest = max(lettering.width(task.name, SIZE) for task in chart.tasks) + 12
+        labels = min(
+            widest, max(MOST_LABELS * width, room - num_people * MOST_COLUMN), room - num_people * LEAST_COLUMN
+        )
+        self._column = min(MOST_COLUMN, (room - labels) / num_people)
+        self._left = MARGIN + labels
+        self._set_people(lettering)
+        self._tasks = [lettering.wrap(task.name, SIZE, labels - 12, 3) for task in chart.tasks]
+        heights = [max(height_of(lines, SIZE), BADGE) + ROW_PADDING for lines in self._tasks]
+        top = self._heading.bottom + self._head_height
+        self._tops = [top + sum(heights[:number]) for number in range(len(heights) + 1)]
+        self._legend = list(self._legend_places(lettering, width))
+        self.height = self._tops[-1] + 12 + LEGEND_HEIGHT * (1 + self._legend[-1][2]) + MARGIN - 8
+
+    def draw(self, canvas: Canvas) -> None:
+        self._heading.draw(canvas)
+        self._draw_people(canvas)
+        for number, (top, bottom) in enumerate(pairwise(self._tops)):
+            self._draw_task(canvas, number, top, bottom)
+        for number in range(len(self._chart.people) + 1):
+            x = self._left + number * self._column
+            canvas.line([(x, self._tops[0]), (x, self._tops[-1])], canvas.theme.grid)
+        for left, role, line in self._legend:
+            top = self._tops[-1] + 12 + line * LEGEND_HEIGHT
+            self._draw_badge(canvas, left + 9, top + LEGEND_HEIGHT / 2, role, 18)
+            word = canvas.lettering.wording.roles[role]
+            canvas.text(left + 25, top + LEGEND_HEIGHT / 2, word, SMALL_SIZE, canvas.theme.muted)
+
+    def _set_people(self, lettering: Lettering) -> None:
+        room = self._column - 8
+        people = self._chart.people
+        self._is_upright = any(_longest_word(name, lettering) > room for name in people)
+        if self._is_upright:
+            self._people = [[lettering.fit(name, NAME_SIZE, MOST_UPRIGHT, bold=True)] for name in people]
+            widest = max(lettering.width(line, NAME_SIZE, bold=True) for [line] in self._people)
+            self._head_height = widest + 16
+        else:
+            self._people = [lettering.wrap(name, NAME_SIZE, room, 3, bold=True) for name in people]
+            self._head_height = max(height_of(lines, NAME_SIZE) for lines in self._people) + 12
+
+    def _draw_people(self, canvas: Canvas) -> None:
+        bottom = self._tops[0] - 6
+        for number, lines in enumerate(self._people):
+            middle = self._left + (number + 0.5) * self._column
+            if self._is_upright:
+                canvas.upright(middle, bottom, lines[0], NAME_SIZE, canvas.theme.text, bold=True)
+            else:
+                top = bottom - height_of(lines, NAME_SIZE)
+                canvas.lines(middle, top, lines, NAME_SIZE, canvas.theme.text, align="center", bold=True)
+        right = self._left + len(self._people) * self._column
+        canvas.line([(MARGIN, self._tops[0]), (right, self._tops[0])], canvas.theme.muted, width=1.5, layer=2)
+
+    def _draw_task(self, canvas: Canvas, number: int, top: float, bottom: float) -> None:
+        right = self._left + len(self._people) * self._column
+        if number % 2 == 0:
+            canvas.rectangle(MARGIN - 8, top, right - MARGIN + 8, bottom - top, canvas.theme.band, layer=0)
+        middle, lines = (top + bottom) / 2, self._tasks[number]
+        canvas.lines(MARGIN, middle - height_of(lines, SIZE) / 2, lines, SIZE, canvas.theme.text)
+        canvas.line([(MARGIN - 8, bottom), (right, bottom)], canvas.theme.grid)
+        for place, person in enumerate(self._chart.people):
+            roles = self._chart.tasks[number].roles.get(person, "")
+            centre = self._left + (place + 0.5) * self._column
+            size = min(BADGE, (self._column - 8) / max(len(roles), 1) - 2)
+            for position, role in enumerate(roles):
+                x = centre + (position - (len(roles) - 1) / 2) * (size + 4)
+                self._draw_badge(canvas, x, middle, role, size)
+
+    def _draw_badge(self, canvas: Canvas, x: float, y: float, role: str, size: float) -> None:
+        colour = canvas.theme.roles[role]
+        canvas.rectangle(x - size / 2, y - size / 2, size, size, colour, radius=0.22 * size, layer=3)
+        canvas.text(x, y, role, 0.6 * size, ink_on(colour), align="center", bold=True)
+
+    def _legend_places(self, lettering: Lettering, width: float) -> Iterator[tuple[float, str, int]]:
+        """Left edge, role and line of each entry."""
+        left, line = MARGIN, 0
+        for role, word in lettering.wording.roles.items():
+            taken = 25 + lettering.width(word, SMALL_SIZE) + 22
+            if left > MARGIN and left + taken - 22 > width - MARGIN:
+                left, line = MARGIN, line + 1
+            yield left, role, line
+            left += taken
+
+
+def _longest_word(name: str, lettering: Lettering) -> float:
+    """The width of the widest part that stays on one line; East Asian names may be parted after any character."""
+    parts = (part for word in name.split() for part in ([word] if word.isascii() else word))
+    return max((lettering.width(part, NAME_SIZE, bold=True) for part in parts), default=0.0)

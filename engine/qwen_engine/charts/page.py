@@ -1,0 +1,42 @@
+"""What every chart has: margins, a title, and the seam to the engine."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qwen_engine.charts.canvas import Canvas
+from qwen_engine.charts.lettering import LINE_HEIGHT, Lettering
+from qwen_engine.errors import InvalidRequest
+
+MARGIN = 24.0
+TITLE_SIZE = 21.0
+SIZE = 14.0
+SMALL_SIZE = 11.5
+
+
+class Layout(Protocol):
+    """A chart whose texts are set for a width; it draws itself on a canvas that is `height` pixels high or higher."""
+
+    height: float
+
+    def draw(self, canvas: Canvas) -> None: ...
+
+
+class Heading:
+    """The title, on two lines at most."""
+
+    def __init__(self, title: str, lettering: Lettering, width: float) -> None:
+        self._lines = lettering.wrap(title, TITLE_SIZE, width - 2 * MARGIN, 2, bold=True)
+        self.bottom = MARGIN + (height_of(self._lines, TITLE_SIZE) + 14 if self._lines else 0)
+
+    def draw(self, canvas: Canvas) -> None:
+        canvas.lines(MARGIN, MARGIN, self._lines, TITLE_SIZE, canvas.theme.text, bold=True)
+
+
+def height_of(lines: Sequence[str], size: float) -> float:
+    return len(lines) * size * LINE_HEIGHT
+
+
+def require_width(width: float, least: float, what: str) -> None:
+    """Refuse a width on which `what` cannot be read."""
+    if width < least:
+        raise InvalidRequest(f"OPTIONS.width is {width:g}; {what} needs {-(-least // 1):g} pixels at least")

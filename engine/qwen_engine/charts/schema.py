@@ -1,0 +1,232 @@
+"""CHART: what a chart shows, as typed JSON. Whatever a chart does not know it refuses by name."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import from_json
+
+from qwen_engine.errors import InvalidRequest
+
+Language = Literal["en", "zh", "ja"]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Note = Annotated[str, StringConstraints(max_length=400, strip_whitespace=True)]
+Roles = Annotated[str, StringConstraints(pattern=r"^[RACI]{1,2}$")]
+Amount = Annotated[float, Field(ge=-1e12, le=1e12)]
+MAX_SPAN_DAYS = 36_525
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Chart(Part):
+    """What all charts have. `language` is that of the words we add; null: by the script of the texts."""
+
+    title: Note = ""
+    language: Language | None = None
+
+
+class Event(Part):
+    """Something at a `date`, or `time_s` seconds after the beginning."""
+
+    date_: date | None = Field(None, alias="date")
+    time_s: float | None = Field(None, ge=0, le=864_000)
+    label: Name
+    detail: Note = ""
+
+
+class Timeline(Chart):
+    type: Literal["timeline"]
+    events: tuple[Event, ...] = Field(min_length=1, max_length=60)
+
+    @model_validator(mode="after")
+    def _events_are_all_dated_or_all_timed(self) -> Self:
+        for number, event in enumerate(self.events):
+            if (event.date_ is None) == (event.time_s is None):
+                raise ValueError(f"CHART.events.{number} has {_both(event)}; give it one of them")
+        if len({event.date_ is None for event in self.events}) == 2:
+            raise ValueError("CHART.events has some with date and some with time_s; give all of them the same")
+        _check_span("CHART.events", [event.date_ for event in self.events if event.date_])
+        return self
+
+
+class MatrixTask(Part):
+    name: Name
+    roles: dict[Name, Roles] = Field(description="by person: R responsible, A accountable, C consulted, I informed")
+
+
+class ResponsibilityMatrix(Chart):
+    type: Literal["responsibility_matrix"]
+    people: tuple[Name, ...] = Field(min_length=1, max_length=24)
+    tasks: tuple[MatrixTask, ...] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _people_are_known(self) -> Self:
+        _check_distinct("CHART.people", self.people)
+        for number, task in enumerate(self.tasks):
+            _check_known(f"CHART.tasks.{number}.roles", task.roles, self.people)
+        return self
+
+
+class GanttTask(Part):
+    """From `start` through `end`, both included; without `end` a milestone. `after`: names of tasks it waits for."""
+
+    name: Name
+    start: date
+    end: date | None = None
+    owner: Note = ""
+    progress: float | None = Field(None, ge=0, le=1)
+    after: tuple[Name, ...] = Field((), max_length=20)
+
+
+class Gantt(Chart):
+    type: Literal["gantt"]
+    tasks: tuple[GanttTask, ...] = Field(min_length=1, max_length=100)
+    today: date | None = None
+
+    @model_validator(mode="after")
+    def _tasks_fit_together(self) -> Self:
+        names = [task.name for task in self.tasks]
+        _check_distinct("CHART.tasks", names)
+        for number, task in enumerate(self.tasks):
+            _check_known(f"CHART.tasks.{number}.after", task.after, [name for name in names if name != task.name])
+            if task.end and task.end < task.start:
+                raise ValueError(f"CHART.tasks.{number}.end is {task.end}, before its start {task.start}")
+        dates = [day for task in self.tasks for day in (task.start, task.end) if day]
+        _check_span("CHART", [*dates, self.today] if self.today else dates)
+        return self
+
+
+class BarSeries(Part):
+    name: Name
+    values: tuple[Amount | None, ...] = Field(description="one for each category; null: no bar")
+
+
+class BarChart(Chart):
+    type: Literal["bar"]
+    categories: tuple[Name, ...] = Field(min_length=1, max_length=60)
+    series: tuple[BarSeries, ...] = Field(min_length=1, max_length=8)
+    unit: Note = ""
+
+    @model_validator(mode="after")
+    def _every_category_has_its_values(self) -> Self:
+        _check_distinct("CHART.series", [series.name for series in self.series])
+        for number, series in enumerate(self.series):
+            if len(series.values) != len(self.categories):
+                raise ValueError(
+                    f"CHART.series.{number}.values has {len(series.values)} values "
+                    f"for {len(self.categories)} categories; give one for each, or null"
+                )
+        return self
+
+
+class Concept(Part):
+    name: Name
+    detail: Note = ""
+
+
+class Link(Part):
+    source: Name
+    target: Name
+    label: Note = ""
+
+
+class ConceptGraph(Chart):
+    type: Literal["concept_graph"]
+    concepts: tuple[Concept, ...] = Field(min_length=1, max_length=60)
+    links: tuple[Link, ...] = Field((), max_length=120)
+
+    @model_validator(mode="after")
+    def _links_join_concepts(self) -> Self:
+        names = [concept.name for concept in self.concepts]
+        _check_distinct("CHART.concepts", names)
+        for number, link in enumerate(self.links):
+            _check_known(f"CHART.links.{number}", [link.source, link.target], names)
+            if link.source == link.target:
+                raise ValueError(f"CHART.links.{number} joins {link.source!r} to itself; give it two concepts")
+        return self
+
+
+AnyChart = Timeline | ResponsibilityMatrix | Gantt | BarChart | ConceptGraph
+CHARTS: dict[str, type[AnyChart]] = {
+    "timeline": Timeline,
+    "responsibility_matrix": ResponsibilityMatrix,
+    "gantt": Gantt,
+    "bar": BarChart,
+    "concept_graph": ConceptGraph,
+}
+
+
+def parse_chart(payload: bytes) -> AnyChart:
+    """Read a CHART tensor.
+
+    Raises:
+        InvalidRequest: no JSON object, no known type, or a field that is unknown, of the wrong type or out of range.
+    """
+    try:
+        fields = from_json(payload, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidRequest(f"CHART is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest('CHART is not a JSON object such as {"type": "gantt", ...}')
+    kind = fields.get("type")
+    schema = CHARTS.get(kind) if isinstance(kind, str) else None
+    if schema is None:
+        raise InvalidRequest(f"CHART.type is {_shown(kind)}; allowed: {', '.join(CHARTS)}")
+    try:
+        return schema.model_validate_json(payload)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(_explain(schema, problem) for problem in _causes(error))) from None
+
+
+def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Without lists that are found too short only because of what is wrong with their items."""
+    return [problem for problem in error.errors() if not (problem["type"] == "too_short" and problem["input"])]
+
+
+def _explain(schema: type[Part], problem: Mapping[str, Any]) -> str:
+    field = ".".join(["CHART", *(str(part) for part in problem["loc"])])
+    if problem["type"] == "extra_forbidden":
+        return f"{field} is unknown; allowed: {', '.join(_known_fields(schema, problem['loc'][:-1]))}"
+    if problem["type"] == "value_error":  # of fields that do not go together; the message names them
+        return str(problem["ctx"]["error"])
+    if problem["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} is {_shown(problem['input'])}: {problem['msg']}"
+
+
+def _known_fields(schema: type[Part], path: Sequence[str | int]) -> list[str]:
+    """The fields of the part that `path` leads to."""
+    for step in path:
+        if isinstance(step, str):
+            schema = next(one for one in get_args(schema.model_fields[step].annotation) if one is not Ellipsis)
+    return [info.alias or name for name, info in schema.model_fields.items()]
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)[:80]
+
+
+def _both(event: Event) -> str:
+    return "neither date nor time_s" if event.date_ is None else "both date and time_s"
+
+
+def _check_distinct(field: str, names: Sequence[str]) -> None:
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{field} has {_shown(name)} {count} times; give each a name of its own")
+
+
+def _check_known(field: str, names: Sequence[str] | Mapping[str, str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{field} names {_shown(name)}; allowed: {', '.join(known)[:400] or 'none'}")
+
+
+def _check_span(field: str, dates: Sequence[date]) -> None:
+    if dates and (max(dates) - min(dates)).days > MAX_SPAN_DAYS:
+        raise ValueError(f"{field} reaches from {min(dates)} to {max(dates)}; the limit is {MAX_SPAN_DAYS} days")
