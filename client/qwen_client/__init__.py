@@ -13,13 +13,16 @@
 from qwen_client.audio import AudioInput
 from qwen_client.captions import AsyncCaptions, Caption, Captions
 from qwen_client.chains import AlignedTranscript, SpokenPicture
+from qwen_client.charts import Chart, GanttTask, TimelineEvent
 from qwen_client.client import AsyncClient, Client
 from qwen_client.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_client.health import Health
-from qwen_client.image import Picture, Progress, Size
+from qwen_client.image import Size, Style
 from qwen_client.jobs import Timings
 from qwen_client.many import Outcome
 from qwen_client.pcm import AudioPiece
+from qwen_client.pictures import Picture, PictureInput, Progress, Queued, contact_sheet
+from qwen_client.recipes import Recipe, read_recipe
 from qwen_client.stream import AsyncStream, Stream
 from qwen_client.subtitles import Cue
 from qwen_client.transcript import Alignment, FailedPiece, Segment, Transcription, Word
@@ -38,26 +41,35 @@ __all__ = [
     "Cancelled",
     "Caption",
     "Captions",
+    "Chart",
     "Client",
     "Cue",
     "DeadlineExceeded",
     "FailedPiece",
+    "GanttTask",
     "Health",
     "InvalidRequest",
     "Outcome",
     "Picture",
+    "PictureInput",
     "Progress",
+    "Queued",
     "QwenError",
+    "Recipe",
     "Segment",
     "ServerError",
     "Size",
     "Speech",
     "SpokenPicture",
     "Stream",
+    "Style",
+    "TimelineEvent",
     "Timings",
     "Transcription",
     "Unavailable",
     "Voice",
     "VoiceList",
     "Word",
+    "contact_sheet",
+    "read_recipe",
 ]

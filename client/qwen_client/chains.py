@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from qwen_client.asr import WordTimestamps
 from qwen_client.audio import AudioInput, audio_bytes
-from qwen_client.image import OnProgress, Picture, Size, announcing, collect_picture, picture_options
+from qwen_client.image import OnProgress, Size, announcing, collect_picture, picture_options
 from qwen_client.jobs import Ending, StreamJob, UnaryJob
+from qwen_client.pictures import ImageEvent, Picture
 from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
 from qwen_client.wire import Answer, options_json
 
@@ -31,7 +32,7 @@ def spoken_image(
     steps: int | None = None,
     seed: int = 0,
     on_progress: OnProgress | None = None,
-) -> StreamJob[Answer, SpokenPicture]:
+) -> StreamJob[ImageEvent, SpokenPicture]:
     """Draw what is said in `audio`, in one call.
 
         spoken = client.chains.spoken_image("please draw a red circle.wav", seed=3)
@@ -76,6 +77,6 @@ def _read_aligned(answer: Answer) -> AlignedTranscript:
     return AlignedTranscript(read_transcription(answer, "TRANSCRIPT"), read_alignment(answer))
 
 
-def _collect(answers: Sequence[Answer], ending: Ending) -> SpokenPicture:
-    picture = collect_picture(answers, ending)
+def _collect(events: Sequence[ImageEvent], ending: Ending) -> SpokenPicture:
+    picture = collect_picture(events, ending)
     return SpokenPicture(picture.prompt, picture)

@@ -3,7 +3,8 @@
 import typer
 
 from qwen_client.commands.captions import captions
-from qwen_client.commands.pictures import draw
+from qwen_client.commands.charts import chart
+from qwen_client.commands.pictures import draw, edit, recipe, styles
 from qwen_client.commands.speech import say, voice_app
 from qwen_client.commands.transcripts import align, transcribe
 
@@ -15,6 +16,6 @@ def main() -> None:
     """Qwen speech recognition, speech synthesis and image generation on Triton."""
 
 
-for command in (transcribe, captions, align, say, draw):
+for command in (transcribe, captions, align, say, draw, chart, edit, recipe, styles):
     app.command()(command)
 app.add_typer(voice_app, name="voice")

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from qwen_client import asr, captions, chains, image, many, tts, voices
+from qwen_client import asr, captions, chains, charts, image, many, recipes, tts, voices
 from qwen_client.health import Health
 from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
@@ -32,6 +32,22 @@ class Voices(Service):
 
 class Images(Service):
     generate = running(image.generate)
+    stream = streaming(image.generate)
+    edit = running(image.edit)
+    vary = running(image.vary)
+    inpaint = running(image.inpaint)
+    regenerate = running(image.regenerate)
+    recipe = staticmethod(recipes.read_recipe)
+    styles = running(image.styles)
+
+
+class Charts(Service):
+    draw = running(charts.draw)
+    gantt = running(charts.gantt)
+    timeline = running(charts.timeline)
+    responsibility_matrix = running(charts.responsibility_matrix)
+    bars = running(charts.bars)
+    concept_graph = running(charts.concept_graph)
 
 
 class Chains(Service):
@@ -56,6 +72,7 @@ class Client:
         self.tts = Tts(self._transport)
         self.voices = Voices(self._transport)
         self.image = Images(self._transport)
+        self.charts = Charts(self._transport)
         self.chains = Chains(self._transport)
 
     def health(self) -> Health:
@@ -94,6 +111,22 @@ class AsyncVoices(AsyncService):
 
 class AsyncImages(AsyncService):
     generate = awaiting(image.generate)
+    stream = async_streaming(image.generate)
+    edit = awaiting(image.edit)
+    vary = awaiting(image.vary)
+    inpaint = awaiting(image.inpaint)
+    regenerate = awaiting(image.regenerate)
+    recipe = staticmethod(recipes.read_recipe)
+    styles = awaiting(image.styles)
+
+
+class AsyncCharts(AsyncService):
+    draw = awaiting(charts.draw)
+    gantt = awaiting(charts.gantt)
+    timeline = awaiting(charts.timeline)
+    responsibility_matrix = awaiting(charts.responsibility_matrix)
+    bars = awaiting(charts.bars)
+    concept_graph = awaiting(charts.concept_graph)
 
 
 class AsyncChains(AsyncService):
@@ -117,6 +150,7 @@ class AsyncClient:
         self.tts = AsyncTts(self._transport)
         self.voices = AsyncVoices(self._transport)
         self.image = AsyncImages(self._transport)
+        self.charts = AsyncCharts(self._transport)
         self.chains = AsyncChains(self._transport)
 
     async def health(self) -> Health:

@@ -1,150 +1,255 @@
-"""Image generation: `client.image`."""
+"""Drawing and editing pictures: `client.image`."""
 
-import base64
-import html
-import io
-import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TypeAlias
-
-from PIL import Image
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 from qwen_client.errors import InvalidRequest, ServerError
-from qwen_client.jobs import Ending, StreamJob, Timings, require_complete
-from qwen_client.wire import Answer, options_json
+from qwen_client.jobs import Ending, StreamJob, only_event, require_complete
+from qwen_client.pictures import ImageEvent, Picture, PictureInput, PictureInputs, Progress, Queued, picture_bytes
+from qwen_client.recipes import PictureFile, read_recipe, require_ingredients
+from qwen_client.wire import Answer, Inputs, options_json
+
+MODEL = "qwen_image"
+REPEATED = (
+    "task",
+    "steps",
+    "seed",
+    "negative_prompt",
+    "true_cfg_scale",
+    "strength",
+    "preset",
+    "lora",
+    "format",
+    "quality",
+)  # fmt: skip
 
 Size: TypeAlias = int | tuple[int, int] | str
-"""Pixels: 64 (a square), (width, height) or "64x48"."""
+"""Pixels: 64 (a square), (width, height) or "64x48"; or an aspect ratio: "16:9"."""
 
-
-@dataclass(frozen=True)
-class Progress:
-    """`step` of `steps` is done."""
-
-    step: int
-    steps: int
-
-
+Task: TypeAlias = Literal["generate", "vary", "edit", "inpaint"]
+Preset: TypeAlias = Literal["fast", "balanced", "exact"]
+Format: TypeAlias = Literal["png", "webp", "jpeg"]
 OnProgress: TypeAlias = Callable[[Progress], object]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, with the `prompt` and `seed` that draw it again; `png` is the file as the server made it."""
+class Style:
+    """A style that `generate` takes by `name`; `title` and `template` by language ("en", "zh")."""
 
-    png: bytes
-    prompt: str
-    width: int
-    height: int
-    seed: int
-    timings: Timings
-    request_id: str
-
-    @cached_property
-    def image(self) -> Image.Image:
-        """The picture for PIL."""
-        return Image.open(io.BytesIO(self.png))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `.png` (as the server made it) or any other format that PIL writes."""
-        if picture_format(path) == "PNG":
-            Path(path).write_bytes(self.png)
-        else:
-            self.image.save(path)
-
-    def _repr_png_(self) -> bytes:
-        return self.png
-
-    def _repr_html_(self) -> str:
-        source = base64.b64encode(self.png).decode()
-        return (
-            f'<img src="data:image/png;base64,{source}" width="{self.width}" height="{self.height}">'
-            f"<br><small>{html.escape(self.prompt)}, seed {self.seed}</small>"
-        )
-
-
-def picture_format(path: str | os.PathLike[str]) -> str:
-    """The file format that the suffix of `path` asks for."""
-    file_format = Image.registered_extensions().get(Path(path).suffix.lower(), "")
-    if file_format not in Image.SAVE:
-        raise InvalidRequest(f"{path} has no known picture suffix; known are .png, .jpg, .webp and others of PIL's")
-    return file_format
+    name: str
+    title: dict[str, str]
+    template: dict[str, str]
 
 
 def generate(
     prompt: str,
     *,
+    images: PictureInputs | None = None,
+    mask: PictureInput | None = None,
+    task: Task | None = None,
     size: Size | None = None,
     steps: int | None = None,
     seed: int = 0,
+    n: int = 1,
     negative_prompt: str = " ",
     true_cfg_scale: float | None = None,
+    strength: float | None = None,
+    preset: Preset | None = None,
+    style: str | None = None,
+    lora: str | None = None,
+    preview_every: int | None = None,
+    format: Format = "png",
+    quality: int | None = None,
     on_progress: OnProgress | None = None,
-) -> StreamJob[Answer, Picture]:
+) -> StreamJob[ImageEvent, Picture]:
     """Draw `prompt`.
 
-        client.image.generate("a large green star on a white background", size=64, seed=3).save("star.png")
+        client.image.generate("a large green star on a white background", size="16:9", seed=3).save("star.png")
         client.image.generate("a red ring", on_progress=lambda progress: print(progress.step, progress.steps))
+        for picture in client.image.generate("a red ring", n=4, style="watercolour").all:
+            picture.save(f"ring-{picture.seed}.png")
 
-    `size`: 64, (64, 48) or "64x48" pixels, multiples of 16. Same `seed`, same picture. None: the server's choice.
-    `on_progress` is called after each step; raising in it cancels the request.
+    `size`: 64, (64, 48) or "64x48" pixels, multiples of 16, or an aspect ratio ("16:9"). `seed`: same seed, same
+    picture; `n` pictures have the seeds `seed`, `seed` + 1, … `true_cfg_scale`: guidance, away from `negative_prompt`.
+    `preset`: how fast or exact, where the server has one. `style`: a name that `styles()` knows. `lora`: a name of the
+    server's. None: the server's choice. `format` and `quality` (1 to 100, 100: lossless WebP) are the file's.
+
+    `on_progress` is called after each step, with a small preview after every `preview_every` steps; raising in it
+    cancels the request. `stream` takes the same parameters and gives all events as they come.
+
+    `images`, `mask`, `task` and `strength` are for what `edit`, `vary` and `inpaint` do.
     Returns a `Picture`.
     """
     options = picture_options(
-        size, steps=steps, seed=seed, negative_prompt=negative_prompt, true_cfg_scale=true_cfg_scale
+        size,
+        task=task,
+        steps=steps,
+        seed=seed,
+        n=n,
+        negative_prompt=negative_prompt,
+        true_cfg_scale=true_cfg_scale,
+        strength=strength,
+        preset=preset,
+        style=style,
+        lora=lora,
+        preview_every=preview_every,
+        format=format,
+        quality=quality,
     )
-    return StreamJob(
-        "qwen_image", {"PROMPT": prompt.encode(), "OPTIONS": options}, announcing(on_progress), collect_picture
+    inputs: Inputs = {"PROMPT": prompt.encode(), "OPTIONS": options, **_given(images, mask)}
+    return StreamJob(MODEL, inputs, announcing(on_progress), collect_picture)
+
+
+def edit(
+    images: PictureInputs, prompt: str, *, mask: PictureInput | None = None, **options: Any
+) -> StreamJob[ImageEvent, Picture]:
+    """Do to a picture what `prompt` asks for; with several `images`, it may speak of all of them.
+
+        client.image.edit("circle.png", "make the circle green").save("green.png")
+
+    `mask` (as large as the first picture, white: to be changed) leaves everything else as it was.
+    `options` as for `generate`. Returns a `Picture`.
+    """
+    return generate(prompt, images=images, mask=mask, task="edit", **options)
+
+
+def vary(
+    image: PictureInput, prompt: str, *, strength: float | None = None, **options: Any
+) -> StreamJob[ImageEvent, Picture]:
+    """Draw `prompt`, starting from a picture.
+
+        client.image.vary("sketch.png", "a large green star on a white background", strength=0.7)
+
+    `strength`: above 0, little of the picture is changed, to 1, hardly anything is kept; None: the server's choice.
+    `options` as for `generate`. Returns a `Picture`.
+    """
+    return generate(prompt, images=image, task="vary", strength=strength, **options)
+
+
+def inpaint(
+    image: PictureInput, mask: PictureInput | None, prompt: str, **options: Any
+) -> StreamJob[ImageEvent, Picture]:
+    """Draw a part of a picture anew; `prompt` describes the whole.
+
+        client.image.inpaint("street.png", "mask.png", "a street with a red car")
+
+    `mask` is as large as the picture and white where it is to be drawn; the rest stays exactly as it was. A mask that
+    is transparent in places asks for those. None: the picture's own transparent parts are filled.
+    `options` as for `generate`. Returns a `Picture`.
+    """
+    return generate(prompt, images=image, mask=mask, task="inpaint", **options)
+
+
+def regenerate(
+    file: PictureFile,
+    *,
+    images: PictureInputs | None = None,
+    mask: PictureInput | None = None,
+    on_progress: OnProgress | None = None,
+) -> StreamJob[ImageEvent, Picture]:
+    """Draw a picture again, from the recipe in its file: with the same checkpoint, the same pixels.
+
+        again = client.image.regenerate("star.png")
+
+    Where the picture was made from others, give the very files: `images` and `mask`. Returns a `Picture`.
+    """
+    recipe = read_recipe(file)
+    given = _given(images, mask)
+    require_ingredients(recipe, given.get("IMAGE", ()), given.get("MASK"))
+    return generate(
+        recipe.prompt,
+        images=given.get("IMAGE"),
+        mask=given.get("MASK"),
+        size=(recipe.width, recipe.height),
+        on_progress=on_progress,
+        **{name: getattr(recipe, name) for name in REPEATED},
     )
 
 
-def picture_options(size: Size | None, **options: object) -> bytes:
+def styles() -> StreamJob[tuple[Style, ...], tuple[Style, ...]]:
+    """The styles that the server knows by name."""
+    inputs: Inputs = {"PROMPT": b"", "OPTIONS": options_json(action="list_styles")}
+    return StreamJob(MODEL, inputs, _read_styles, only_event)
+
+
+def picture_options(size: Size | None, **options: Any) -> bytes:
     """The OPTIONS of a picture."""
-    width, height = (None, None) if size is None else parse_size(size)
-    return options_json(width=width, height=height, **options)
+    return options_json(**parse_size(size), **options)
 
 
-def parse_size(size: Size) -> tuple[int, int]:
-    """Width and height in pixels."""
+def parse_size(size: Size | None) -> dict[str, int | str]:
+    """The OPTIONS that ask for a size: `width` and `height` in pixels, or `aspect`; None: neither."""
     match size:
+        case None:
+            return {}
         case int():
-            return size, size
+            return {"width": size, "height": size}
         case (int() as width, int() as height):
-            return width, height
+            return {"width": width, "height": height}
         case str() if found := re.fullmatch(r"(\d+)(?:x(\d+))?", size):
-            return int(found[1]), int(found[2] or found[1])
-    raise InvalidRequest(f"size is {size!r}: give 64, (64, 48) or '64x48'")
+            return {"width": int(found[1]), "height": int(found[2] or found[1])}
+        case str() if re.fullmatch(r"\d+:\d+", size):
+            return {"aspect": size}
+    raise InvalidRequest(f"size is {size!r}: give 64, (64, 48) or '64x48', or an aspect ratio such as '16:9'")
 
 
-def announcing(on_progress: OnProgress | None) -> Callable[[Answer], Answer]:
+def announcing(on_progress: OnProgress | None) -> Callable[[Answer], ImageEvent]:
     """A `read` that tells `on_progress` of each step."""
 
-    def read(answer: Answer) -> Answer:
-        event = answer.json("EVENT")
-        if on_progress is not None and event["type"] == "progress":
-            on_progress(Progress(event["step"], event["steps"]))
-        return answer
+    def read(answer: Answer) -> ImageEvent:
+        event = _read_event(answer)
+        if on_progress is not None and isinstance(event, Progress):
+            on_progress(event)
+        return event
 
     return read
 
 
-def collect_picture(answers: Sequence[Answer], ending: Ending) -> Picture:
-    """The picture among the answers."""
+def collect_picture(events: Sequence[ImageEvent], ending: Ending) -> Picture:
+    """The pictures among the events, as the first of them."""
     require_complete(ending)
-    for answer in answers:
-        event = answer.json("EVENT")
-        if event["type"] == "image":
+    pictures = [replace(event, timings=ending.timings) for event in events if isinstance(event, Picture)]
+    if not pictures:
+        raise ServerError("the answer holds no picture", request_id=ending.request_id)
+    first, *others = sorted(pictures, key=lambda picture: picture.picture)
+    return replace(first, others=tuple(others))
+
+
+def _given(images: PictureInputs | None, mask: PictureInput | None) -> dict[str, Any]:
+    """The tensors of the pictures; what is not given stays out, since it would only part requests from each other."""
+    given: dict[str, Any] = {}
+    if images is not None:
+        several = images if isinstance(images, list | tuple) else [images]
+        given["IMAGE"] = tuple(picture_bytes(image) for image in several)
+    if mask is not None:
+        given["MASK"] = picture_bytes(mask)
+    return given
+
+
+def _read_event(answer: Answer) -> ImageEvent:
+    event = answer.json("EVENT")
+    match event["type"]:
+        case "queued":
+            return Queued(event["position"])
+        case "progress":
+            preview = answer.payload("IMAGE") if event["preview"] else None
+            return Progress(event["step"], event["steps"], event["picture"], event["eta_s"], preview)
+        case "image":
             return Picture(
-                png=answer.payload("IMAGE"),
+                data=answer.payload("IMAGE"),
+                format=event["format"],
                 prompt=answer.text("TEXT"),
                 width=event["width"],
                 height=event["height"],
                 seed=event["seed"],
-                timings=ending.timings,
-                request_id=ending.request_id,
+                picture=event["picture"],
+                timings=None,
+                request_id=answer.request_id,
             )
-    raise ServerError("the answer holds no picture", request_id=ending.request_id)
+    raise ServerError(f"the answer holds an unknown event: {event['type']}", request_id=answer.request_id)
+
+
+def _read_styles(answer: Answer) -> tuple[Style, ...]:
+    return tuple(Style(**style) for style in answer.json("EVENT")["styles"])

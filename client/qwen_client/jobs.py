@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from qwen_client.errors import Cancelled
-from qwen_client.wire import Answer, SequenceStep
+from qwen_client.errors import Cancelled, ServerError
+from qwen_client.wire import Answer, Inputs, SequenceStep
 
 EventT = TypeVar("EventT")
 ResultT = TypeVar("ResultT")
@@ -50,12 +50,20 @@ def require_complete(ending: Ending) -> None:
         raise Cancelled("the server cancelled the request", request_id=ending.request_id)
 
 
+def only_event(events: Sequence[EventT], ending: Ending) -> EventT:
+    """The event of a request that is answered by one."""
+    require_complete(ending)
+    if not events:
+        raise ServerError("the answer is empty", request_id=ending.request_id)
+    return events[0]
+
+
 @dataclass(frozen=True)
 class UnaryJob(Generic[ResultT]):
     """One request, one answer; a `step` of a sequence, where the model keeps state between requests."""
 
     model: str
-    inputs: Mapping[str, bytes]
+    inputs: Inputs
     read: Callable[[Answer], ResultT]
     step: SequenceStep | None = None
 
@@ -65,6 +73,6 @@ class StreamJob(Generic[EventT, ResultT]):
     """One request, many answers: each is `read` as an event, and all of them `collect` into the result."""
 
     model: str
-    inputs: Mapping[str, bytes]
+    inputs: Inputs
     read: Callable[[Answer], EventT]
     collect: Callable[[Sequence[EventT], Ending], ResultT]

@@ -33,6 +33,10 @@ class Bar:
     def show(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
+    def tell(self, label: str) -> None:
+        """Another label from now on."""
+        self._progress.update(self._task, description=label)
+
     def __enter__(self) -> Self:
         self._progress.start()
         return self

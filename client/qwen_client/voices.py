@@ -1,12 +1,9 @@
 """Voices that the server keeps: `client.voices`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from qwen_client.audio import AudioInput, audio_bytes
-from qwen_client.errors import ServerError
-from qwen_client.jobs import Ending, StreamJob, require_complete
+from qwen_client.jobs import StreamJob, only_event
 from qwen_client.wire import Answer, options_json
 
 MODEL = "qwen3_tts"
@@ -41,18 +38,18 @@ def add(name: str, reference: AudioInput, *, consent: str, reference_text: str =
     """
     options = options_json(action="add_voice", voice=name, consent=consent, reference_text=reference_text)
     inputs = {"TEXT": b"", "OPTIONS": options, "REF_AUDIO": audio_bytes(reference)}
-    return StreamJob(MODEL, inputs, _read_added, _first)
+    return StreamJob(MODEL, inputs, _read_added, only_event)
 
 
 def list_voices() -> StreamJob[VoiceList, VoiceList]:
     """Who can speak here."""
-    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options_json(action="list_voices")}, _read_list, _first)
+    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options_json(action="list_voices")}, _read_list, only_event)
 
 
 def remove(name: str) -> StreamJob[str, str]:
     """Forget a stored voice; returns its name."""
     options = options_json(action="remove_voice", voice=name)
-    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options}, _read_removed, _first)
+    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options}, _read_removed, only_event)
 
 
 def _read_added(answer: Answer) -> Voice:
@@ -67,10 +64,3 @@ def _read_removed(answer: Answer) -> str:
 def _read_list(answer: Answer) -> VoiceList:
     event = answer.json("EVENT")
     return VoiceList(tuple(event["speakers"]), tuple(Voice(**voice) for voice in event["voices"]))
-
-
-def _first(events: Sequence[Any], ending: Ending) -> Any:
-    require_complete(ending)
-    if not events:
-        raise ServerError("the answer is empty", request_id=ending.request_id)
-    return events[0]

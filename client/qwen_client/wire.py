@@ -1,13 +1,16 @@
-"""Payloads to and from Triton's messages: BYTES tensors of shape [1, 1], one item a request. Free of I/O."""
+"""Payloads to and from Triton's messages: BYTES tensors of shape [1, 1], or [1, n] of several items. Free of I/O."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from tritonclient.grpc import service_pb2
 
 from qwen_client.errors import ServerError
+
+Inputs: TypeAlias = Mapping[str, bytes | tuple[bytes, ...]]
+"""The payloads of a request by tensor: one item, or several."""
 
 # Triton puts each item's length before it, as 4 bytes.
 LENGTH_BYTES = 4
@@ -27,6 +30,10 @@ DEFAULT_OPTIONS = {
     "vad": True,
     "audio_format": "auto",
     "num_channels": 1,
+    "n": 1,
+    "format": "png",
+    "scale": 1,
+    "theme": "light",
 }
 
 
@@ -48,21 +55,26 @@ class SequenceStep:
 
 
 def infer_request(
-    model: str, inputs: Mapping[str, bytes], request_id: str, step: SequenceStep | None = None
+    model: str, inputs: Inputs, request_id: str, step: SequenceStep | None = None
 ) -> service_pb2.ModelInferRequest:
     """The request message for `model`."""
     tensor = service_pb2.ModelInferRequest.InferInputTensor
+    items = {name: (given,) if isinstance(given, bytes) else given for name, given in inputs.items()}
     message = service_pb2.ModelInferRequest(
         model_name=model,
         id=request_id,
-        inputs=[tensor(name=name, datatype="BYTES", shape=[1, 1]) for name in inputs],
-        raw_input_contents=[len(item).to_bytes(LENGTH_BYTES, "little") + item for item in inputs.values()],
+        inputs=[tensor(name=name, datatype="BYTES", shape=[1, len(several)]) for name, several in items.items()],
+        raw_input_contents=[b"".join(map(_framed, several)) for several in items.values()],
     )
     if step is not None:
         message.parameters["sequence_id"].int64_param = step.sequence_id
         message.parameters["sequence_start"].bool_param = step.start
         message.parameters["sequence_end"].bool_param = step.end
     return message
+
+
+def _framed(item: bytes) -> bytes:
+    return len(item).to_bytes(LENGTH_BYTES, "little") + item
 
 
 @dataclass(frozen=True)

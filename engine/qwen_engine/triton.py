@@ -18,16 +18,14 @@ import numpy as np
 
 from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest
 from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
-from qwen_engine.options import Options
 from qwen_engine.settings import ModelSettings
-from qwen_engine.wire import ModelWire
+from qwen_engine.wire import ModelWire, Tensor
 
 log = logging.getLogger(__name__)
 
-Inputs = Mapping[str, bytes]
 Outputs = dict[str, Any]  # bytes, or a dict that is sent as JSON
-Parse = Callable[..., tuple[Any, Options]]
-Encode = Callable[[Any, Options], Outputs]
+Parse = Callable[..., tuple[Any, Any]]
+Encode = Callable[[Any, Any], Outputs]
 
 TRITON_CODES = {
     "INVALID_ARGUMENT": "INVALID_ARG",
@@ -38,6 +36,7 @@ TRITON_CODES = {
 MAX_UNSENT = 4096
 SEND_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 25.0
+AT_ONCE = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
 def settings_json(args: Mapping[str, str]) -> str:
@@ -46,6 +45,24 @@ def settings_json(args: Mapping[str, str]) -> str:
     if "settings" not in parameters:
         raise ValueError("config.pbtxt has no parameter 'settings'; start the server with `qwen serve`")
     return parameters["settings"]["string_value"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The input payloads of one request, by tensor: no items where it was left out."""
+
+    items: Mapping[str, tuple[bytes, ...]]
+
+    def __getitem__(self, name: str) -> bytes:
+        """The item of a tensor that has one; empty where it was left out."""
+        return next(iter(self.items[name]), b"")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """In place of a request: an event that needs no engine."""
+
+    event: Any
 
 
 @dataclass(frozen=True)
@@ -60,9 +77,9 @@ class SequenceStep:
 class Adapter:
     """Joins one Triton model to one engine.
 
-    `parse` turns a request's input payloads into an engine request and its options (raising `InvalidRequest`); for a
-    model with sequences it takes the request's `SequenceStep`, too. `encode` turns an engine event into payloads.
-    `settings` bound what waits for the engine.
+    `parse` turns a request's input payloads into an engine request (or what is `Ready`) and what `encode` needs to know
+    of it, such as its options; it may raise `InvalidRequest`. For a model with sequences it takes the request's
+    `SequenceStep`, too. `encode` turns an engine event into payloads. `settings` bound what waits for the engine.
     """
 
     def __init__(
@@ -84,14 +101,18 @@ class Adapter:
         for request in requests:
             reply = _Reply(self, request.get_response_sender())
             try:
-                parsed, reply.options = self._parse(self._inputs(request), *self._steps(request))
+                parsed, reply.asked = self._parse(self._inputs(request), *self._steps(request))
             except EngineError as error:
                 reply.fail(error)
             except Exception:
                 log.exception("a request could not be parsed")
                 reply.fail(Internal())
             else:
-                arrivals.append((parsed, reply))
+                if isinstance(parsed, Ready):
+                    reply.emit(parsed.event)
+                    reply.end("stop", {"timings": AT_ONCE})
+                else:
+                    arrivals.append((parsed, reply))
         for (_, reply), session in zip(arrivals, self._loop.submit(arrivals), strict=True):
             reply.session = session
 
@@ -121,7 +142,7 @@ class Adapter:
         )
 
     def _inputs(self, request: Any) -> Inputs:
-        return {tensor.name: self._payload(request, tensor.name) for tensor in self.wire.inputs}
+        return Inputs({tensor.name: self._items(request, tensor) for tensor in self.wire.inputs})
 
     def _steps(self, request: Any) -> list[SequenceStep]:
         if not self.wire.sequences:
@@ -131,15 +152,15 @@ class Adapter:
         end = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
         return [SequenceStep(request.correlation_id(), start, end)]
 
-    def _payload(self, request: Any, name: str) -> bytes:
-        tensor = self.pb_utils.get_input_tensor_by_name(request, name)
-        if tensor is None:
-            return b""
-        items = tensor.as_numpy()
-        if items.size != 1:
-            raise InvalidRequest(f"{name} has shape {list(items.shape)}: send one item a request, shape [1, 1]")
-        item = items.reshape(-1)[0]
-        return item.encode() if isinstance(item, str) else bytes(item)
+    def _items(self, request: Any, tensor: Tensor) -> tuple[bytes, ...]:
+        sent = self.pb_utils.get_input_tensor_by_name(request, tensor.name)
+        if sent is None:
+            return ()
+        items = sent.as_numpy()
+        if items.shape[0] != 1 or (items.size != 1 and not tensor.several):
+            shape = "[1, n]" if tensor.several else "[1, 1], one item"
+            raise InvalidRequest(f"{tensor.name} has shape {list(items.shape)}: send one request at a time, {shape}")
+        return tuple(item.encode() if isinstance(item, str) else bytes(item) for item in items.reshape(-1))
 
     def _send_all(self) -> None:
         while (send := self._unsent.get()) is not None:
@@ -151,7 +172,7 @@ class _Reply:
     events are numbered there, and exactly one response is final."""
 
     def __init__(self, adapter: Adapter, sender: Any) -> None:
-        self.options = Options()
+        self.asked: Any = None
         self.session: Session | None = None
         self._adapter = adapter
         self._sender = sender
@@ -185,7 +206,7 @@ class _Reply:
             self._close(self._adapter.error_response(Internal()))
 
     def _emit(self, event: Any) -> None:
-        self._result = self._adapter.encode(event, self.options)
+        self._result = self._adapter.encode(event, self.asked)
         if not self._adapter.wire.decoupled:
             return
         self._sender.send(self._adapter.response(self._numbered(self._result)))

@@ -1,6 +1,8 @@
 """What the scripted server answers in the client's tests: one well-behaved script a model."""
 
+import hashlib
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 from fake_triton import Payloads, Script
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 SAMPLE_RATE_HZ = 24_000
 SAMPLES_PER_FRAME = 1_920
@@ -133,26 +136,59 @@ def speech(inputs: Payloads) -> Iterator[Payloads]:
     yield {"AUDIO": b"", "EVENT": event(num_frames, "end", **SPEECH_ENDING)}
 
 
-def png(width: int, height: int) -> bytes:
+def encoded(width: int, height: int, file_format: str = "PNG", recipe: dict[str, Any] | None = None) -> bytes:
+    """A red picture; PNG may hold a recipe."""
     file = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    text = PngInfo()
+    if recipe is not None:
+        text.add_itxt("qwen_recipe", json.dumps(recipe))
+    Image.new("RGB", (width, height), "red").save(file, file_format, pnginfo=text)
     return file.getvalue()
 
 
-def progress_event(index: int) -> Payloads:
-    return {"IMAGE": b"", "TEXT": b"", "EVENT": event(index, "progress", step=index + 1, steps=STEPS)}
+def progress_event(index: int, picture: int = 0, step: int = 1, preview: bytes = b"") -> Payloads:
+    told = {"picture": picture, "step": step, "steps": STEPS, "eta_s": float(STEPS - step), "preview": bool(preview)}
+    return {"IMAGE": preview, "TEXT": b"", "EVENT": event(index, "progress", **told)}
 
 
-def _drawn(prompt: bytes, options: dict[str, Any]) -> Iterator[Payloads]:
+def _drawn(prompt: bytes, options: dict[str, Any], **made_from: Any) -> Iterator[Payloads]:
+    """Queued behind two others; a preview after every step, where any is asked for."""
+    index = itertools.count()
     width, height = options.get("width", 64), options.get("height", 64)
-    yield from map(progress_event, range(STEPS))
-    made = event(STEPS, "image", width=width, height=height, seed=options.get("seed", 0))
-    yield {"IMAGE": png(width, height), "TEXT": prompt, "EVENT": made}
-    yield {"IMAGE": b"", "TEXT": b"", "EVENT": event(STEPS + 1, "end", **ENDING)}
+    file_format, seed = options.get("format", "png"), options.get("seed", 0)
+    preview = encoded(8, 8, "JPEG") if "preview_every" in options else b""
+    yield {"IMAGE": b"", "TEXT": b"", "EVENT": event(next(index), "queued", position=2)}
+    for picture in range(options.get("n", 1)):
+        for step in range(1, STEPS + 1):
+            yield progress_event(next(index), picture, step, preview)
+        told = {"picture": picture, "width": width, "height": height, "seed": seed + picture, "format": file_format}
+        recipe = {"model": "qwen_image", "checkpoint": "scripted", "prompt": prompt.decode(), "task": "generate",
+                  "steps": STEPS, **told, **made_from}  # fmt: skip
+        data = encoded(width, height, file_format.upper(), recipe)
+        yield {"IMAGE": data, "TEXT": prompt, "EVENT": event(next(index), "image", **told)}
+    yield {"IMAGE": b"", "TEXT": b"", "EVENT": event(next(index), "end", **ENDING)}
+
+
+STYLE = {
+    "name": "anime",
+    "title": {"en": "Anime", "zh": "动漫"},
+    "template": {"en": "{prompt}, x", "zh": "{prompt}，x"},
+}
 
 
 def picture(inputs: Payloads) -> Iterator[Payloads]:
-    return _drawn(inputs["PROMPT"], json.loads(inputs["OPTIONS"]))
+    """The recipe tells the files that came with the request."""
+    options = json.loads(inputs["OPTIONS"])
+    if options.get("action") == "list_styles":
+        yield {"IMAGE": b"", "TEXT": b"", "EVENT": event(0, "styles", styles=[STYLE])}
+        yield {"IMAGE": b"", "TEXT": b"", "EVENT": event(1, "end", **ENDING)}
+        return
+    made_from: dict[str, Any] = {"task": options.get("task", "generate")}
+    if "IMAGE" in inputs:
+        made_from["images_sha256"] = [hashlib.sha256(image).hexdigest() for image in inputs["IMAGE"]]
+    if "MASK" in inputs:
+        made_from["mask_sha256"] = hashlib.sha256(inputs["MASK"]).hexdigest()
+    yield from _drawn(inputs["PROMPT"], options, **made_from)
 
 
 def spoken_picture(inputs: Payloads) -> Iterator[Payloads]:

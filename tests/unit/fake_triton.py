@@ -1,7 +1,8 @@
 """A gRPC server that speaks Triton's protocol and answers by script: what the client's tests connect to.
 
-It is strict where Triton is: one request a stream, BYTES of shape [1, 1], an id, a start before the steps of a
-sequence; it tells errors of a stream as text, and a sequence's id, start and end as inputs of the model.
+It is strict where Triton is: one request a stream, BYTES of shape [1, 1] (or [1, n], where several are taken), an id, a
+start before the steps of a sequence; it tells errors of a stream as text, and a sequence's id, start and end as inputs
+of the model.
 """
 
 import threading
@@ -13,8 +14,9 @@ from typing import Any, Self
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-Payloads = Mapping[str, bytes]
+Payloads = Mapping[str, Any]  # bytes; a tuple of them for the tensors below
 Script = Callable[[Payloads], Iterator[Payloads]]
+SEVERAL = {("qwen_image", "IMAGE")}
 LENGTH_BYTES = 4
 NUM_THREADS = 12
 
@@ -38,7 +40,7 @@ class Received:
 
     model: str
     request_id: str
-    inputs: dict[str, bytes]
+    inputs: dict[str, Any]
     deadline_s: float
 
 
@@ -97,7 +99,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         finished.set()
 
     def _answers(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        inputs = {tensor.name: _item(tensor, raw) for tensor, raw in _pairs(request.inputs, request.raw_input_contents)}
+        pairs = _pairs(request.inputs, request.raw_input_contents)
+        inputs = {tensor.name: _payload(request.model_name, tensor, raw) for tensor, raw in pairs}
         self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining()))
         if request.model_name not in self.scripts.keys() - self.unloaded:
             message = f"Request for unknown model: '{request.model_name}' is not found"
@@ -124,13 +127,21 @@ def _pairs(tensors: Any, contents: Any) -> Iterator[tuple[Any, bytes]]:
     return zip(tensors, contents, strict=True)
 
 
-def _item(tensor: Any, raw: bytes) -> bytes:
-    item = raw[LENGTH_BYTES:]
-    if tensor.datatype != "BYTES" or list(tensor.shape) != [1, 1]:
+def _payload(model: str, tensor: Any, raw: bytes) -> bytes | tuple[bytes, ...]:
+    items = tuple(_items(tensor, raw))
+    several = (model, tensor.name) in SEVERAL
+    if tensor.datatype != "BYTES" or list(tensor.shape) != [1, len(items) if several else 1]:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{tensor.name} is {tensor.datatype} {list(tensor.shape)}")
-    if int.from_bytes(raw[:LENGTH_BYTES], "little") != len(item):
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{tensor.name} has a wrong length")
-    return item
+    return items if several else items[0]
+
+
+def _items(tensor: Any, raw: bytes) -> Iterator[bytes]:
+    while raw:
+        num_bytes = LENGTH_BYTES + int.from_bytes(raw[:LENGTH_BYTES], "little")
+        if num_bytes > len(raw):
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{tensor.name} has a wrong length")
+        yield raw[LENGTH_BYTES:num_bytes]
+        raw = raw[num_bytes:]
 
 
 def _response(request: Any, payloads: Payloads) -> Any:

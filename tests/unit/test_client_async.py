@@ -8,11 +8,15 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from client_scripts import SCRIPTS, audio_event
+from client_scripts import SCRIPTS, audio_event, encoded
 from fake_triton import FakeTriton, Payloads, Refusal
 
 from qwen_client import AsyncClient, Client, InvalidRequest, Progress, Unavailable
 
+RECIPE = {"model": "qwen_image", "checkpoint": "x", "task": "generate", "prompt": "a ring", "width": 8, "height": 8,
+          "steps": 2, "seed": 3, "format": "png"}  # fmt: skip
+DRAWN = ["Queued", *(["Progress"] * 3 + ["Picture"]) * 2]
+RED = encoded(8, 8, recipe=RECIPE)
 SERVICES = ("asr", "tts", "voices", "image", "chains")
 
 
@@ -37,7 +41,13 @@ def test_results_equal_the_sync_clients() -> None:
         return [
             (await client.asr.transcribe(b"abc")).text,
             (await client.tts.synthesize("good morning")).samples,
-            (await client.image.generate("a ring", size=32)).png,
+            (await client.image.generate("a ring", size=32)).data,
+            (await client.image.edit(RED, "make it green")).data,
+            (await client.image.vary(RED, "a ring", strength=0.5)).data,
+            (await client.image.inpaint(RED, RED, "a ring")).data,
+            (await client.image.regenerate(RED)).data,
+            await client.image.styles(),
+            client.image.recipe(RED),
             (await client.chains.spoken_image(b"abc")).heard,
             (await client.asr.align(b"abc", "good morning")).words,
             (await client.chains.aligned_transcript(b"abc")).alignment.words,
@@ -49,7 +59,13 @@ def test_results_equal_the_sync_clients() -> None:
         expected = [
             sync.asr.transcribe(b"abc").text,
             sync.tts.synthesize("good morning").samples,
-            sync.image.generate("a ring", size=32).png,
+            sync.image.generate("a ring", size=32).data,
+            sync.image.edit(RED, "make it green").data,
+            sync.image.vary(RED, "a ring", strength=0.5).data,
+            sync.image.inpaint(RED, RED, "a ring").data,
+            sync.image.regenerate(RED).data,
+            sync.image.styles(),
+            sync.image.recipe(RED),
             sync.chains.spoken_image(b"abc").heard,
             sync.asr.align(b"abc", "good morning").words,
             sync.chains.aligned_transcript(b"abc").alignment.words,
@@ -75,13 +91,15 @@ def test_stream_and_progress() -> None:
         await client.image.generate("a ring", on_progress=told.append)
         async with client.tts.stream("good morning everyone") as chunks:
             indices = [chunk.index async for chunk in chunks]
+        async with client.image.stream("a ring", n=2) as events:
+            assert [type(event).__name__ async for event in events] == DRAWN
         return indices, chunks.finish_reason, chunks.request_id
 
     with FakeTriton(dict(SCRIPTS)) as triton:
         indices, finish_reason, request_id = with_client(triton, use)
-        assert request_id == triton.received[-1].request_id
+        assert request_id == triton.received[-2].request_id
     assert (indices, finish_reason) == ([0, 1, 2], "stop")
-    assert told == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    assert told == [Progress(1, 3, 0, 2.0), Progress(2, 3, 0, 1.0), Progress(3, 3, 0, 0.0)]
 
 
 def test_leaving_early_cancels() -> None:

@@ -7,11 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_scripts import SCRIPTS, png, progress_event
+from client_scripts import SCRIPTS, STYLE, encoded, progress_event
 from fake_triton import FakeTriton, Payloads
 from PIL import Image
 
-from qwen_client import Client, InvalidRequest, Progress, ServerError, Size, Timings
+from qwen_client import (
+    Client,
+    InvalidRequest,
+    Picture,
+    Progress,
+    Queued,
+    ServerError,
+    Size,
+    Style,
+    Timings,
+    contact_sheet,
+    read_recipe,
+)
+
+STEPS = [Progress(1, 3, 0, 2.0), Progress(2, 3, 0, 1.0), Progress(3, 3, 0, 0.0)]
+SOURCE = encoded(40, 40)
+MASK = encoded(40, 40, "WEBP")
 
 
 def sent(triton: FakeTriton, name: str = "OPTIONS") -> dict[str, Any]:
@@ -21,18 +37,39 @@ def sent(triton: FakeTriton, name: str = "OPTIONS") -> dict[str, Any]:
 def test_picture_carries_its_recipe(client: Client, triton: FakeTriton) -> None:
     picture = client.image.generate("a red circle", size=(32, 48), seed=5)
 
-    assert picture.png == png(32, 48)
     assert picture.image.size == (picture.width, picture.height) == (32, 48)
-    assert (picture.prompt, picture.seed) == ("a red circle", 5)
+    assert (picture.prompt, picture.seed, picture.format) == ("a red circle", 5, "png")
     assert picture.timings == Timings(queue_s=0.001, first_event_s=0.25, total_s=0.5)
     assert picture.request_id == triton.received[0].request_id != ""
+    assert (picture.recipe.prompt, picture.recipe.seed, picture.recipe.steps) == ("a red circle", 5, 3)
 
 
 def test_progress_is_told_step_by_step(client: Client) -> None:
     told: list[Progress] = []
     client.image.generate("a red circle", on_progress=told.append)
 
-    assert told == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    assert told == STEPS
+    assert told[0].preview is None
+
+
+def test_previews_are_pictures(client: Client, triton: FakeTriton) -> None:
+    told: list[Progress] = []
+    client.image.generate("a red circle", preview_every=1, on_progress=told.append)
+
+    assert sent(triton) == {"preview_every": 1}
+    assert [progress.preview.size for progress in told if progress.preview] == [(8, 8)] * 3
+
+
+def test_a_stream_gives_every_event_as_it_comes(client: Client) -> None:
+    with client.image.stream("a red circle", n=2) as stream:
+        queued, *events = list(stream)
+
+    assert queued == Queued(2)
+    assert events[:3] == STEPS
+    first, second = (event for event in events if isinstance(event, Picture))
+    assert (first.picture, first.timings, second.picture) == (0, None, 1)
+    assert stream.timings is not None
+    assert stream.timings.total_s == 0.5
 
 
 def test_raising_in_on_progress_cancels(client: Client, triton: FakeTriton) -> None:
@@ -50,6 +87,32 @@ def test_raising_in_on_progress_cancels(client: Client, triton: FakeTriton) -> N
     assert triton.cancelled.wait(60)
 
 
+def test_several_pictures_come_with_the_first_one(client: Client) -> None:
+    picture = client.image.generate("a red circle", n=3, seed=7)
+
+    assert [one.seed for one in picture.all] == [7, 8, 9]
+    assert [one.picture for one in picture.others] == [1, 2]
+    assert {one.timings for one in picture.all} == {Timings(0.001, 0.25, 0.5)}
+
+
+def test_pictures_come_in_their_order_whichever_is_ready_first(client: Client, triton: FakeTriton) -> None:
+    def script(inputs: Payloads) -> Iterator[Payloads]:
+        *events, end = SCRIPTS["qwen_image"](inputs)
+        yield from reversed(events)
+        yield end
+
+    triton.scripts["qwen_image"] = script
+    assert [one.seed for one in client.image.generate("a red circle", n=3, seed=7).all] == [7, 8, 9]
+
+
+def test_a_contact_sheet_shows_them_side_by_side(client: Client) -> None:
+    sheet = contact_sheet(client.image.generate("a red circle", size=(32, 16), n=5).all)
+
+    assert sheet.size == (3 * 32 + 4 * 8, 2 * 16 + 3 * 8)
+    reds = sum(pixel == (255, 0, 0) for pixel in sheet.get_flattened_data())
+    assert reds == 5 * 32 * 16
+
+
 @pytest.mark.parametrize("size", [(64, 48), "64x48"])
 def test_size_is_width_and_height(size: Size, client: Client, triton: FakeTriton) -> None:
     client.image.generate("a red circle", size=size)
@@ -64,29 +127,125 @@ def test_one_number_is_a_square(size: Size, client: Client, triton: FakeTriton) 
     assert sent(triton) == {"width": 64, "height": 64}
 
 
-@pytest.mark.parametrize("size", ["big", "64x", "64x64x3", "-64", (64,), 64.0])
+def test_a_size_may_be_an_aspect_ratio(client: Client, triton: FakeTriton) -> None:
+    client.image.generate("a red circle", size="16:9")
+
+    assert sent(triton) == {"aspect": "16:9"}
+
+
+@pytest.mark.parametrize("size", ["big", "64x", "64x64x3", "-64", "16:", (64,), 64.0])
 def test_other_sizes_are_refused_before_sending(size: Any, client: Client, triton: FakeTriton) -> None:
-    with pytest.raises(InvalidRequest, match=r"give 64, \(64, 48\) or '64x48'"):
+    with pytest.raises(InvalidRequest, match=r"give 64, \(64, 48\) or '64x48', or an aspect ratio"):
         client.image.generate("a red circle", size=size)
 
     assert triton.received == []
 
 
 def test_options_are_sent_where_they_differ_from_the_defaults(client: Client, triton: FakeTriton) -> None:
-    client.image.generate("a red circle", seed=0, negative_prompt=" ")
+    client.image.generate("a red circle", seed=0, negative_prompt=" ", n=1, format="png")
     assert sent(triton) == {}
 
     client.image.generate("a red circle", steps=4, seed=9, negative_prompt="blue", true_cfg_scale=4.0)
     assert sent(triton) == {"steps": 4, "seed": 9, "negative_prompt": "blue", "true_cfg_scale": 4.0}
 
 
-def test_saves_the_servers_png_unchanged_and_other_formats(client: Client, tmp_path: Path) -> None:
-    picture = client.image.generate("a red circle")
+def test_pictures_that_are_not_given_are_not_sent(client: Client, triton: FakeTriton) -> None:
+    client.image.generate("a red circle")
+
+    assert set(triton.received[-1].inputs) == {"PROMPT", "OPTIONS"}
+
+
+def test_edit_sends_one_picture_or_several_and_a_mask(client: Client, triton: FakeTriton) -> None:
+    client.image.edit(SOURCE, "make it green")
+    assert triton.received[-1].inputs["IMAGE"] == (SOURCE,)
+    assert sent(triton) == {"task": "edit"}
+
+    client.image.edit([SOURCE, MASK], "put both together", mask=MASK, steps=2)
+    assert triton.received[-1].inputs["IMAGE"] == (SOURCE, MASK)
+    assert triton.received[-1].inputs["MASK"] == MASK
+    assert sent(triton) == {"task": "edit", "steps": 2}
+
+
+def test_vary_and_inpaint(client: Client, triton: FakeTriton) -> None:
+    client.image.vary(SOURCE, "a star", strength=0.4)
+    assert sent(triton) == {"task": "vary", "strength": 0.4}
+
+    client.image.inpaint(SOURCE, MASK, "a star")
+    assert triton.received[-1].inputs["MASK"] == MASK
+    assert sent(triton) == {"task": "inpaint"}
+
+    client.image.inpaint(SOURCE, None, "a star")
+    assert "MASK" not in triton.received[-1].inputs
+
+
+def test_pictures_are_given_in_any_form(client: Client, triton: FakeTriton, tmp_path: Path) -> None:
+    path = tmp_path / "source.png"
+    path.write_bytes(SOURCE)
+    for source in (SOURCE, path, str(path), io.BytesIO(SOURCE)):
+        client.image.edit(source, "make it green")
+        assert triton.received[-1].inputs["IMAGE"] == (SOURCE,)
+
+    client.image.edit(Image.open(path), "make it green")
+    (png,) = triton.received[-1].inputs["IMAGE"]
+    assert Image.open(io.BytesIO(png)).tobytes() == Image.open(path).tobytes()
+
+    drawn = client.image.generate("a red circle")
+    client.image.edit(drawn, "make it green")
+    assert triton.received[-1].inputs["IMAGE"] == (drawn.data,)
+    with pytest.raises(TypeError, match="the picture is int"):
+        client.image.edit(3, "make it green")  # type: ignore[arg-type]
+
+
+def test_a_recipe_draws_the_picture_again(client: Client, triton: FakeTriton, tmp_path: Path) -> None:
+    client.image.generate("a red circle", size=(32, 48), seed=5, n=2).others[0].save(tmp_path / "x.png")
+    again = client.image.regenerate(tmp_path / "x.png")
+
+    assert triton.received[-1].inputs["PROMPT"] == b"a red circle"
+    assert sent(triton) == {"task": "generate", "width": 32, "height": 48, "steps": 3, "seed": 6}
+    assert again.seed == 6
+
+
+def test_a_recipe_wants_the_files_it_was_made_from(client: Client, triton: FakeTriton) -> None:
+    made = client.image.edit(SOURCE, "make it green", mask=MASK).data
+    assert client.image.regenerate(made, images=SOURCE, mask=MASK).prompt == "make it green"
+    assert triton.received[-1].inputs["IMAGE"] == (SOURCE,)
+
+    asked = len(triton.received)
+    for images, mask, complaint in [(None, MASK, "images: 0 given"), (MASK, MASK, "images: 1"), (SOURCE, None, "mask")]:
+        with pytest.raises(InvalidRequest, match=complaint):
+            client.image.regenerate(made, images=images, mask=mask)
+    assert len(triton.received) == asked
+
+
+def test_pictures_without_a_recipe_are_refused(client: Client, tmp_path: Path) -> None:
+    for number, (data, complaint) in enumerate(
+        [
+            (SOURCE, "holds no recipe"),
+            (MASK, "holds no recipe"),
+            (b"nothing", "cannot be read as a picture"),
+            (encoded(8, 8, recipe={"prompt": "a ring"}), "a recipe that cannot be read"),
+        ]
+    ):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(data)
+        for file in (path, data, io.BytesIO(data)):
+            with pytest.raises(InvalidRequest, match=complaint):
+                client.image.recipe(file)
+    with pytest.raises(FileNotFoundError):
+        read_recipe(tmp_path / "missing.png")
+
+
+def test_styles_are_listed(client: Client) -> None:
+    assert client.image.styles() == (Style(**STYLE),)
+
+
+def test_saves_the_servers_file_unchanged_and_other_formats(client: Client, tmp_path: Path) -> None:
+    picture = client.image.generate("a red circle", format="webp")
     for suffix in ("png", "jpg", "webp"):
         picture.save(tmp_path / f"circle.{suffix}")
 
-    assert (tmp_path / "circle.png").read_bytes() == picture.png
-    for suffix, file_format in (("jpg", "JPEG"), ("webp", "WEBP")):
+    assert (tmp_path / "circle.webp").read_bytes() == picture.data
+    for suffix, file_format in (("jpg", "JPEG"), ("png", "PNG")):
         with Image.open(tmp_path / f"circle.{suffix}") as saved:
             assert (saved.format, saved.size) == (file_format, (64, 64))
     with pytest.raises(InvalidRequest, match="no known picture suffix"):
@@ -94,10 +253,12 @@ def test_saves_the_servers_png_unchanged_and_other_formats(client: Client, tmp_p
 
 
 def test_notebooks_show_it(client: Client) -> None:
-    picture = client.image.generate("a <red> circle")
+    for file_format in ("png", "jpeg"):
+        picture = client.image.generate("a <red> circle", format=file_format)  # type: ignore[arg-type]
 
-    assert Image.open(io.BytesIO(picture._repr_png_())).size == (64, 64)
-    assert "a &lt;red&gt; circle, seed 0" in picture._repr_html_()
+        assert Image.open(io.BytesIO(picture._repr_png_())).format == "PNG"
+        assert "a &lt;red&gt; circle, seed 0" in picture._repr_html_()
+        assert f"data:image/{file_format};" in picture._repr_html_()
 
 
 def test_an_ending_without_a_picture_is_an_error(client: Client, triton: FakeTriton) -> None:
@@ -108,6 +269,8 @@ def test_an_ending_without_a_picture_is_an_error(client: Client, triton: FakeTri
     triton.scripts["qwen_image"] = script
     with pytest.raises(ServerError, match="no picture"):
         client.image.generate("a red circle")
+    with pytest.raises(ServerError, match="empty"):
+        client.image.styles()
 
 
 def test_spoken_image_tells_what_was_heard(client: Client, triton: FakeTriton) -> None:
@@ -119,7 +282,7 @@ def test_spoken_image_tells_what_was_heard(client: Client, triton: FakeTriton) -
     assert spoken.heard == "11 bytes"
     assert spoken.picture.image.size == (32, 32)
     assert spoken.picture.seed == 2
-    assert told[-1] == Progress(3, 3)
+    assert told == STEPS
     assert sent(triton, "ASR_OPTIONS") == {"language": "English"}
     assert sent(triton, "IMAGE_OPTIONS") == {"width": 32, "height": 32, "steps": 3, "seed": 2}
     assert "11 bytes" in spoken._repr_html_()

@@ -3,13 +3,14 @@
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from qwen_client import asr, captions, chains, image, tts
 from qwen_engine.options import (
     AlignerOptions,
+    Aspect,
     AsrOptions,
     CaptionOptions,
     ImageOptions,
@@ -51,11 +52,13 @@ CASES: list[tuple[type[Options], Callable[..., Any], tuple[Any, ...], dict[str, 
         ImageOptions,
         image.generate,
         ("a ring",),
-        {"size": (64, 48), "steps": 3, "seed": 3, "negative_prompt": "grey", "true_cfg_scale": 2.0},
+        {"size": (64, 48), "steps": 3, "seed": 3, "negative_prompt": "grey", "true_cfg_scale": 2.0, "n": 2,
+         "task": "vary", "strength": 0.5, "preset": "fast", "style": "anime", "lora": "ink", "preview_every": 2,
+         "format": "webp", "quality": 80},
     ),
 ]  # fmt: skip
 cases = pytest.mark.parametrize(("schema", "plan", "arguments", "options"), CASES)
-NOT_ON_THE_WIRE = {"on_progress", "chunk_s", "reference"}
+NOT_ON_THE_WIRE = {"on_progress", "chunk_s", "reference", "images", "mask"}
 
 
 @cases
@@ -82,3 +85,12 @@ def test_every_option_reaches_the_schema(
 def test_options_of_the_aligned_transcript(name: str, schema: type[Options]) -> None:
     assert parse_options(schema, sent(chains.aligned_transcript, b"", name=name)) == schema()
     parse_options(schema, sent(chains.aligned_transcript, b"", name=name, **HEARD, timestamps="char"))
+
+
+def test_aspect_ratios_reach_the_schema() -> None:
+    for aspect in get_args(Aspect):
+        assert parse_options(ImageOptions, sent(image.generate, "a ring", size=aspect)).aspect == aspect
+
+
+def test_options_of_the_spoken_image() -> None:
+    assert parse_options(ImageOptions, sent(chains.spoken_image, b"", name="IMAGE_OPTIONS")) == ImageOptions()

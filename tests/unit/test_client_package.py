@@ -25,4 +25,4 @@ def test_exports_are_there_and_sorted() -> None:
 
 @pytest.mark.parametrize("name", qwen_client.__all__)
 def test_exports_are_documented(name: str) -> None:
-    assert name in ("AudioInput", "Size") or getattr(qwen_client, name).__doc__
+    assert name in ("AudioInput", "PictureInput", "Size") or getattr(qwen_client, name).__doc__

@@ -29,8 +29,9 @@ def test_config_agrees_with_the_table(model):
         (tensor.name, tensor.optional) for tensor in model.inputs
     ]
     assert [tensor.name for tensor in config.output] == list(model.outputs)
-    for tensor in [*config.input, *config.output]:
-        assert (tensor.data_type, list(tensor.dims)) == (TYPE_STRING, [1])
+    assert [list(tensor.dims) for tensor in config.input] == [[-1 if one.several else 1] for one in model.inputs]
+    assert all(list(tensor.dims) == [1] for tensor in config.output)
+    assert all(tensor.data_type == TYPE_STRING for tensor in [*config.input, *config.output])
 
 
 @pytest.mark.parametrize("folder", repository.ensembles().values(), ids=lambda folder: folder.name)
@@ -46,11 +47,11 @@ def test_ensembles_map_tensors_that_their_members_have(folder):
 
 
 def test_the_wire_protocol_page_names_every_tensor_and_option():
-    from qwen_engine.options import AlignerOptions, AsrOptions, CaptionOptions, ImageOptions, TtsOptions
+    from qwen_engine.options import AlignerOptions, AsrOptions, CaptionOptions, ChartOptions, ImageOptions, TtsOptions
 
     page = (HOME / "docs" / "wire-protocol.md").read_text()
     tensors = {name for model in wire.MODELS for name in [*(t.name for t in model.inputs), *model.outputs]}
-    schemas = (AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions)
+    schemas = (AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions, ChartOptions)
     options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}
     assert missing == set()

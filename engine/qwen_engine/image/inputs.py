@@ -24,8 +24,8 @@ def read_request(
     """
     images = [] if list(images) == [b""] else [options.decode(image, "IMAGE") for image in images]
     mask = options.decode(mask, "MASK")
+    _check_number(len(images), bool(mask), settings)
     task = _task(options, len(images), bool(mask))
-    _check_number(task, len(images), settings)
     pictures = [read_picture(image, name, max_pixels=settings.max_input_pixels) for image, name in _named(images)]
     width, height = _size(options, settings)
     request = ImageRequest(
@@ -50,14 +50,6 @@ def read_request(
 
 def _task(options: ImageOptions, num_images: int, masked: bool) -> Task:
     """What is asked for, or else what the inputs are meant for."""
-    if not num_images and masked:
-        raise InvalidRequest("MASK is given without IMAGE: send the picture it belongs to")
-    if options.task == "generate" and num_images:
-        raise InvalidRequest("OPTIONS.task is 'generate', but IMAGE is given; allowed with it: vary, edit, inpaint")
-    if options.task not in (None, "generate") and not num_images:
-        raise InvalidRequest(f"OPTIONS.task is {options.task!r}, but IMAGE is empty; send the picture to start from")
-    if options.strength is not None and not num_images:
-        raise InvalidRequest(f"OPTIONS.strength is {options.strength}, but IMAGE is empty; send the picture to vary")
     if options.task is not None:
         return options.task
     if not num_images:
@@ -67,10 +59,12 @@ def _task(options: ImageOptions, num_images: int, masked: bool) -> Task:
     return "edit" if options.strength is None else "vary"
 
 
-def _check_number(task: Task, num_images: int, settings: ImageSettings) -> None:
-    limit = settings.max_references if task == "edit" else 1
-    if num_images > limit:
-        raise InvalidRequest(f"IMAGE holds {num_images} pictures; the limit for the task {task!r} is {limit}")
+def _check_number(num_images: int, masked: bool, settings: ImageSettings) -> None:
+    """Before anything is decoded."""
+    if masked and not num_images:
+        raise InvalidRequest("MASK is given without IMAGE: send the picture it belongs to")
+    if num_images > settings.max_references:
+        raise InvalidRequest(f"IMAGE holds {num_images} pictures; the limit is {settings.max_references}")
 
 
 def _named(images: Sequence[bytes]) -> list[tuple[bytes, str]]:
@@ -88,7 +82,7 @@ def _mask(mask: bytes, task: Task, pictures: Sequence[Image], settings: ImageSet
     """The mask that was sent; inpainting without one fills what is transparent in the picture."""
     if mask:
         return read_mask(mask, "MASK", size=pictures[0].size, max_pixels=settings.max_input_pixels)
-    if task != "inpaint":
+    if task != "inpaint" or not pictures:
         return None
     holes = transparency(pictures[0])
     if holes is None:

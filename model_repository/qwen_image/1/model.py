@@ -1,27 +1,24 @@
-"""qwen_image: PROMPT in, progress and a PNG out. Wire format: docs/wire-protocol.md."""
+"""qwen_image: PROMPT and pictures in, progress, previews and pictures out. Wire format: docs/wire-protocol.md."""
 
 import triton_python_backend_utils as pb_utils
 
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.image.engine import ImageEngine
+from qwen_engine.image.inputs import read_request
+from qwen_engine.image.outputs import StyleList, encode
+from qwen_engine.image.recipe import Ingredients
+from qwen_engine.image.request import ImageRequest
+from qwen_engine.image.styles import styles
 from qwen_engine.options import ImageOptions, parse_options, parse_text
-from qwen_engine.picture import png
-from qwen_engine.reference.image import ImageRequest, Picture, Progress, ReferenceImage
 from qwen_engine.settings import ImageSettings
-from qwen_engine.triton import Adapter, Inputs, Outputs, settings_json
+from qwen_engine.triton import Adapter, Inputs, Ready, settings_json
 from qwen_engine.wire import IMAGE
 
 
 class TritonPythonModel:
     def initialize(self, args):
         self.settings = ImageSettings.model_validate_json(settings_json(args))
-        self.adapter = Adapter(
-            pb_utils,
-            IMAGE,
-            ReferenceImage(self.settings),
-            self.settings,
-            parse=self.parse,
-            encode=encode,
-        )
+        engine = ImageEngine(self.settings)
+        self.adapter = Adapter(pb_utils, IMAGE, engine, self.settings, parse=self.parse, encode=encode)
 
     def execute(self, requests):
         return self.adapter.execute(requests)
@@ -29,17 +26,9 @@ class TritonPythonModel:
     def finalize(self):
         self.adapter.close()
 
-    def parse(self, inputs: Inputs) -> tuple[ImageRequest, ImageOptions]:
+    def parse(self, inputs: Inputs) -> tuple[ImageRequest | Ready, Ingredients | None]:
         options = parse_options(ImageOptions, inputs["OPTIONS"])
-        for name in ("IMAGE", "MASK"):
-            if inputs[name]:
-                raise InvalidRequest(f"{name} is given, but this checkpoint draws from text only; leave it empty")
-        return ImageRequest(parse_text(inputs["PROMPT"], "PROMPT"), **options.request_fields(self.settings)), options
-
-
-def encode(event: Progress | Picture, options: ImageOptions) -> Outputs:
-    if isinstance(event, Progress):
-        return {"IMAGE": b"", "TEXT": b"", "EVENT": {"type": "progress", "step": event.step, "steps": event.steps}}
-    request = event.request
-    made = {"type": "image", "width": request.width, "height": request.height, "seed": request.seed}
-    return {"IMAGE": options.encode(png(event.image)), "TEXT": request.prompt.encode(), "EVENT": made}
+        if options.action == "list_styles":
+            return Ready(StyleList(styles().values())), None
+        prompt = parse_text(inputs["PROMPT"], "PROMPT")
+        return read_request(prompt, options, inputs.items["IMAGE"], inputs["MASK"], self.settings)

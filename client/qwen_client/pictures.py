@@ -1,0 +1,160 @@
+"""Pictures: what goes to the server, what comes back, and what a drawing request tells on its way."""
+
+import base64
+import html
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from PIL import Image
+
+from qwen_client.errors import InvalidRequest
+from qwen_client.jobs import Timings
+from qwen_client.recipes import Recipe, read_recipe
+
+SHEET_GAP_PIXELS = 8
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The request waits for `position` others."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`step` of `steps` of one of the pictures (`picture`: 0, 1, …) is done; about `eta_s` seconds are left.
+
+    `preview_jpeg` is a small JPEG of the picture so far, where previews were asked for and one is due.
+    """
+
+    step: int
+    steps: int
+    picture: int = 0
+    eta_s: float | None = None
+    preview_jpeg: bytes | None = None
+
+    @property
+    def preview(self) -> Image.Image | None:
+        """The preview for PIL."""
+        return None if self.preview_jpeg is None else Image.open(io.BytesIO(self.preview_jpeg))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: `data` is the file as the server made it, of `format` "png", "webp" or "jpeg", with its recipe in it.
+
+    Of several that were asked for at once, the first one holds the `others`; `picture` counts them (0, 1, …).
+    `timings` are the whole request's: None in a stream, where it goes on.
+    """
+
+    data: bytes
+    format: str
+    prompt: str
+    width: int
+    height: int
+    seed: int
+    picture: int
+    timings: Timings | None
+    request_id: str
+    others: tuple["Picture", ...] = ()
+
+    @property
+    def all(self) -> tuple["Picture", ...]:
+        """This one and the others."""
+        return (self, *self.others)
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The picture for PIL."""
+        return Image.open(io.BytesIO(self.data))
+
+    @cached_property
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        return self.data if self.format == "png" else png(self.image)
+
+    @property
+    def recipe(self) -> Recipe:
+        """All it takes to draw it again."""
+        return read_recipe(self.data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file as the server made it, or, where the suffix says otherwise, any format of PIL's, without the
+        recipe."""
+        if picture_format(path) == self.format.upper():
+            Path(path).write_bytes(self.data)
+        else:
+            self.image.save(path)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def _repr_html_(self) -> str:
+        source = base64.b64encode(self.data).decode()
+        return (
+            f'<img src="data:image/{self.format};base64,{source}" width="{self.width}" height="{self.height}">'
+            f"<br><small>{html.escape(self.prompt)}, seed {self.seed}</small>"
+        )
+
+
+ImageEvent: TypeAlias = Queued | Progress | Picture
+
+PictureInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Picture
+"""A path, the bytes of a PNG, JPEG or WebP file, an open binary file, a picture of PIL or one that was drawn here."""
+
+PictureInputs: TypeAlias = PictureInput | list[PictureInput] | tuple[PictureInput, ...]
+"""One picture, or several."""
+
+
+def picture_bytes(picture: PictureInput) -> bytes:
+    """The encoded file to send: files go as they are, PIL's pictures as PNG."""
+    match picture:
+        case bytes():
+            return picture
+        case Picture():
+            return picture.data
+        case str() | os.PathLike():
+            return Path(picture).read_bytes()
+        case Image.Image():
+            return png(picture)
+        case _ if hasattr(picture, "read"):
+            return picture.read()
+    raise TypeError(f"the picture is {type(picture).__name__}: give a path, bytes, a binary file or a PIL image")
+
+
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """The file format that the suffix of `path` asks for, by PIL's name."""
+    file_format = Image.registered_extensions().get(Path(path).suffix.lower(), "")
+    if file_format not in Image.SAVE:
+        raise InvalidRequest(f"{path} has no known picture suffix; known are .png, .jpg, .webp and others of PIL's")
+    return file_format
+
+
+def contact_sheet(pictures: Sequence[Picture]) -> Image.Image:
+    """All pictures side by side, in about as many rows as columns.
+
+    contact_sheet(client.image.generate("a red ring", n=6).all).save("sheet.png")
+    """
+    num_columns = math.ceil(math.sqrt(len(pictures)))
+    num_rows = math.ceil(len(pictures) / num_columns)
+    wide = max(picture.width for picture in pictures) + SHEET_GAP_PIXELS
+    high = max(picture.height for picture in pictures) + SHEET_GAP_PIXELS
+    sheet = Image.new("RGB", (num_columns * wide + SHEET_GAP_PIXELS, num_rows * high + SHEET_GAP_PIXELS), "white")
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, num_columns)
+        sheet.paste(picture.image, (column * wide + SHEET_GAP_PIXELS, row * high + SHEET_GAP_PIXELS))
+    return sheet
+
+
+def png(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

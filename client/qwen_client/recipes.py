@@ -1,0 +1,101 @@
+"""Recipes: what the server writes into the metadata of the pictures it draws. No server is needed to read them."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, BinaryIO, TypeAlias
+
+from PIL import Image
+
+from qwen_client.errors import InvalidRequest
+
+PNG_KEY = "qwen_recipe"
+EXIF_IFD = 0x8769
+USER_COMMENT = 0x9286
+COMMENT_HEADER_BYTES = 8
+
+PictureFile: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes of a file or an open binary file."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All it takes to draw a picture again: what was asked for, with the server's choices filled in; None: not used.
+
+    `prompt` is the one that was drawn, with the words of the `style` in it. `images_sha256` and `mask_sha256` tell the
+    files it was made from.
+    """
+
+    model: str
+    checkpoint: str
+    task: str
+    prompt: str
+    width: int
+    height: int
+    steps: int
+    seed: int
+    format: str
+    negative_prompt: str = " "
+    true_cfg_scale: float | None = None
+    strength: float | None = None
+    preset: str | None = None
+    style: str | None = None
+    lora: str | None = None
+    quality: int | None = None
+    images_sha256: tuple[str, ...] = ()
+    mask_sha256: str | None = None
+
+
+def read_recipe(file: PictureFile) -> Recipe:
+    """The recipe in a picture that was drawn here.
+
+        print(client.image.recipe("star.png").prompt)
+
+    Raises `InvalidRequest` where there is none: another program's picture, or one that a program saved anew.
+    """
+    name = "the picture" if isinstance(file, bytes) or hasattr(file, "read") else str(file)
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+            text = _recipe_text(picture)
+    except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+            raise
+        raise InvalidRequest(f"{name} cannot be read as a picture") from error
+    if text is None:
+        raise InvalidRequest(f"{name} holds no recipe: it was not drawn here, or another program saved it anew")
+    return _parsed(text, name)
+
+
+def require_ingredients(recipe: Recipe, images: Sequence[bytes], mask: bytes | None) -> None:
+    """Raise `InvalidRequest` unless these are the files that the picture was made from."""
+    given = tuple(_sha256(image) for image in images)
+    if given != recipe.images_sha256:
+        raise InvalidRequest(
+            f"images: {len(given)} given, and not the {len(recipe.images_sha256)} files that the recipe was made from"
+        )
+    if (_sha256(mask) if mask else None) != recipe.mask_sha256:
+        raise InvalidRequest("mask: not the file that the recipe was made from, or there was none")
+
+
+def _recipe_text(picture: Image.Image) -> str | None:
+    if picture.format == "PNG":
+        text: str | None = picture.info.get(PNG_KEY)
+        return text
+    comment = picture.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+    return bytes(comment)[COMMENT_HEADER_BYTES:].decode("utf-8", "replace") if comment else None
+
+
+def _parsed(text: str, name: str) -> Recipe:
+    try:
+        told: dict[str, Any] = json.loads(text)
+        known = {field.name: told[field.name] for field in fields(Recipe) if field.name in told}
+        return Recipe(**{**known, "images_sha256": tuple(told.get("images_sha256", ()))})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidRequest(f"{name} holds a recipe that cannot be read") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
