@@ -103,6 +103,10 @@ class Model(Protocol[RequestT]):
         """Raise `InvalidRequest` for what this checkpoint or its limits cannot serve."""
         ...
 
+    def check_load(self, accepted: Sequence[RequestT], request: RequestT) -> None:
+        """Raise `Unavailable` where `request` would be too much beside those `accepted`, waiting or live."""
+        return None
+
     def step(self, sessions: Sequence[Session[RequestT]]) -> bool:
         """Advance every session: `emit` what is ready, `finish` or `fail` what is done.
 
@@ -199,7 +203,10 @@ class EngineLoop(Generic[RequestT]):
         elif len(queue) >= self._max_queue:
             session.fail(Unavailable(f"the queue is full ({self._max_queue} waiting); try again later"))
         else:
-            queue.append(session)
+            accepted = [*self._live, *self._waiting, *self._placeless]
+            with fail_alone(session):
+                self.model.check_load([one.request for one in accepted], session.request)
+                queue.append(session)
 
     def _run(self) -> None:
         while self._wait_for_work():

@@ -11,10 +11,10 @@ from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript, Word
 from qwen_engine.asr.waiting import first_much_shorter
 from qwen_engine.errors import Internal, InvalidRequest
-from qwen_engine.loop import Session
+from qwen_engine.loop import EngineLoop, Session
 from qwen_engine.settings import AsrSettings
 from tests.parity.upstream_asr import CHECKPOINT
-from tests.recorder import Recorder, run
+from tests.recorder import Recorder, run, submit
 
 NUM_ROWS = 8
 SETTINGS = AsrSettings(checkpoint=str(CHECKPOINT), max_batch=NUM_ROWS, max_positions=768, max_piece_s=8)
@@ -52,6 +52,8 @@ class Steps:
         return sink
 
     def step(self) -> None:
+        """One token, once all sound that was handed over before is encoded: steps can be counted."""
+        assert self.engine._batch._ears.wait_for_all(timeout_s=60)
         self.engine.step(self.live)
         for session in [one for one in self.live if one.ended]:
             self.leave(session)
@@ -176,7 +178,7 @@ def test_who_leaves_takes_nothing_along(steps, engine, clips, long):
 
 def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, monkeypatch):
     whole = alone(engine, AsrRequest(long))
-    listen = engine.checkpoint.listen
+    log_mel = engine.checkpoint.log_mel
     bad = AsrRequest(long).spans[3]
 
     def is_bad(samples):
@@ -185,9 +187,9 @@ def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, mon
     def deaf_to_one(audio):
         if any(map(is_bad, audio)):
             raise RuntimeError("secret detail")
-        return listen(audio)
+        return log_mel(audio)
 
-    monkeypatch.setattr(engine.checkpoint, "listen", deaf_to_one)
+    monkeypatch.setattr(engine.checkpoint, "log_mel", deaf_to_one)
     partial, mate = run(engine, AsrRequest(long), AsrRequest(clips[1]))
     transcript = partial.events[0]
     (failure,) = transcript.failed
@@ -199,7 +201,7 @@ def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, mon
 
 
 def test_where_every_piece_fails_the_request_fails(engine, clips, monkeypatch):
-    monkeypatch.setattr(engine.checkpoint, "listen", lambda audio: 1 / 0)
+    monkeypatch.setattr(engine.checkpoint, "log_mel", lambda audio: 1 / 0)
     (sink,) = run(engine, AsrRequest(clips[0]))
     assert isinstance(sink.outcome(), Internal)
 
@@ -232,6 +234,17 @@ def test_a_seed_gives_the_same_text_alone_and_in_a_crowd(engine, clips):
     asked = [AsrRequest(clips[1], temperature=1.5, seed=seed) for seed in (1, 2, 3)]
     crowd = [sink.events[0].text for sink in run(engine, *asked, AsrRequest(clips[0]))]
     assert crowd[:3] == [alone(engine, request).text for request in asked]
+
+
+def test_more_audio_than_memory_is_meant_for_is_refused(clips):
+    engine = AsrEngine(SETTINGS.model_copy(update={"max_held_audio_s": 10}))
+    long = AsrRequest(np.tile(clips[0], 10))
+    loop: EngineLoop[AsrRequest] = EngineLoop(engine, max_queue=8, max_wait_s=60)
+    sinks, _ = submit(loop, [long, AsrRequest(clips[1])])
+    outcomes = [sink.outcome() for sink in sinks]
+    loop.close(timeout_s=60)
+    assert outcomes[0] == "stop"
+    assert "s of audio are being worked on, and the limit is 10 s" in str(outcomes[1])
 
 
 class EvenTimer:

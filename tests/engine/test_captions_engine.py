@@ -14,6 +14,7 @@ from qwen_engine.asr.captions.hearing import Hearing, listen
 from qwen_engine.asr.captions.request import Caption, CaptionRequest
 from qwen_engine.asr.captions.stream import CaptionStream, RunningSegment
 from qwen_engine.asr.engine import AsrEngine
+from qwen_engine.asr.features import LogMel
 from qwen_engine.asr.joining import join_texts
 from qwen_engine.asr.request import AsrRequest, Heard
 from qwen_engine.audio import pcm16
@@ -148,9 +149,10 @@ def test_windows_that_are_complete_are_encoded_once(engine):
     """Where the loudest moment comes first, what is encoded bit by bit equals what is encoded at once."""
     sound = np.random.default_rng(1).normal(0, 0.1, 20 * SAMPLE_RATE_HZ).astype(np.float32)
     sound[2000:3000] *= 4
-    [whole] = engine.checkpoint.listen([sound])
     hearing = Hearing(engine.checkpoint)
     with torch.inference_mode():
+        [features] = engine.checkpoint.log_mel([sound])
+        whole = torch.cat(engine.checkpoint.encoder(engine.checkpoint.encoder.windows(features)))
         for end in range(SAMPLE_RATE_HZ, len(sound) + 1, 7000):
             [heard] = listen(engine.checkpoint, [hearing], [sound[:end]])
         assert len(hearing.tail(sound)) < 9 * SAMPLE_RATE_HZ
@@ -289,17 +291,17 @@ def test_chunks_sent_without_waiting_are_heard_in_order(loop, sounds):
 
 def test_a_stream_that_fails_is_forgotten_and_no_other(loop, engine, sounds, monkeypatch):
     expected = caption(loop, sounds[1], evenly(1.0))
-    listen_to, broken = engine.checkpoint.listen, sounds[0]
+    listen_to, broken = LogMel.__call__, sounds[0]
 
-    def fail(clips):
+    def fail(log_mel, clips):
         if any(len(clip) and abs(float(clip.max()) - loudest) < 1e-6 for clip in clips):
             raise RuntimeError("secret")
-        return listen_to(clips)
+        return listen_to(log_mel, clips)
 
     first = caption(loop, broken, evenly(1.0))
     start, end, _ = written(first)[0]
     loudest = float(broken[round(start * SAMPLE_RATE_HZ) : round(end * SAMPLE_RATE_HZ)].max())
-    monkeypatch.setattr(engine.checkpoint, "listen", fail)
+    monkeypatch.setattr(LogMel, "__call__", fail)
     data = pcm16(broken)
     assert chunk(loop, "well", pcm16(sounds[1])[: 2 * SAMPLE_RATE_HZ], start=True).outcome() == "stop"
     sink = chunk(loop, "ill", data[: 2 * 9 * SAMPLE_RATE_HZ], start=True)

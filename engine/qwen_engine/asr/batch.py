@@ -3,7 +3,7 @@
 A step gives every row its next token:
 
     advance   every row reads its last token
-    start     the sound of new pieces is encoded, and their prompts are read into the rows that are free
+    start     the ears are given new pieces; prompts with what they have heard are read into the rows that are free
     draw      every row gets its next token, or its end
 
 Where a step takes the longer the more rows it has (without graphs, on a CPU), short pieces that came last go on alone
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import torch
 
 from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.ears import Ears
 from qwen_engine.asr.graphs import GraphedLanguageModel
 from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.repetition import repair_repetitions
@@ -32,6 +33,7 @@ from qwen_engine.settings import RecogniserSettings
 log = logging.getLogger(__name__)
 
 PAUSES_A_STEP = 4  # of a long row whose patience has ended
+LOOK_UP_S = 0.005  # how long nothing but sound may be waited for: somebody else may have come
 
 
 @dataclass(eq=False)
@@ -66,6 +68,7 @@ class AsrBatch:
         self._pauses = capture is None
         self._num_paused = 0
         self._max_step_audio_s = settings.max_step_audio_s
+        self._ears = Ears(checkpoint, settings.max_step_audio_s)
         self._waiting = Waiting(settings.max_batch)
         self._rows: list[_Row] = []
         self._sampler: tuple[int, RowSampler] | None = None
@@ -78,6 +81,7 @@ class AsrBatch:
     def drop(self, group: Hashable) -> None:
         """Forget all pieces of `group`; nobody is told."""
         self._waiting.drop(group)
+        self._ears.drop(group)
         for row in [row for row in self._rows if row.piece.group == group]:
             self._free(row)
 
@@ -88,7 +92,7 @@ class AsrBatch:
         self._advance(first_row)
         self._start()
         if not self._rows:
-            return False
+            return self._ears.wait(LOOK_UP_S)
         self._draw(first_row)
         return True
 
@@ -108,8 +112,14 @@ class AsrBatch:
                 row.positions += 1
 
     def _start(self) -> None:
-        if pieces := self._waiting.take([row.piece for row in self._rows], self._max_step_audio_s):
-            self._begin(pieces)
+        begun = [row.piece for row in self._rows] + self._ears.pieces
+        taken = self._waiting.take(begun, self._max_step_audio_s)
+        self._ears.listen([piece for piece in taken if not piece.is_encoded])
+        heard, unheard = self._ears.take()
+        for piece in unheard:
+            piece.fail(Internal())
+        if ready := [piece for piece in taken if piece.is_encoded] + heard:
+            self._begin(ready)
 
     def _begin(self, pieces: Sequence[Piece]) -> None:
         """Give each piece a row; what fails together is tried one by one, so that it fails alone."""
@@ -134,21 +144,15 @@ class AsrBatch:
         return None
 
     def _prefilled(self, pieces: Sequence[Piece]) -> list[_Row]:
-        prompts = [self._prompt(piece, audio) for piece, audio in zip(pieces, self._audio(pieces), strict=True)]
+        prompts = [self._prompt(piece) for piece in pieces]
         rows = [self._row(piece, len(prompt)) for piece, prompt in zip(pieces, prompts, strict=True)]
         self._model.prefill(prompts, len(self._rows))
         return rows
 
-    def _audio(self, pieces: Sequence[Piece]) -> list[torch.Tensor]:
-        """(tokens, hidden) of each piece."""
-        clips = [piece.audio for piece in pieces if not isinstance(piece.audio, torch.Tensor)]
-        encoded = iter(self._checkpoint.listen(clips) if clips else ())
-        return [piece.audio if isinstance(piece.audio, torch.Tensor) else next(encoded) for piece in pieces]
-
-    def _prompt(self, piece: Piece, audio: torch.Tensor) -> torch.Tensor:
+    def _prompt(self, piece: Piece) -> torch.Tensor:
         """(positions, hidden)."""
         prompt = self._checkpoint.prompts.build(context=piece.context, language=piece.language, prefix=piece.prefix)
-        return torch.cat((self._model.embed(prompt.before), audio, self._model.embed(prompt.after)))
+        return torch.cat((self._model.embed(prompt.before), piece.encoded, self._model.embed(prompt.after)))
 
     def _row(self, piece: Piece, num_positions: int) -> _Row:
         longest = self._model.length - num_positions

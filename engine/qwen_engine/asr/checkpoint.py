@@ -1,9 +1,7 @@
 """A Qwen3-ASR checkpoint folder, loaded: ears, language model and tokenizer."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from qwen_engine.asr.config import AsrConfig
@@ -30,8 +28,8 @@ class AsrCheckpoint:
             )
         self.prompts = Prompts(folder)
 
-    def listen(self, clips: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """(tokens, hidden) of each clip (samples,), as the language model reads it."""
-        windows = [self.encoder.windows(features) for features in self.log_mel(clips)]
-        encoded = iter(self.encoder([window for some in windows for window in some]))
-        return [torch.cat([next(encoded) for _ in some]) for some in windows]
+    @property
+    def window_s(self) -> float:
+        """How much sound the encoder sees at once."""
+        features = self.config.features
+        return self.config.encoder.window_frames * features.hop / features.sample_rate_hz

@@ -1,8 +1,10 @@
 """The recognition engine: recordings are cut into pieces, which share one batch with those of all other requests."""
 
+import concurrent.futures
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -10,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from qwen_engine.asr.batch import AsrBatch
+from qwen_engine.asr.batch import LOOK_UP_S, AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.joining import join_texts
 from qwen_engine.asr.request import (
@@ -24,7 +26,7 @@ from qwen_engine.asr.request import (
     check_samples,
 )
 from qwen_engine.asr.silence import Span
-from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.errors import EngineError, Internal, InvalidRequest, Unavailable
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.settings import AsrSettings
@@ -46,9 +48,8 @@ class _Job:
 
     session: Session[AsrRequest]
     heard: dict[int, Heard] = field(default_factory=dict)
-    words: dict[int, list[Word]] = field(default_factory=dict)
+    words: dict[int, Future[list[Word]]] = field(default_factory=dict)
     errors: dict[int, EngineError] = field(default_factory=dict)
-    untimed: dict[int, EngineError] = field(default_factory=dict)  # the text is there, its words' times are not
 
     @property
     def request(self) -> AsrRequest:
@@ -56,7 +57,12 @@ class _Job:
 
     @property
     def complete(self) -> bool:
-        return len(self.heard) + len(self.errors) == len(self.request.spans)
+        return len(self.heard) + len(self.errors) == len(self.request.spans) and not self.untimed
+
+    @property
+    def untimed(self) -> list[Future[list[Word]]]:
+        """Those of `words` that are still being found out."""
+        return [words for words in self.words.values() if not words.done()]
 
 
 class AsrEngine(Model[AsrRequest]):
@@ -73,6 +79,7 @@ class AsrEngine(Model[AsrRequest]):
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
         self._timer = word_timer
+        self._timing = ThreadPoolExecutor(1, thread_name_prefix="words")  # others are written down meanwhile
         self._batch = AsrBatch(self.checkpoint, settings, capture)
         self._jobs: dict[Session[AsrRequest], _Job] = {}
 
@@ -87,16 +94,26 @@ class AsrEngine(Model[AsrRequest]):
         check_samples(request.samples)
         _ = request.forced_language, request.spans  # an unknown language is refused; silences are found on this thread
 
+    def check_load(self, accepted: Sequence[AsrRequest], request: AsrRequest) -> None:
+        held_s = sum(one.duration_s for one in accepted)
+        if held_s and held_s + request.duration_s > self._settings.max_held_audio_s:
+            raise Unavailable(
+                f"{held_s:.0f} s of audio are being worked on, and the limit is {self._settings.max_held_audio_s:g} s; "
+                "try again later"
+            )
+
     def step(self, sessions: Sequence[Session[AsrRequest]]) -> bool:
         new = [session for session in sessions if session not in self._jobs]
         for session in new:
             self._jobs[session] = _Job(session)
             with fail_alone(session):
                 self._begin(self._jobs[session])
-        return self._batch.step() or bool(new)
+        return self._batch.step() or self._finish_timed() or bool(new)
 
     def retire(self, session: Session[AsrRequest]) -> None:
-        self._jobs.pop(session, None)
+        if (job := self._jobs.pop(session, None)) is not None:
+            for words in job.words.values():
+                words.cancel()
         self._batch.drop(session)
 
     def _begin(self, job: _Job) -> None:
@@ -110,7 +127,8 @@ class AsrEngine(Model[AsrRequest]):
     def _hear(self, job: _Job, index: int, heard: Heard) -> None:
         with fail_alone(job.session):
             job.heard[index] = heard
-            self._time_words(job, index, heard)
+            if self._timer is not None and job.request.timestamps in ("word", "char") and heard.text:
+                job.words[index] = self._timing.submit(self._times, self._timer, job.request, index, heard)
             if job.complete:
                 self._finish(job)
 
@@ -121,23 +139,30 @@ class AsrEngine(Model[AsrRequest]):
         elif job.complete:
             self._finish(job)
 
-    def _time_words(self, job: _Job, index: int, heard: Heard) -> None:
-        request = job.request
-        if self._timer is None or request.timestamps not in ("word", "char") or not heard.text:
-            return
+    def _finish_timed(self) -> bool:
+        """Finish what waited for its words' times only; False where nobody does."""
+        timed = [job for job in self._jobs.values() if job.words and not job.session.ended]
+        concurrent.futures.wait([words for job in timed for words in job.untimed], LOOK_UP_S, FIRST_COMPLETED)
+        for job in timed:
+            if job.complete:
+                with fail_alone(job.session):
+                    self._finish(job)
+        return bool(timed)
+
+    @staticmethod
+    def _times(timer: WordTimer, request: AsrRequest, index: int, heard: Heard) -> list[Word]:
+        """The words of a piece in the recording's time; called on the thread for it."""
         span = request.spans[index]
         start_s = span.start / SAMPLE_RATE_HZ
         chars = request.timestamps == "char"
         try:
-            words = self._timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
-        except EngineError as error:
-            job.untimed[index] = error
-            return
+            words = timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
+        except EngineError:
+            raise
         except Exception:
             log.exception("the words of a piece could not be timed")
-            job.untimed[index] = Internal()
-            return
-        job.words[index] = [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
+            raise Internal() from None
+        return [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
 
     def _finish(self, job: _Job) -> None:
         first_tokens = [heard.first_token_s for heard in job.heard.values()]
@@ -159,18 +184,25 @@ def _transcript(job: _Job) -> Transcript:
         segments=[
             Segment(*_seconds(span), heard.text, heard.language, len(heard.ids)) for span, heard in pieces if heard.text
         ],
-        words=[word for index in sorted(job.words) for word in job.words[index]] if timed else None,
+        words=_words(job) if timed else None,
         finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
         failed=[Failure(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
     )
+
+
+def _words(job: _Job) -> list[Word]:
+    """Of all pieces whose words could be timed."""
+    timed = [job.words[index] for index in sorted(job.words) if job.words[index].exception() is None]
+    return [word for words in timed for word in words.result()]
 
 
 def _failures(job: _Job) -> Iterator[tuple[int, str]]:
     """What went wrong, by piece."""
     for index, error in job.errors.items():
         yield index, str(error)
-    for index, error in job.untimed.items():
-        yield index, f"no times of words: {error}"
+    for index, words in job.words.items():
+        if (untold := words.exception()) is not None:
+            yield index, f"no times of words: {untold}"
 
 
 def _language(pieces: Sequence[tuple[Span, Heard]]) -> str | None:

@@ -161,8 +161,22 @@ class Piece:
 
     @property
     def duration_s(self) -> float:
-        per_s = SAMPLE_RATE_HZ if isinstance(self.audio, np.ndarray) else ENCODED_PER_S
+        per_s = ENCODED_PER_S if self.is_encoded else SAMPLE_RATE_HZ
         return len(self.audio) / per_s
+
+    @property
+    def is_encoded(self) -> bool:
+        return isinstance(self.audio, torch.Tensor)
+
+    @property
+    def samples(self) -> np.ndarray:
+        assert isinstance(self.audio, np.ndarray)
+        return self.audio
+
+    @property
+    def encoded(self) -> torch.Tensor:
+        assert isinstance(self.audio, torch.Tensor)
+        return self.audio
 
     @property
     def token_budget(self) -> int:
