@@ -15,6 +15,7 @@ GROUP_SHARE = 0.76  # of a category's width, filled by its bars
 MOST_UPRIGHT = 130.0
 LEGEND_HEIGHT = 24.0
 NUM_TICKS = 5
+LABEL_ROOM = 0.05
 
 
 class BarLayout:
@@ -24,7 +25,9 @@ class BarLayout:
         self._chart = chart
         self._heading = Heading(chart.title, lettering, width)
         values = [value for series in chart.series for value in series.values if value is not None]
-        self._ticks = ticks(min([0.0, *values]), max([0.0, *values]))
+        lowest, highest = min([0.0, *values]), max([0.0, *values])
+        room = LABEL_ROOM * (highest - lowest)  # for the values written beyond the bars
+        self._ticks = ticks(lowest - room if lowest else 0.0, highest + room if highest else 0.0)
         labels = max(lettering.width(number(tick), SMALL_SIZE) for tick in self._ticks)
         self._left, self._right = MARGIN + labels + 10, width - MARGIN
         num_bars = len(chart.categories) * len(chart.series)

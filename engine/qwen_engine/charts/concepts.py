@@ -24,7 +24,8 @@ NUM_SWEEPS = 8
 class _Box:
     """A concept with its texts set, or without any: a place where a link passes a column.
 
-    `left` is the same for all of a column, `middle` its height on the page; `before` and `after`: its neighbours.
+    `left` is the same for all of a column, `middle` its height on the page; `before` and `after`: what ends and begins
+    at its sides.
     """
 
     column: int
@@ -32,8 +33,8 @@ class _Box:
     detail: list[str] = field(default_factory=list)
     left: float = 0.0
     middle: float = 0.0
-    before: list["_Box"] = field(default_factory=list)
-    after: list["_Box"] = field(default_factory=list)
+    before: list["_Step"] = field(default_factory=list)
+    after: list["_Step"] = field(default_factory=list)
 
     @property
     def text_height(self) -> float:
@@ -49,15 +50,34 @@ class _Box:
 
     def pull(self) -> float:
         """Where its neighbours would have it."""
-        around = [*self.before, *self.after]
-        return sum(one.middle for one in around) / len(around) if around else self.middle
+        around = [*(step.left.middle for step in self.before), *(step.right.middle for step in self.after)]
+        return sum(around) / len(around) if around else self.middle
+
+
+@dataclass(eq=False)
+class _Step:
+    """A link, or the part of one, from a box to one in the next column. Its ends have places of their own there."""
+
+    left: _Box
+    right: _Box
+
+    @property
+    def start_y(self) -> float:
+        return self._port(self.left, sorted(self.left.after, key=lambda step: step.right.middle))
+
+    @property
+    def end_y(self) -> float:
+        return self._port(self.right, sorted(self.right.before, key=lambda step: step.left.middle))
+
+    def _port(self, box: _Box, side: Sequence["_Step"]) -> float:
+        return box.middle + (side.index(self) - (len(side) - 1) / 2) * PORT_GAP
 
 
 @dataclass(eq=False)
 class _Route:
-    """A link from left to right: its boxes, one in each column. `backward`: it points to the left."""
+    """A link from left to right, column by column. `backward`: it points to the left."""
 
-    boxes: list[_Box]
+    steps: list[_Step]
     label: str
     backward: bool
 
@@ -101,18 +121,16 @@ class ConceptLayout:
 
     def _draw_route(self, canvas: Canvas, route: _Route) -> None:
         colour = canvas.theme.muted
-        starts = [self._leaves(box, after) for box, after in pairwise(route.boxes)]
-        ends = [self._arrives(box, before) for before, box in pairwise(route.boxes)]
+        starts = [(step.left.left + self._box_width, step.start_y) for step in route.steps]
+        ends = [(step.right.left, step.end_y) for step in route.steps]
         for start, end in zip(starts, ends, strict=True):
             half = (start[0] + end[0]) / 2
             codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
             canvas.path(Path([start, (half, start[1]), (half, end[1]), end], codes), colour, width=1.3)
-        for box, (x, y) in zip(route.boxes[1:-1], ends, strict=False):  # through the columns between
-            canvas.line([(x, y), (box.left + self._box_width, box.middle)], colour, width=1.3)
-        if route.backward:
-            canvas.arrow_head(starts[0], (-1.0, 0.0), colour, size=7, layer=2)
-        else:
-            canvas.arrow_head(ends[-1], (1.0, 0.0), colour, size=7, layer=2)
+        for end, start in zip(ends[:-1], starts[1:], strict=True):  # through the columns between
+            canvas.line([end, start], colour, width=1.3)
+        tip, direction = (starts[0], -1.0) if route.backward else (ends[-1], 1.0)
+        canvas.arrow_head(tip, (direction, 0.0), colour, size=7, layer=2)
         self._draw_label(canvas, route.label, starts[0])
 
     def _draw_label(self, canvas: Canvas, label: str, start: Point) -> None:
@@ -123,12 +141,6 @@ class ConceptLayout:
             left, middle = start[0] + 11, start[1]
             canvas.rectangle(left - 2, middle - 8, width + 4, 16, canvas.theme.background, layer=2)
             canvas.text(left, middle, told, SMALL_SIZE, canvas.theme.muted, layer=2)
-
-    def _leaves(self, box: _Box, after: _Box) -> Point:
-        return box.left + self._box_width, _port(box, box.after, after)
-
-    def _arrives(self, box: _Box, before: _Box) -> Point:
-        return box.left, _port(box, box.before, before)
 
     def _set(self, concept: Concept, column: int, lettering: Lettering) -> _Box:
         room = self._box_width - 2 * PADDING
@@ -142,11 +154,11 @@ class ConceptLayout:
         first, last = (target, source) if backward else (source, target)
         between = [_Box(column) for column in range(first.column + 1, last.column)]
         self._boxes += between
-        boxes = [first, *between, last]
-        for left, right in pairwise(boxes):
-            left.after.append(right)
-            right.before.append(left)
-        return _Route(boxes, link.label, backward)
+        steps = [_Step(left, right) for left, right in pairwise([first, *between, last])]
+        for step in steps:
+            step.left.after.append(step)
+            step.right.before.append(step)
+        return _Route(steps, link.label, backward)
 
     def _arrange(self, num_columns: int) -> float:
         """Give each box its height on the page, close to its neighbours; returns the lowest edge."""
@@ -190,12 +202,6 @@ def _follow(
         if link.target not in path and link.target != name:
             forward[link] = None
             _follow(link.target, targets, forward, done, [*path, name])
-
-
-def _port(box: _Box, side: Sequence[_Box], other: _Box) -> float:
-    """The height at which the link with `other` ends at a side of `box`: in the order of the boxes there."""
-    ordered = sorted(side, key=lambda one: one.middle)
-    return box.middle + (ordered.index(other) - (len(ordered) - 1) / 2) * PORT_GAP
 
 
 def _height(column: Sequence[_Box]) -> float:

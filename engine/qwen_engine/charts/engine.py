@@ -44,11 +44,22 @@ class ChartEngine(Model[ChartRequest]):
     def step(self, sessions: Sequence[Session[ChartRequest]]) -> bool:
         for session in sessions:
             with fail_alone(session):
-                session.emit(self._draw(session.request))
+                session.emit(self.draw(session.request))
                 session.finish("stop")
         return True
 
-    def _draw(self, request: ChartRequest) -> Drawing:
+    def draw(self, request: ChartRequest) -> Drawing:
+        """The picture; `InvalidRequest` as `compose`."""
+        canvas = self.compose(request)
+        lettering = canvas.lettering
+        return Drawing(canvas.image(), request, lettering.wording.language, lettering.not_drawn)
+
+    def compose(self, request: ChartRequest) -> Canvas:
+        """The chart as shapes and texts.
+
+        Raises:
+            InvalidRequest: it does not fit into the width, the height or the limit of pixels.
+        """
         language = request.chart.language or language_of(request.chart)
         lettering = Lettering(self._typefaces[language], WORDINGS[language])
         layout = LAYOUTS[type(request.chart)](request.chart, lettering, request.width)
@@ -59,16 +70,10 @@ class ChartEngine(Model[ChartRequest]):
                 f"OPTIONS.height is {height}; this chart needs {needed} pixels at the width of {request.width}"
             )
         self._check_pixels(request, height)
-        canvas = Canvas(
-            lettering,
-            THEMES[request.theme],
-            width=request.width,
-            height=height,
-            top=(height - needed) // 2,
-            scale=request.scale,
-        )
+        theme, top = THEMES[request.theme], (height - needed) // 2
+        canvas = Canvas(lettering, theme, width=request.width, height=height, top=top, scale=request.scale)
         layout.draw(canvas)
-        return Drawing(canvas.image(), request, language, lettering.not_drawn)
+        return canvas
 
     def _check_pixels(self, request: ChartRequest, height: int) -> None:
         width, height = request.width * request.scale, height * request.scale

@@ -114,16 +114,16 @@ class GanttLayout:
             canvas.text(left + done + 5, row.middle, told, SMALL_SIZE, ink_on(rest))
 
     def _draw_dependency(self, canvas: Canvas, before: _Row, after: _Row) -> None:
-        """To the right and on to the bar; from the bar straight to it where that begins earlier."""
-        end, start = self._span(before.task)[1], self._span(after.task)[0]
+        """Sideways from the one bar, then up or down on the other; straight where they are above each other."""
         downwards = 1.0 if after.top > before.top else -1.0
-        if after.task.end is None:
-            tip_x = sum(self._span(after.task)) / 2
+        left, right = self._span(after.task)
+        x = min(left + 7, (left + right) / 2) if after.task.end else (left + right) / 2
+        tip = (x, after.middle - downwards * BAR_HEIGHT / 2)
+        left, right = self._span(before.task)
+        if left <= x <= right:
+            points = [(x, before.middle), tip]
         else:
-            tip_x = min(start + 7, sum(self._span(after.task)) / 2)
-        tip = (tip_x, after.middle - downwards * BAR_HEIGHT / 2)
-        corner = (tip_x, before.middle if tip_x > end else before.middle + downwards * BAR_HEIGHT / 2)
-        points = [(end, before.middle), corner, tip] if tip_x > end else [corner, tip]
+            points = [(right if x > right else left, before.middle), (x, before.middle), tip]
         canvas.line(points, canvas.theme.muted, width=1.3, layer=2)
         canvas.arrow_head(tip, (0.0, downwards), canvas.theme.muted, size=6, layer=4)
 

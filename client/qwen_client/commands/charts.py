@@ -1,0 +1,60 @@
+"""`qwen chart`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qwen_client.charts import Theme
+from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
+from qwen_client.commands.options import AsJson, Timeout, Url
+from qwen_client.console import errors_on_one_line, print_made, require_folder
+from qwen_client.errors import InvalidRequest
+from qwen_client.pictures import picture_format
+
+
+def chart(
+    file: Annotated[Path, typer.Argument(help="The chart as JSON; - reads standard input.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")],
+    width: Annotated[int | None, typer.Option(help="Pixels; left out: the server's choice.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels; left out: as high as the chart needs.")] = None,
+    scale: Annotated[int, typer.Option(help="Sharper by so many pixels for each.")] = 1,
+    theme: Annotated[Theme, typer.Option(help="Colours.")] = "light",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
+) -> None:
+    """Draw the chart in FILE (a timeline, Gantt, bar chart, ...) into a picture file."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+        suffix_format = picture_format(output)
+        require_folder(output)
+        made_as: Any = suffix_format.lower() if suffix_format in ("WEBP", "JPEG") else "png"
+        drawn = client.charts.draw(
+            _read_chart(file), width=width, height=height, scale=scale, theme=theme, format=made_as
+        )
+        drawn.save(output)
+    made = {
+        "file": str(output),
+        "type": drawn.kind,
+        "width": drawn.width,
+        "height": drawn.height,
+        "language": drawn.language,
+        "not_drawn": drawn.not_drawn,
+        "timings": asdict(drawn.timings) if drawn.timings else None,
+        "request_id": drawn.request_id,
+    }
+    print_made(made, as_json)
+
+
+def _read_chart(file: Path) -> dict[str, Any]:
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    try:
+        read = json.loads(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{file} is not JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise InvalidRequest(f'{file} is not a chart, such as {{"type": "gantt", "tasks": [...]}}')
+    return read
