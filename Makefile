@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr perf-quick perf-locust
+.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -101,6 +101,10 @@ bench-tts: env upstream
 # Against transformers, in one run.
 bench-asr: env
 	$(BIN)/python -m perf.bench_asr
+
+# Against diffusers, in one run.
+bench-image: env
+	$(BIN)/python -m perf.bench_image
 
 perf-quick: env
 	$(BIN)/python -m perf.quick

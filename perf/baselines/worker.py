@@ -88,3 +88,8 @@ def official_tts(checkpoint: Path, voice: str) -> Worker:
 def official_asr(checkpoint: Path) -> Worker:
     """transformers' recogniser, in this environment."""
     return Worker([sys.executable, HERE / "official_asr.py", checkpoint])
+
+
+def official_image(checkpoint: Path, true_cfg_scale: float) -> Worker:
+    """diffusers' pipeline, in this environment."""
+    return Worker([sys.executable, HERE / "official_image.py", checkpoint, str(true_cfg_scale)])
