@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import soundfile
 
 from perf import side_by_side
@@ -16,12 +17,13 @@ from perf.asr.baseline import choose_threads
 from perf.asr.clips import LONGEST_S, Clip, benchmark_clips, write_clips
 from perf.asr.crowd import listen
 from perf.asr.live import LiveAmount, live_metrics
+from perf.asr.long import long_recording_metrics, long_round, write_recording
 from perf.asr.results import metrics
 from perf.asr.rounds import AT_ONCE, Bench, Round
 from perf.baselines.worker import official_asr
 from perf.metrics import Metric
 from perf.server import console
-from perf.side_by_side import TIMEOUT_S, Report, compare, repeat, two_sides
+from perf.side_by_side import TIMEOUT_S, Report, Sides, compare, repeat, two_sides
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.loop import EngineLoop
@@ -43,11 +45,20 @@ class Amount:
     short: int = 40
     crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     heard_each: int = 2
+    long_minutes: float = 20.0
+    long_rounds: int = 3
     live: LiveAmount = LIVE
 
 
 QUICK = Amount(
-    rounds=1, clips=16, short=10, crowds=(1, 4), heard_each=1, live=LiveAmount(rounds=1, crowds=(1, 4), minutes=2)
+    rounds=1,
+    clips=16,
+    short=10,
+    crowds=(1, 4),
+    heard_each=1,
+    long_minutes=2.0,
+    long_rounds=2,
+    live=LiveAmount(rounds=1, crowds=(1, 4), minutes=2),
 )
 
 
@@ -56,14 +67,14 @@ async def bench(profile: Profile, amount: Amount) -> Report:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = benchmark_clips(_made(folder / "mixed"), amount.clips)
-        rounds, facts = await load_rounds(settings, clips, amount, folder)
+        rounds, long, facts = await load_rounds(settings, clips, amount, folder)
         live = await live_metrics(live_settings(profile, settings), _made(folder / "live"), amount.live)
-        return [*metrics(rounds, clips), *live, *table(settings, clips, amount)], facts
+        return [*metrics(rounds, clips), *long, *live, *table(settings, clips, amount)], facts
 
 
 async def load_rounds(
     settings: AsrSettings, clips: Sequence[Clip], amount: Amount, folder: Path
-) -> tuple[list[Round], dict[str, object]]:
+) -> tuple[list[Round], list[Metric], dict[str, object]]:
     short = write_clips(_made(folder / "short"), [SHORT_S] * amount.short)
     long = write_clips(_made(folder / "long"), [LONGEST_S] * (AT_ONCE - 1))
     async with two_sides(official_asr(Path(settings.checkpoint)), Profile(qwen3_asr=settings)) as sides:
@@ -72,7 +83,17 @@ async def load_rounds(
         plan = Bench(sides.worker, threads, sides.client, clips, short, long)
         what = "A, ours alone, B, ours together, short clips beside long ones"
         rounds = await repeat(amount.rounds, what, lambda _: plan.round())
-        return rounds, sides.facts(MODEL, settings, threads)
+        recordings = write_recording(_made(folder / "recording"), long, amount.long_minutes)
+        return rounds, await long_metrics(sides, recordings, amount), sides.facts(MODEL, settings, threads)
+
+
+async def long_metrics(sides: Sides, recordings: Sequence[Clip], amount: Amount) -> list[Metric]:
+    """A long recording whole, and its pieces one after another."""
+    whole, *pieces = recordings
+    process = psutil.Process(sides.server.pid)
+    what = f"{amount.long_minutes:g} minutes, and their {len(pieces)} pieces"
+    rounds = await repeat(amount.long_rounds, what, lambda _: long_round(sides.client, whole, pieces, process))
+    return long_recording_metrics(rounds, whole, len(pieces))
 
 
 def table(settings: AsrSettings, clips: Sequence[Clip], amount: Amount) -> list[Metric]:

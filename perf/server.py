@@ -4,10 +4,13 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 from rich.console import Console
 
 from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
+
+MIB = 1 << 20
 
 console = Console(stderr=True)
 
@@ -37,3 +40,9 @@ def serving(profile: Profile) -> Iterator[TritonProcess]:
         with console.status(f"starting a server; log: {server.log_file}"):
             server.wait_ready()
         yield server
+
+
+def resident_mib(process: psutil.Process) -> float:
+    """The memory that `process` and its children hold."""
+    processes = [process, *process.children(recursive=True)]
+    return float(sum(one.memory_info().rss for one in processes)) / MIB

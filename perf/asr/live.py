@@ -18,7 +18,7 @@ from perf.asr.baseline import choose_threads, transcribe
 from perf.asr.clips import SAMPLE_RATE_HZ, Clip, write_clips
 from perf.baselines.worker import Worker, official_asr
 from perf.metrics import Goal, Metric, ratio, spread
-from perf.server import console
+from perf.server import console, resident_mib
 from perf.side_by_side import repeat, two_sides
 from qwen_client import AsyncClient
 from qwen_engine.settings import CaptionSettings
@@ -28,7 +28,6 @@ CHUNK_S = 0.5
 LIMIT_S = 0.5  # a step that takes longer comes after the next chunk
 STREAM_S = 20.0
 NUM_CLIPS = 16
-MIB = 1 << 20
 FLAT = Goal(1.2, at_most=True)
 MEMORY_GOAL = Goal(16.0, at_most=True)
 
@@ -115,11 +114,11 @@ async def long_session(
     """One stream of `minutes`, fed as fast as it is answered: what a minute costs, and the server's memory."""
     speech = np.concatenate([soundfile.read(clip.file, dtype="float32")[0] for clip in clips])
     minute = np.resize(speech, 60 * SAMPLE_RATE_HZ)
-    marks = [(time.perf_counter(), _resident_mib(server))]
+    marks = [(time.perf_counter(), resident_mib(server))]
     async with client.asr.stream(chunk_s=CHUNK_S) as captions:
         for _ in range(minutes):
             await captions.feed(minute)
-            marks.append((time.perf_counter(), _resident_mib(server)))
+            marks.append((time.perf_counter(), resident_mib(server)))
         await captions.finish()
     return long_metrics(marks)
 
@@ -147,8 +146,3 @@ async def _live(client: AsyncClient, clip: Clip, begin_s: float) -> list[float]:
             latencies_s.append(time.perf_counter() - spoken_s)
         await captions.finish()
     return latencies_s
-
-
-def _resident_mib(process: psutil.Process) -> float:
-    processes = [process, *process.children(recursive=True)]
-    return float(sum(one.memory_info().rss for one in processes)) / MIB

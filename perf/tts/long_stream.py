@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from perf.metrics import Goal, Metric, ratio, spread
+from perf.server import resident_mib
 from perf.speaking import FRAMES_PER_S
 from qwen_client import AsyncClient
 from qwen_engine.settings import TtsSettings
@@ -20,7 +21,6 @@ from qwen_engine.tts.checkpoint import load_codec
 
 FRAMES_PER_MIN = int(60 * FRAMES_PER_S)
 LETTERS_PER_MIN = 1200  # nobody speaks as fast
-MIB = 1 << 20
 COST_GOAL = Goal(1.1, at_most=True)
 MEMORY_GOAL = Goal(16.0, at_most=True)
 CODEC_CHUNKS = (25, 1)
@@ -77,7 +77,7 @@ class Watch:
         return Mark(
             at_s=time.perf_counter(),
             processor_s=sum(one.user + one.system for one in times),
-            resident_mib=sum(process.memory_info().rss for process in processes) / MIB,
+            resident_mib=resident_mib(self._process),
         )
 
 

@@ -13,6 +13,7 @@ from perf.asr.clips import Clip, write_clips
 from perf.asr.crowd import Crowd, listen
 from perf.asr.listening import Heard
 from perf.asr.live import LiveCrowd, long_metrics, streams_metric
+from perf.asr.long import LongRound, long_recording_metrics, write_recording
 from perf.asr.rounds import Round
 from perf.gpu import bench_asr
 from perf.gpu.asr_checkpoint import DEMO, asr_config, asr_shapes, write_checkpoint
@@ -166,3 +167,15 @@ def test_random_weights_are_listened_with(tmp_path):
     assert engine.checkpoint.weights.unused() == []
     (sink,) = run(engine, AsrRequest(np.ones(8000, np.float32), max_new_tokens=5, vad=False))
     assert sink.outcome() == "length"
+
+
+def test_a_long_recording_is_compared_with_the_sum_of_its_pieces(tmp_path):
+    (clip,) = write_clips(tmp_path, [3.0])
+    whole, *pieces = write_recording(tmp_path, [clip], minutes=1)
+    assert whole.duration_s == 60
+    assert 50 < sum(piece.duration_s for piece in pieces) <= 60
+    rounds = [LongRound(2.0, 8.0, 500.0), LongRound(3.0, 10.0, 501.5), LongRound(2.5, 10.0, 503.0)]
+    cost, memory = long_recording_metrics(rounds, whole, len(pieces))
+    assert (cost.value, memory.value) == (0.25, 3.0)
+    assert cost.met
+    assert memory.met
