@@ -196,6 +196,16 @@ def spoken_picture(inputs: Payloads) -> Iterator[Payloads]:
     return _drawn(heard.encode(), json.loads(inputs["IMAGE_OPTIONS"]))
 
 
+def chart(inputs: Payloads) -> Iterator[Payloads]:
+    """A red picture of the size asked for."""
+    told, options = json.loads(inputs["CHART"]), json.loads(inputs["OPTIONS"])
+    width, height = options.get("width", 120), options.get("height", 40)
+    file_format = options.get("format", "png")
+    result = {"type": told["type"], "title": told.get("title", ""), "width": width, "height": height,
+              "format": file_format, "language": "en", "not_drawn": "", **ENDING}  # fmt: skip
+    yield {"IMAGE": encoded(width, height, file_format), "RESULT": json.dumps(result).encode()}
+
+
 SCRIPTS: dict[str, Script] = {
     "qwen3_asr": transcript,
     "qwen3_asr_stream": Captioner(),
@@ -204,4 +214,5 @@ SCRIPTS: dict[str, Script] = {
     "qwen3_tts": speech,
     "qwen_image": picture,
     "spoken_image": spoken_picture,
+    "chart_image": chart,
 }

@@ -17,7 +17,7 @@ RECIPE = {"model": "qwen_image", "checkpoint": "x", "task": "generate", "prompt"
           "steps": 2, "seed": 3, "format": "png"}  # fmt: skip
 DRAWN = ["Queued", *(["Progress"] * 3 + ["Picture"]) * 2]
 RED = encoded(8, 8, recipe=RECIPE)
-SERVICES = ("asr", "tts", "voices", "image", "chains")
+SERVICES = ("asr", "tts", "voices", "image", "charts", "chains")
 
 
 def with_client(triton: FakeTriton, use: Callable[[AsyncClient], Coroutine[Any, Any, Any]]) -> Any:

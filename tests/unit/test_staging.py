@@ -48,6 +48,12 @@ def test_staging_again_forgets_the_last_profile(tmp_path, checkpoint):
         assert [folder.name for folder in models.iterdir()] == [name]
 
 
+def test_a_font_that_is_not_there_is_named(tmp_path):
+    asked = profile(tmp_path, f'[chart_image]\nfont_folder = "{tmp_path}"\n')
+    with pytest.raises(ServerError, match=r"the font NotoSansCJK-Regular\.ttc is not in .*fonts-noto-cjk"):
+        repository.stage(asked, tmp_path / "work")
+
+
 @pytest.mark.parametrize("name", ["no/such-checkpoint", "nothing", "../nowhere"])
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

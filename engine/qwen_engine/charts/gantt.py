@@ -131,7 +131,8 @@ class GanttLayout:
         if self._chart.today is None:
             return
         x = self._axis.x(self._chart.today.toordinal() + 0.5)
-        canvas.line([(x, self._rows_top), (x, self._rows_bottom + 4)], canvas.theme.accent, width=1.6, layer=4)
+        height = self._rows_bottom + 4 - self._rows_top
+        canvas.rectangle(round(x - 1), self._rows_top, 2, height, canvas.theme.accent, layer=4)
         word = canvas.lettering.wording.today
         half = canvas.lettering.width(word, SMALL_SIZE, bold=True) / 2 + 7
         middle = min(max(x, self._axis.left + half), self._axis.right - half)

@@ -48,14 +48,14 @@ class Lettering:
 
     def clean(self, text: str) -> str:
         """`text` on one line, without invisible characters, those that no font has replaced by a box."""
-        shown = []
-        for char in unicodedata.normalize("NFC", " ".join(text.split())):
-            if unicodedata.category(char) in ("Cc", "Cf", "Cs") or "\ufe00" <= char <= "\ufe0f":
-                continue
-            if not self.typeface.has(char):
-                self._not_drawn[char] = None
-            shown.append(char if self.typeface.has(char) else SUBSTITUTE)
-        return "".join(shown).strip()
+        visible = (char for char in unicodedata.normalize("NFC", text) if not _is_invisible(char))
+        return "".join(self._drawable(char) for char in " ".join("".join(visible).split()))
+
+    def _drawable(self, char: str) -> str:
+        if self.typeface.has(char):
+            return char
+        self._not_drawn[char] = None
+        return SUBSTITUTE
 
     def _cut(self, text: str, size: float, width: float, bold: bool) -> str:
         """As much of `text` as leaves room for the ellipsis that says that more follows."""
@@ -88,3 +88,8 @@ class Lettering:
                 yield head
                 unit = unit[len(head) :]
             yield unit
+
+
+def _is_invisible(char: str) -> bool:
+    """Controls (but what is white space), joiners, marks of direction, selectors of variants."""
+    return "\ufe00" <= char <= "\ufe0f" or (unicodedata.category(char) in ("Cc", "Cf", "Cs") and not char.isspace())

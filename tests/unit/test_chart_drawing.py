@@ -1,0 +1,288 @@
+"""Charts as pictures: the same bytes each time, no glyph missing, all text on the page, bars where the dates are."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from datetime import date
+from itertools import combinations
+
+import numpy as np
+import pytest
+from chart_examples import CASES, EXAMPLES, Fields, payload
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from PIL import Image
+from recorder import run
+
+from qwen_client import read_recipe
+from qwen_engine.charts.answer import answer, read_request
+from qwen_engine.charts.engine import ChartEngine
+from qwen_engine.charts.fonts import Typeface, load_typefaces
+from qwen_engine.charts.request import Drawing
+from qwen_engine.charts.schema import parse_chart
+from qwen_engine.charts.themes import THEMES
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.options import ChartOptions
+from qwen_engine.settings import ChartSettings
+
+SETTINGS = ChartSettings()
+PALETTE = THEMES["light"].palette
+PROGRAM = """
+import sys, hashlib
+from qwen_engine.charts.answer import answer, read_request
+from qwen_engine.charts.engine import ChartEngine
+from qwen_engine.options import ChartOptions
+from qwen_engine.settings import ChartSettings
+settings, options = ChartSettings(), ChartOptions()
+request = read_request(sys.stdin.buffer.read(), options, settings)
+sys.stdout.buffer.write(answer(ChartEngine(settings).draw(request), options)["IMAGE"])
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> ChartEngine:
+    return ChartEngine(SETTINGS)
+
+
+def requested(fields: Fields, **options):
+    return read_request(payload(fields), ChartOptions(**options), SETTINGS)
+
+
+def drawn(engine: ChartEngine, fields: Fields, **options) -> np.ndarray:
+    """The pixels, (height, width, 3)."""
+    return np.asarray(engine.draw(requested(fields, **options)).image)
+
+
+def file_of(engine: ChartEngine, fields: Fields, **options) -> bytes:
+    return answer(engine.draw(requested(fields, **options)), ChartOptions(**options))["IMAGE"]
+
+
+def texts(engine: ChartEngine, fields: Fields, **options) -> list[tuple[str, Bbox]]:
+    """Every text with the pixels it covers, from the lower left corner."""
+    canvas = engine.compose(requested(fields, **options))
+    renderer = RendererAgg(*canvas.image().size, canvas.figure.dpi)
+    artists = [one for one in canvas.figure.findobj(Text) if one.get_text()]
+    return [(one.get_text(), one.get_window_extent(renderer)) for one in artists]
+
+
+def columns_of(pixels: np.ndarray, colour: str) -> np.ndarray:
+    """The columns that hold exactly this colour."""
+    wanted = np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)
+    return np.flatnonzero((pixels == wanted).all(axis=2).any(axis=0))
+
+
+@pytest.mark.parametrize(("language", "kind"), CASES)
+@pytest.mark.parametrize("width", [760, 1200])
+def test_all_text_is_on_the_page_and_none_on_another(engine, language, kind, width):
+    """Warnings are errors here: a missing glyph would be one."""
+    fields = EXAMPLES[language][kind]
+    picture = engine.draw(requested(fields, width=width))
+    assert (picture.language, picture.not_drawn, picture.image.width) == (language, "", width)
+    page = picture.image.size
+    placed = texts(engine, fields, width=width)
+    assert len(placed) > 3
+    for text, box in placed:
+        assert min(box.x0, box.y0) >= 0, text
+        assert box.x1 <= page[0], text
+        assert box.y1 <= page[1], text
+    for (text, one), (other, box) in combinations(placed, 2):
+        wide, high = min(one.x1, box.x1) - max(one.x0, box.x0), min(one.y1, box.y1) - max(one.y0, box.y0)
+        assert wide < 1 or high < 2, f"{text} over {other}"
+
+
+@pytest.mark.parametrize("kind", EXAMPLES["en"])
+def test_the_same_chart_is_the_same_file(engine, kind):
+    fields = EXAMPLES["ja"][kind]
+    first = file_of(engine, fields)
+    assert file_of(engine, fields) == first
+    assert file_of(ChartEngine(SETTINGS), fields) == first
+    assert file_of(engine, {**fields, "title": "別の題"}) != first
+
+
+def test_another_process_and_other_user_settings_change_nothing(engine, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.hinting: force_autohint\nfont.size: 30\nsavefig.dpi: 300\n")
+    environment = {**os.environ, "MPLCONFIGDIR": str(tmp_path), "PYTHONHASHSEED": "7"}
+    fields = EXAMPLES["zh"]["gantt"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=payload(fields),
+        env=environment,
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout == file_of(engine, fields)
+
+
+@pytest.mark.parametrize(("language", "charset"), [("zh", "gb2312"), ("ja", "shift_jis"), ("en", "latin-1")])
+def test_the_fonts_have_every_character_of_a_language(engine, language, charset):
+    """All that the common encodings of the language hold, some seven thousand characters each."""
+    typeface: Typeface = load_typefaces(SETTINGS)[language]
+    pairs = [bytes([first, second]) for first in range(0x81, 0xFF) for second in range(0x40, 0xFF)]
+    singles = [bytes([code]) for code in [*range(0x20, 0x7F), *range(0xA1, 0xFF)]]
+    chars = {char for code in singles + pairs for char in code.decode(charset, "ignore") if char.isprintable()}
+    assert len(chars) > (180 if language == "en" else 6500)
+    assert {char for char in chars if not typeface.has(char)} - {"\xad"} == set()
+
+
+def test_what_no_font_has_is_told_and_becomes_a_box(engine):
+    fields = {"type": "timeline", "events": [{"date": "2026-01-01", "label": "Party 🎉 and \U000e0041\u200b $x^2$"}]}
+    assert engine.draw(requested(fields)).not_drawn == "🎉"
+    assert "Party □ and $x^2$" in [text for text, _ in texts(engine, fields)]
+
+
+def test_a_missing_font_is_told_at_the_start_by_name(tmp_path):
+    wanted = rf"NotoSansCJK-Regular\.ttc is not in {re.escape(str(tmp_path))}; install Debian's package fonts-noto-cjk"
+    with pytest.raises(FileNotFoundError, match=wanted):
+        ChartEngine(ChartSettings(font_folder=str(tmp_path)))
+
+
+def test_bars_of_a_gantt_chart_stand_at_their_days(engine):
+    tasks = [
+        {"name": "a", "owner": "Anna", "start": "2026-03-02", "end": "2026-03-11"},
+        {"name": "b", "owner": "Ben", "start": "2026-03-12", "end": "2026-03-16"},
+        {"name": "c", "owner": "Clara", "start": "2026-03-22", "end": "2026-03-31"},
+    ]
+    pixels = drawn(engine, {"type": "gantt", "tasks": tasks})
+    spans = [columns_of(pixels, colour) for colour in PALETTE[:3]]
+    day_px = (spans[2][0] - spans[0][0]) / (date(2026, 3, 22) - date(2026, 3, 2)).days
+    for span, first, num_days in zip(spans, (0, 10, 20), (10, 5, 10), strict=True):
+        assert abs(span[0] - spans[0][0] - first * day_px) <= 2
+        assert abs(len(span) - num_days * day_px) <= 3
+
+
+def test_today_is_between_yesterday_and_tomorrow(engine):
+    tasks = [
+        {"name": "a", "owner": "Anna", "start": "2026-03-02", "end": "2026-03-10"},
+        {"name": "b", "owner": "Ben", "start": "2026-03-12", "end": "2026-03-16"},
+    ]
+    pixels = drawn(engine, {"type": "gantt", "tasks": tasks, "today": "2026-03-11"})
+    rows = pixels[: len(pixels) // 2]  # above the word
+    before, after = (columns_of(pixels, colour) for colour in PALETTE[:2])
+    line = columns_of(rows, THEMES["light"].accent)
+    assert before[-1] < line[0] <= line[-1] < after[0]
+    assert abs((before[-1] + after[0]) / 2 - line.mean()) < 2
+
+
+def test_progress_fills_its_share_of_a_bar(engine):
+    task = {"name": "a", "start": "2026-03-02", "end": "2026-04-10", "progress": 0.25}
+    pixels = drawn(engine, {"type": "gantt", "tasks": [task]})
+    done = columns_of(pixels, PALETTE[0])
+    rest = columns_of(pixels, THEMES["light"].pale(PALETTE[0]))
+    assert len(done) / (rest[-1] - done[0]) == pytest.approx(0.25, abs=0.02)
+
+
+def test_bars_are_as_high_as_their_values(engine):
+    fields = {
+        "type": "bar",
+        "categories": ["a"],
+        "series": [{"name": "s", "values": [40]}, {"name": "t", "values": [80]}],
+    }
+    pixels = drawn(engine, fields)
+    plot = pixels[80:]  # below the legend
+    low, high = (len(columns_of(plot.swapaxes(0, 1), colour)) for colour in PALETTE[:2])
+    assert low / high == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES["en"])
+def test_scale_sharpens_the_same_layout(engine, kind):
+    fields = EXAMPLES["en"][kind]
+    once, twice = (Image.fromarray(drawn(engine, fields, scale=scale)) for scale in (1, 2))
+    assert twice.size == (2 * once.width, 2 * once.height)
+    difference = np.asarray(once, int) - np.asarray(twice.reduce(2), int)
+    assert np.abs(difference).mean() < 2.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_theme_is_the_background(engine, theme):
+    pixels = drawn(engine, EXAMPLES["en"]["bar"], theme=theme)
+    assert tuple(pixels[0, 0]) == tuple(np.round(255 * np.array(to_rgb(THEMES[theme].background))))
+
+
+def test_rows_make_the_picture_grow_until_it_is_refused(engine):
+    def matrix(num_tasks: int) -> Fields:
+        tasks = [{"name": f"Task {number}", "roles": {"Anna": "R"}} for number in range(num_tasks)]
+        return {"type": "responsibility_matrix", "people": ["Anna"], "tasks": tasks}
+
+    few, many = (drawn(engine, matrix(count)).shape[0] for count in (3, 100))
+    assert many - few == pytest.approx(97 * 40, abs=5)
+    with pytest.raises(
+        InvalidRequest, match=r"OPTIONS\.height is 400; this chart needs \d+ pixels at the width of 1200"
+    ):
+        engine.draw(requested(matrix(100), height=400))
+    with pytest.raises(InvalidRequest, match=r"the chart would have 16384 x \d+ pixels; the limit is 16000000"):
+        engine.draw(requested(matrix(100), width=4096, scale=4))
+
+
+def test_a_larger_height_is_kept_and_the_chart_in_its_middle(engine):
+    fields = EXAMPLES["en"]["timeline"]
+    least = drawn(engine, fields)
+    tall = drawn(engine, fields, height=len(least) + 200)
+    np.testing.assert_array_equal(tall[100:-100], least)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"type": "responsibility_matrix", "people": [f"p{n}" for n in range(24)],
+             "tasks": [{"name": "t", "roles": {}}]},
+            r"OPTIONS\.width is 400; a matrix of 24 people needs 1098 pixels at least",
+        ),
+        (
+            {"type": "bar", "categories": [f"c{n}" for n in range(60)],
+             "series": [{"name": f"s{n}", "values": [1] * 60} for n in range(8)]},
+            r"OPTIONS\.width is 400; a chart of 480 bars needs \d+ pixels",
+        ),
+        (
+            {"type": "concept_graph", "concepts": [{"name": f"c{n}"} for n in range(9)],
+             "links": [{"source": f"c{n}", "target": f"c{n + 1}"} for n in range(8)]},
+            r"OPTIONS\.width is 400; a graph of 9 columns needs \d+ pixels",
+        ),
+    ],
+)  # fmt: skip
+def test_a_width_on_which_nothing_could_be_read_is_refused(engine, fields, message):
+    with pytest.raises(InvalidRequest, match=message):
+        engine.draw(requested(fields, width=400))
+
+
+def test_long_names_end_in_an_ellipsis(engine):
+    name = "Prepare the quarterly report for the customer " * 4
+    fields = {"type": "gantt", "tasks": [{"name": name, "start": "2026-01-01"}]}
+    [first, second] = [text for text, _ in texts(engine, fields, width=400) if text.strip("…") in name]
+    assert first.startswith("Prepare the")
+    assert second.endswith("…")
+
+
+@pytest.mark.parametrize(("file_format", "quality"), [("png", None), ("webp", 100), ("webp", 80), ("jpeg", 90)])
+def test_the_file_holds_its_chart(engine, file_format, quality):
+    fields = EXAMPLES["zh"]["responsibility_matrix"]
+    file = file_of(engine, fields, format=file_format, quality=quality, scale=2)
+    with Image.open(io.BytesIO(file)) as picture:
+        assert picture.format == file_format.upper()
+        assert picture.width == 2400
+    recipe = read_recipe(file)
+    assert (recipe.model, recipe.task, recipe.width) == ("chart_image", "responsibility_matrix", 1200)
+    assert parse_chart(recipe.prompt.encode()) == parse_chart(payload(fields))
+
+
+def test_the_longest_chart_fits_into_a_jpeg():
+    names = ['"\\' * 60 + f"{number}" for number in range(60)]
+    fields = {"type": "timeline", "events": [{"time_s": 1.0, "label": name, "detail": name} for name in names]}
+    while len(payload(fields)) > SETTINGS.max_chart_bytes:
+        fields["events"].pop()
+    assert len(payload(fields)) > 0.95 * SETTINGS.max_chart_bytes
+    drawing = Drawing(Image.new("RGB", (8, 8)), requested(fields), "en", "")
+    assert read_recipe(answer(drawing, ChartOptions(format="jpeg"))["IMAGE"]).prompt
+
+
+def test_requests_through_the_loop_fail_alone(engine):
+    good = requested(EXAMPLES["en"]["bar"])
+    first, bad, last = run(engine, good, requested(EXAMPLES["en"]["bar"], height=100), good)
+    assert "OPTIONS.height is 100" in str(bad.outcome())
+    assert first.outcome() == last.outcome() == "stop"
+    assert first.events[0].image.tobytes() == last.events[0].image.tobytes()
