@@ -250,6 +250,24 @@ def test_a_width_on_which_nothing_could_be_read_is_refused(engine, fields, messa
         engine.draw(requested(fields, width=400))
 
 
+@pytest.mark.parametrize("values", [[None], [0], [1e-320], [-1e-10], [1e-6], [1e12, -1e12], [-3, -1], [123456.789]])
+def test_any_values_make_bars(engine, values):
+    categories = [f"c{number}" for number in range(len(values))]
+    told = [text for text, _ in texts(engine, {"type": "bar", "categories": categories,
+                                               "series": [{"name": "s", "values": values}]})]  # fmt: skip
+    assert {"0", *categories} <= set(told)
+
+
+@pytest.mark.parametrize(
+    "days", [("1000-01-01", "1000-01-01"), ("8999-12-31", "8999-12-31"), ("1950-06-01", "2049-06-01")]
+)
+def test_any_dates_make_an_axis(engine, days):
+    start, end = days
+    assert texts(engine, {"type": "gantt", "tasks": [{"name": "a", "start": start, "end": end}]})
+    events = [{"date": day, "label": "a"} for day in days]
+    assert texts(engine, {"type": "timeline", "events": events}, width=240)
+
+
 def test_long_names_end_in_an_ellipsis(engine):
     name = "Prepare the quarterly report for the customer " * 4
     fields = {"type": "gantt", "tasks": [{"name": name, "start": "2026-01-01"}]}

@@ -51,6 +51,7 @@ def test_what_is_no_json_is_refused(broken):
             r"^CHART\.tasks\.0\.begin is unknown; allowed: name, start, end, owner, progress, after$",
         ),
         ({"type": "gantt", "tasks": [{**TASK, "start": "soon"}]}, r'^CHART\.tasks\.0\.start is "soon": .*YYYY-MM-DD'),
+        ({"type": "gantt", "tasks": [{**TASK, "start": "0999-01-01"}]}, r"greater than or equal to 1000-01-01"),
         ({"type": "gantt", "tasks": [{**TASK, "start": 20260101}]}, r"CHART\.tasks\.0\.start is 20260101"),
         ({"type": "gantt", "tasks": [{**TASK, "end": "2025-12-31"}]}, r"tasks\.0\.end is 2025-12-31, before its start"),
         ({"type": "gantt", "tasks": [{**TASK, "progress": 1.5}]}, r"progress is 1\.5: .*less than or equal to 1"),

@@ -12,6 +12,7 @@ LEAST_WEEK_GAP = 24.0
 LEAST_MONTH_GAP = 34.0
 LEAST_YEAR_GAP = 44.0
 DAYS_A_MONTH = 30.44
+STEPS_YEARS = (1, 2, 5, 10, 20, 50, 100)
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
 
 
@@ -54,7 +55,7 @@ class DateAxis(Axis):
         if (months := math.ceil(LEAST_MONTH_GAP / (self.unit_px * DAYS_A_MONTH))) <= 3:
             small = self._marks(_months(first, last, 1 if months == 1 else 3), wording.month)
             return self._marks(_months(first, last, 12), lambda day: str(day.year)), small
-        years = next(step for step in (1, 2, 5, 10, 20, 50) if self.unit_px * 365 * step >= LEAST_YEAR_GAP)
+        years = next((step for step in STEPS_YEARS if self.unit_px * 365 * step >= LEAST_YEAR_GAP), STEPS_YEARS[-1])
         return [], self._marks(_months(first, last, 12 * years), lambda day: str(day.year))
 
     def weekends(self) -> Iterator[tuple[float, float]]:

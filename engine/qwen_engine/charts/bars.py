@@ -16,6 +16,7 @@ MOST_UPRIGHT = 130.0
 LEGEND_HEIGHT = 24.0
 NUM_TICKS = 5
 LABEL_ROOM = 0.05
+LEAST_SPAN = 1e-9  # smaller values are drawn as zeros
 
 
 class BarLayout:
@@ -116,12 +117,12 @@ class BarLayout:
 
 def ticks(lowest: float, highest: float) -> list[float]:
     """Round numbers, some five, from below `lowest` to above `highest`."""
-    span = highest - lowest or 1.0
+    span = highest - lowest if highest - lowest >= LEAST_SPAN else 1.0
     rough = span / NUM_TICKS
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= 0.999 * rough)
     first, last = math.floor(lowest / step + 1e-9), math.ceil((lowest + span) / step - 1e-9)
-    return [round(count * step, 12) for count in range(first, last + 1)]
+    return [float(f"{count * step:.12g}") for count in range(first, last + 1)]
 
 
 def number(value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import BoxStyle, Circle, FancyBboxPatch, Patch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
@@ -22,7 +22,10 @@ BASELINE = 0.37  # of the size, below the middle of a line
 
 
 class Canvas:
-    """`width` x `height` pixels, each of them `scale` x `scale` in the picture; what is drawn lies `top` lower."""
+    """`width` x `height` pixels, each of them `scale` x `scale` in the picture; what is drawn lies `top` lower.
+
+    A higher `layer` covers a lower one, and within a layer the later the earlier; texts are on the highest, 5.
+    """
 
     def __init__(
         self, lettering: Lettering, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
@@ -33,7 +36,6 @@ class Canvas:
         self._size = (width * scale, height * scale)
         inches = (width / POINTS_PER_INCH, height / POINTS_PER_INCH)
         self.figure = Figure(figsize=inches, dpi=POINTS_PER_INCH * scale, facecolor=theme.background)
-        FigureCanvasAgg(self.figure)
         self._to_picture = Affine2D().translate(0, top).scale(scale, -scale).translate(0, height * scale)
 
     def image(self) -> Image.Image:
@@ -64,16 +66,12 @@ class Canvas:
         box.set(facecolor=colour, edgecolor=edge or "none", linewidth=1.2 if edge else 0.0)
         self._add(box, layer)
 
-    def line(
-        self, points: Sequence[Point], colour: str, *, width: float = 1.0, dashed: bool = False, layer: int = 1
-    ) -> None:
+    def line(self, points: Sequence[Point], colour: str, *, width: float = 1.0, layer: int = 1) -> None:
         """Straight from point to point."""
-        self.path(Path(points), colour, width=width, dashed=dashed, layer=layer)
+        self.path(Path(points), colour, width=width, layer=layer)
 
-    def path(self, path: Path, colour: str, *, width: float = 1.0, dashed: bool = False, layer: int = 1) -> None:
-        style = (0, (4, 3)) if dashed else "solid"
-        patch = PathPatch(path, fill=False, edgecolor=colour, linewidth=width, linestyle=style, joinstyle="round")
-        self._add(patch, layer)
+    def path(self, path: Path, colour: str, *, width: float = 1.0, layer: int = 1) -> None:
+        self._add(PathPatch(path, fill=False, edgecolor=colour, linewidth=width, joinstyle="round"), layer)
 
     def polygon(self, points: Sequence[Point], colour: str, *, layer: int = 1) -> None:
         self._add(Polygon(points, closed=True, facecolor=colour, edgecolor="none"), layer)

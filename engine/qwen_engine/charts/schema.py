@@ -16,6 +16,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whit
 Note = Annotated[str, StringConstraints(max_length=400, strip_whitespace=True)]
 Roles = Annotated[str, StringConstraints(pattern=r"^[RACI]{1,2}$")]
 Amount = Annotated[float, Field(ge=-1e12, le=1e12)]
+Day = Annotated[date, Field(ge=date(1000, 1, 1), le=date(8999, 12, 31))]
 MAX_SPAN_DAYS = 36_525
 
 
@@ -33,7 +34,7 @@ class Chart(Part):
 class Event(Part):
     """Something at a `date`, or `time_s` seconds after the beginning."""
 
-    date_: date | None = Field(None, alias="date")
+    date_: Day | None = Field(None, alias="date")
     time_s: float | None = Field(None, ge=0, le=864_000)
     label: Name
     detail: Note = ""
@@ -76,8 +77,8 @@ class GanttTask(Part):
     """From `start` through `end`, both included; without `end` a milestone. `after`: names of tasks it waits for."""
 
     name: Name
-    start: date
-    end: date | None = None
+    start: Day
+    end: Day | None = None
     owner: Note = ""
     progress: float | None = Field(None, ge=0, le=1)
     after: tuple[Name, ...] = Field((), max_length=20)
@@ -86,7 +87,7 @@ class GanttTask(Part):
 class Gantt(Chart):
     type: Literal["gantt"]
     tasks: tuple[GanttTask, ...] = Field(min_length=1, max_length=100)
-    today: date | None = None
+    today: Day | None = None
 
     @model_validator(mode="after")
     def _tasks_fit_together(self) -> Self:
