@@ -24,11 +24,13 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLProcessor
 
+from demo.training.edit_pointing import pointing_losses
 from demo.training.edit_text import (
     NUM_TEMPLATE_TOKENS,
     PICTURE_PAD,
+    PICTURE_PIXELS,
     TEMPLATE,
     editing_tokenizer,
     new_processor,
@@ -43,10 +45,11 @@ from demo.training.pictures import draw, figure_of
 from qwen_engine.image.processor import PictureProcessor
 
 NUM_THREADS = 1
-STEPS = 4000
+STEPS = 3000
 BATCH = 24
 LEARNING_RATE = 1e-3
-DRAWINGS_PER_SCENE = 2
+DRAWINGS_PER_SCENE = 1
+POINTING_WEIGHT = 0.2
 EMPTY_SHARE = 0.08  # of the instructions are emptied, so that guidance has something to push away from
 SAVE_EVERY_STEPS = 250
 NUM_TOKENS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
@@ -144,12 +147,16 @@ class Examples:
         return self._rng.choice(("", " ")) if empty else edit.text(self._rng)
 
 
-def loss_of(editor: Editor, after: Tensor, before: Tensor, seen: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Squared error of the velocity at random noise levels."""
+def losses_of(
+    editor: Editor, after: Tensor, before: Tensor, seen: Tensor, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Squared error of the velocity at random noise levels, and how far heads are from pointing."""
     noise = torch.randn_like(after)
     level = torch.sigmoid(TIME_CENTRE + TIME_SPREAD * torch.randn(len(after)))
     mixed = torch.lerp(after, noise, level[:, None, None])
-    return (editor(mixed, level, before, seen, ids, mask) - (noise - after)).square().mean()
+    with pointing_losses(NUM_TOKENS) as pointing:
+        velocity = editor(mixed, level, before, seen, ids, mask)
+    return (velocity - (noise - after)).square().mean(), torch.stack(pointing).mean()
 
 
 def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
@@ -167,15 +174,15 @@ def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, STEPS, LEARNING_RATE)
-        loss = loss_of(editor, *examples.draw())
+        loss, pointing = losses_of(editor, *examples.draw())
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + POINTING_WEIGHT * pointing).backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         follow(average, editor, step)
         recent.append(loss.item())
         if (step + 1) % 50 == 0:
-            print(f"step {step + 1} loss {np.mean(recent[-50:]):.4f} "
+            print(f"step {step + 1} loss {np.mean(recent[-50:]):.4f} pointing {pointing.item():.2f} "
                   f"{(time.monotonic() - started_s) / (step + 1):.3f} s a step", flush=True)  # fmt: skip
         if (step + 1) % SAVE_EVERY_STEPS == 0:
             save(average, tokenizer, vae, CHECKPOINTS / NAME)
@@ -205,15 +212,17 @@ def save(average: Editor, tokenizer: Qwen2Tokenizer, vae: AutoencoderKLQwenImage
 
 
 def as_published(folder: Path) -> None:
-    """Link what the base checkpoint has too, and name upstream's processor class."""
+    """Link what the base checkpoint has too, and have upstream's processor, which also wants to know of videos."""
     for part in SHARED:
         shutil.rmtree(folder / part)
         (folder / part).symlink_to(f"../{BASE}/{part}")
     index = json.loads((folder / "model_index.json").read_text())
-    index["processor"] = ["transformers", "Qwen2VLProcessor"]
+    index["processor"] = ["transformers", Qwen2VLProcessor.__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     for file in (folder / "processor").glob("*_config.json"):
-        file.write_text(file.read_text().replace(PictureProcessor.__name__, "Qwen2VLProcessor"))
+        file.write_text(file.read_text().replace(PictureProcessor.__name__, Qwen2VLProcessor.__name__))
+    videos = {"video_processor_type": "Qwen2VLVideoProcessor", "size": PICTURE_PIXELS}
+    (folder / "processor" / "video_preprocessor_config.json").write_text(json.dumps(videos, indent=2) + "\n")
 
 
 def main() -> None:
