@@ -1,0 +1,166 @@
+"""What Qwen-Image takes of a GPU's memory: `python -m perf.gpu.image_memory` prints the tables of docs/operations.md.
+
+Weights are counted on the official classes in the published shapes, what a forward needs besides by live_bytes.py. On
+top come the kernels' own workspace and what CUDA takes in each process, about half a GB.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from perf.gpu.image_shapes import CONFIGS, without_content
+from perf.gpu.live_bytes import peak_bytes
+
+Storage: TypeAlias = Literal["as stored", "fp8", "int8"]
+Offload: TypeAlias = Literal["none", "model", "group"]
+
+GB = 1e9
+SIDES_PX = (512, 1024, 1328)
+PIXELS_PER_TOKEN = 16 * 16
+SETTINGS: Sequence[tuple[Storage, Offload]] = (
+    *(("as stored", "none"), ("as stored", "model"), ("as stored", "group")),
+    *(("fp8", "none"), ("fp8", "model"), ("fp8", "group"), ("int8", "none"), ("int8", "model")),
+)
+STEP_TOKENS = 16384  # the profiles' max_step_tokens
+PROMPT_TOKENS = 512  # the longest, beside 34 of the template
+INT8_ROW_BYTES = 5  # torchao keeps a scale (float32) and a zero point (int8) for each row of a matrix
+
+
+@functools.cache
+def component(name: str) -> Any:
+    """One of `CONFIGS`, in the published shapes."""
+    return without_content(name, CONFIGS[name])
+
+
+def weight_bytes(name: str, storage: Storage = "as stored") -> int:
+    """bfloat16 as stored; fp8 by diffusers' layerwise casting; int8 by torchao, weights of linear layers only."""
+    if storage == "int8":
+        linears = [module for module in component(name).modules() if isinstance(module, torch.nn.Linear)]
+        saved = sum(linear.weight.numel() - INT8_ROW_BYTES * linear.out_features for linear in linears)
+        return weight_bytes(name) - saved
+    module = component(name)
+    if storage == "fp8":
+        module = without_content(name, CONFIGS[name])
+        module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    return sum(tensor.nbytes for tensor in module.parameters())
+
+
+def num_parameters(name: str) -> int:
+    return sum(tensor.numel() for tensor in component(name).parameters())
+
+
+@functools.cache
+def step_bytes(side_px: int, num_pictures: int) -> int:
+    """A denoising step of the transformer, with prompts of the longest kind."""
+    side = side_px // 16
+    tokens = torch.empty(num_pictures, side * side, 64, dtype=torch.bfloat16, device="meta")
+    prompts = torch.empty(num_pictures, PROMPT_TOKENS, 3584, dtype=torch.bfloat16, device="meta")
+    times = torch.empty(num_pictures, dtype=torch.bfloat16, device="meta")
+    shapes = [[(1, side, side)]] * num_pictures
+    transformer = component("transformer")
+    return peak_bytes(
+        lambda: transformer(tokens, encoder_hidden_states=prompts, timestep=times, img_shapes=shapes, return_dict=False)
+    )
+
+
+@functools.cache
+def prompt_bytes() -> int:
+    ids = torch.empty(1, PROMPT_TOKENS + 34, dtype=torch.int64, device="meta")
+    return peak_bytes(lambda: component("text_encoder")(input_ids=ids, output_hidden_states=True))
+
+
+@functools.cache
+def decode_bytes(side_px: int) -> int:
+    latents = torch.empty(1, 16, 1, side_px // 8, side_px // 8, dtype=torch.bfloat16, device="meta")
+    return peak_bytes(lambda: component("vae").decode(latents, return_dict=False))
+
+
+@functools.cache
+def encode_bytes(side_px: int) -> int:
+    pixels = torch.empty(1, 3, 1, side_px, side_px, dtype=torch.bfloat16, device="meta")
+    return peak_bytes(lambda: component("vae").encode(pixels))
+
+
+def pictures_a_step(side_px: int) -> int:
+    """As many as `STEP_TOKENS` hold."""
+    return max(1, STEP_TOKENS // (side_px * side_px // PIXELS_PER_TOKEN))
+
+
+def weights_table() -> Iterator[str]:
+    storages: tuple[Storage, ...] = ("as stored", "fp8", "int8")
+    yield from _head("weights, GB", "parameters", *storages)
+    kept = [_weights(storage) for storage in storages]
+    for name in CONFIGS:
+        yield _row(name, f"{num_parameters(name) / GB:.3f} G", *(_gb(weights[name] / GB) for weights in kept))
+    yield _row("together", "", *(_gb(sum(weights.values()) / GB) for weights in kept))
+
+
+def forwards_table() -> Iterator[str]:
+    yield from _head("on top, GB", *(f"{side} x {side}" for side in SIDES_PX))
+    yield _row("a step, one picture", *(_gb(step_bytes(side, 1) / GB) for side in SIDES_PX))
+    full = [(step_bytes(side, pictures_a_step(side)), pictures_a_step(side)) for side in SIDES_PX]
+    yield _row(f"a step of {STEP_TOKENS} tokens", *(f"{_gb(size / GB)} ({count} pictures)" for size, count in full))
+    yield _row("the VAE: latents to a picture", *(_gb(decode_bytes(side) / GB) for side in SIDES_PX))
+    yield _row("the VAE: a picture to latents", *(_gb(encode_bytes(side) / GB) for side in SIDES_PX))
+    yield _row(f"a prompt of {PROMPT_TOKENS} tokens", *[_gb(prompt_bytes() / GB)] * len(SIDES_PX))
+
+
+def profiles_table() -> Iterator[str]:
+    """What the GPU must hold at most, and the CPU for it."""
+    yield from _head("`weights`", "`offload`", *(f"GPU, {side} x {side}" for side in SIDES_PX), "CPU")
+    for storage, offload in SETTINGS:
+        needs = [_gb(gpu_bytes(storage, offload, side) / GB) for side in SIDES_PX]
+        in_all = sum(_weights(storage).values())
+        yield _row(storage, offload, *needs, "" if offload == "none" else _gb(in_all / GB))
+
+
+def gpu_bytes(storage: Storage, offload: Offload, side_px: int) -> int:
+    """All weights and the greediest forward; or, with some in CPU memory, the greediest component with its own."""
+    weights, forwards = _weights(storage), _forwards(side_px)
+    if offload == "none":
+        return sum(weights.values()) + max(forwards.values())
+    if offload == "group":  # the layer at work and the next one
+        weights = {name: 2 * _largest_layer(name) for name in weights}
+    return max(weights[name] + forwards[name] for name in weights)
+
+
+def _weights(storage: Storage) -> dict[str, int]:
+    return {name: weight_bytes(name, storage if name == "transformer" else "as stored") for name in CONFIGS}
+
+
+def _largest_layer(name: str) -> int:
+    """As stored: in fp8, too, a layer at work is in bfloat16."""
+    return max(sum(tensor.nbytes for tensor in layer.parameters(recurse=False)) for layer in component(name).modules())
+
+
+def _forwards(side_px: int) -> dict[str, int]:
+    """The greediest forward of each component."""
+    return {
+        "transformer": step_bytes(side_px, pictures_a_step(side_px)),
+        "text_encoder": prompt_bytes(),
+        "vae": decode_bytes(side_px),
+    }
+
+
+def _head(*cells: str) -> Iterator[str]:
+    yield _row(*cells)
+    yield "|" + "---|" * len(cells)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _gb(size: float) -> str:
+    return f"{size:.2f}" if size < 10 else f"{size:.1f}"
+
+
+def tables() -> list[str]:
+    """All of them, as Markdown."""
+    return ["\n".join(table()) for table in (weights_table, forwards_table, profiles_table)]
+
+
+if __name__ == "__main__":
+    print("\n\n".join(tables()))
