@@ -4,7 +4,7 @@ Run 0 starts from the weights that draw (`demo.training.image_dit`), runs 1, 2, 
 
 Flow matching on the latents of drawn scenes after an edit; the latents before it stand beside them, and the text
 encoder sees that picture too, all fed exactly as QwenImageEditPlusPipeline feeds the model. Leaves a pipeline folder in
-demo/checkpoints/image_edit that shares autoencoder and scheduler with demo/checkpoints/image.
+demo/checkpoints/image_edit that shares autoencoder, scheduler and preview map with demo/checkpoints/image.
 """
 
 import copy
@@ -42,6 +42,7 @@ from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follo
 from demo.training.image_vae import learning_rate, single_frames
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import draw, figure_of
+from qwen_engine.image.preview import FILE
 from qwen_engine.image.processor import PictureProcessor
 
 NUM_THREADS = 1
@@ -55,7 +56,10 @@ SAVE_EVERY_STEPS = 250
 NUM_TOKENS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
 BASE, NAME = "image", "image_edit"
 SHARED = ("vae", "scheduler")
-COMMANDS = ["python -m demo.training.image_edit 0", "python -m demo.training.evaluate_image_edit"]
+COMMANDS = [
+    *(f"python -m demo.training.image_edit {run}" for run in range(2)),
+    "python -m demo.training.evaluate_image_edit",
+]
 
 
 class Editor(nn.Module):
@@ -215,6 +219,7 @@ def as_published(folder: Path) -> None:
     """Link what the base checkpoint has too, and have upstream's processor, which also wants to know of videos."""
     for part in SHARED:
         shutil.rmtree(folder / part)
+    for part in (*SHARED, FILE):
         (folder / part).symlink_to(f"../{BASE}/{part}")
     index = json.loads((folder / "model_index.json").read_text())
     index["processor"] = ["transformers", Qwen2VLProcessor.__name__]

@@ -1,4 +1,4 @@
-"""Fits the preview map of the picture checkpoints to drawn scenes: `python -m demo.training.image_preview`."""
+"""Fits the preview map of the picture checkpoint to drawn scenes: `python -m demo.training.image_preview`."""
 
 import torch
 from diffusers import AutoencoderKLQwenImage
@@ -7,24 +7,20 @@ from PIL import Image
 from demo.training.image_vae import training_pictures
 from demo.training.manifest import CHECKPOINTS, record
 from qwen_engine.image.fit_preview import fit_preview
-from qwen_engine.image.preview import FILE
 
 NUM_THREADS = 1
 NUM_PICTURES = 500
 SEED = 0
-BASE, SHARING = "image", "image_edit"
+NAME = "image"
 
 
 def main() -> None:
     torch.set_num_threads(NUM_THREADS)
-    vae = AutoencoderKLQwenImage.from_pretrained(CHECKPOINTS / BASE / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKLQwenImage.from_pretrained(CHECKPOINTS / NAME / "vae", torch_dtype=torch.float32)
     fit = fit_preview(vae, map(Image.fromarray, training_pictures(NUM_PICTURES, SEED)))
-    fit.save(CHECKPOINTS / BASE)
-    link = CHECKPOINTS / SHARING / FILE
-    if link.parent.is_dir() and not link.is_symlink():
-        link.symlink_to(f"../{BASE}/{FILE}")
+    fit.save(CHECKPOINTS / NAME)
     quality = {"rms_error_of_255": round(fit.rms_error, 2), "variance_explained": round(fit.explained, 4)}
-    record(BASE, preview=quality)
+    record(NAME, preview=quality)
     print(quality)
 
 
