@@ -99,7 +99,7 @@ CONFIGS: dict[str, dict[str, Any]] = {"transformer": TRANSFORMER, "text_encoder"
 PUBLISHED = {"model.language_model.": "model.", "model.visual.": "visual."}  # in the text encoder's file
 
 
-def without_content(component: str, config: dict[str, Any]) -> torch.nn.Module:
+def without_content(component: str, config: dict[str, Any]) -> Any:
     """The official class of `component` (a key of `CONFIGS`) on the meta device, in bfloat16."""
     arguments = {name: value for name, value in config.items() if name != "_class_name"}
     made: dict[str, Callable[[], torch.nn.Module]] = {
