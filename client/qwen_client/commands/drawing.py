@@ -34,7 +34,7 @@ def follow(events: Stream[ImageEvent], n: int, preview: Path | None) -> list[Pic
         for event in events:
             match event:
                 case Queued():
-                    bar.tell(f"waiting for {event.position} others")
+                    bar.tell(f"waiting for {event.position} others" if event.position else "drawing")
                 case Progress():
                     steps[event.picture] = event.step
                     bar.show(sum(steps), event.steps * n)
