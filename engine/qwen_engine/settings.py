@@ -137,7 +137,9 @@ class ImageSettings(CheckpointSettings):
     lora_folder: str | None = Field(None, description="NAME.safetensors each; null: none")
     max_loras: int = Field(4, ge=1, description="kept loaded")
     weights: Literal["as stored", "fp8", "int8"] = Field("as stored", description="how the transformer's are kept")
-    offload: Literal["none", "model", "group"] = Field("none", description="what does not compute waits in CPU memory")
+    offload: Literal["none", "text_encoder", "group", "model"] = Field(
+        "none", description="what waits in CPU memory: the text encoder, all layers, or all of what does not compute"
+    )
 
 
 class ChartSettings(ModelSettings):

@@ -2,11 +2,19 @@
 
 import filecmp
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import QwenImageEditPipeline, QwenImageEditPlusPipeline, QwenImagePipeline
+from diffusers import (
+    DiffusionPipeline,
+    PipelineQuantizationConfig,
+    QwenImageEditPipeline,
+    QwenImageEditPlusPipeline,
+    QwenImagePipeline,
+    TorchAoConfig,
+)
 from diffusers.image_processor import VaeImageProcessor
 
 from qwen_engine.image.processor import load_processor
@@ -18,6 +26,7 @@ PIPELINES: dict[str, tuple[Layout, Any]] = {
     "QwenImageEditPipeline": ("edit", QwenImageEditPipeline),
     "QwenImageEditPlusPipeline": ("edit-plus", QwenImageEditPlusPipeline),
 }
+KEPT_PRECISE = ("img_in", "txt_in", "time_text_embed", "norm_out", "proj_out")  # small, and the whole depends on them
 SHAREABLE = ("text_encoder", "vae")  # most of an edit checkpoint besides its transformer is the base checkpoint's
 
 
@@ -34,12 +43,16 @@ class ImageCheckpoint:
         if name not in PIPELINES:
             raise ValueError(f"{folder} is for {name}; this family serves {', '.join(PIPELINES)}")
         self.layout, pipeline_class = PIPELINES[name]
-        components = {} if other is None else _common(folder, other)
-        if self.layout != "text":
-            components["processor"] = load_processor(folder)
-        self.pipeline = pipeline_class.from_pretrained(folder, dtype=getattr(torch, settings.dtype), **components)
-        self.pipeline.to(settings.device)
+        common = {} if other is None else _common(folder, other)
+        processor = {} if self.layout == "text" else {"processor": load_processor(folder)}
+        dtype = getattr(torch, settings.dtype)
+        self.pipeline = pipeline_class.from_pretrained(
+            folder, dtype=dtype, quantization_config=_quantisation(settings), **common, **processor
+        )
         self.transformer = self.pipeline.transformer
+        if settings.weights == "fp8":
+            self.transformer.enable_layerwise_casting(torch.float8_e4m3fn, compute_dtype=dtype)
+        _place(self.pipeline, settings, already_placed=list(common))
         self.pictures = VaeImageProcessor(vae_scale_factor=self.pixel_multiple)
         self.masks = VaeImageProcessor(
             vae_scale_factor=self.pixel_multiple, do_normalize=False, do_binarize=True, do_convert_grayscale=True
@@ -49,6 +62,34 @@ class ImageCheckpoint:
     def pixel_multiple(self) -> int:
         """Width and height are multiples of it: the VAE's stride times the transformer's patch."""
         return int(self.pipeline.vae_scale_factor * self.transformer.config.patch_size)
+
+
+def _place(pipeline: DiffusionPipeline, settings: ImageSettings, already_placed: Sequence[str]) -> None:
+    """Put the components on the device, or have diffusers bring them there when they are needed."""
+    device = torch.device(settings.device)
+    if settings.offload == "none":
+        pipeline.to(device)
+    elif settings.offload == "model":
+        if settings.edit_checkpoint is not None:
+            raise ValueError("offload = 'model' makes room within one checkpoint; with an edit_checkpoint use 'group'")
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        stays = [] if settings.offload == "group" else ["transformer"]
+        pipeline.enable_group_offload(
+            device,
+            offload_type="leaf_level",
+            use_stream=device.type == "cuda",
+            exclude_modules=["vae", *stays, *already_placed],
+        )
+
+
+def _quantisation(settings: ImageSettings) -> PipelineQuantizationConfig | None:
+    if settings.weights != "int8":
+        return None
+    from torchao.quantization import Int8WeightOnlyConfig  # loads for seconds; who does not need it need not wait
+
+    config = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=list(KEPT_PRECISE))
+    return PipelineQuantizationConfig(quant_mapping={"transformer": config})
 
 
 def _common(folder: Path, other: ImageCheckpoint) -> dict[str, Any]:

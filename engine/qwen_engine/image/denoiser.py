@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from qwen_engine.image.attention import JointAttention
 from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.checkpoint import ImageCheckpoint
 
@@ -13,6 +14,7 @@ class Denoiser:
 
     def __init__(self, checkpoint: ImageCheckpoint) -> None:
         self._transformer = checkpoint.transformer
+        self._transformer.set_attn_processor(JointAttention())
 
     def __call__(self, canvases: Sequence[Canvas]) -> list[torch.Tensor]:
         """A velocity (1, tokens, channels) for each canvas; all are of the same shapes."""

@@ -1,8 +1,8 @@
-"""The image engine: pictures of all requests step together, and are prepared and decoded in between, one at a time."""
+"""The image engine: pictures of all requests step together, and are prepared and decoded beside that, one at a time."""
 
 import logging
+import queue
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,8 @@ from functools import partial
 import torch
 
 from qwen_engine.image.canvas import Canvas, CanvasKey
-from qwen_engine.image.family import Family, Preparation
+from qwen_engine.image.chores import Chore, Chores
+from qwen_engine.image.family import Family
 from qwen_engine.image.qwen_image import QwenImageFamily
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued, ResolvedRequest
 from qwen_engine.image.turns import Turns
@@ -20,7 +21,7 @@ from qwen_engine.settings import ImageSettings
 log = logging.getLogger(__name__)
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
-PICTURE_COST = 1.0  # what may be done between two steps: a picture through the VAE, or as much else
+CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
 
 
 @dataclass(eq=False)
@@ -60,15 +61,6 @@ class _Row:
         return round(elapsed_s / self.canvas.step * (self.canvas.steps - self.canvas.step), 3)
 
 
-@dataclass(frozen=True)
-class _Chore:
-    """Something to do between two steps."""
-
-    job: _Job
-    cost: float
-    do: Callable[[], None]
-
-
 class ImageEngine(Model[ImageRequest]):
     """A `Model` for the engine loop."""
 
@@ -77,8 +69,9 @@ class ImageEngine(Model[ImageRequest]):
         self.max_batch = settings.max_requests
         self.family = FAMILIES[settings.family](settings)
         self._jobs: dict[Session[ImageRequest], _Job] = {}
-        self._chores: deque[_Chore] = deque()
         self._turns: Turns[_Row] = Turns(settings.max_step_tokens)
+        self._chores = Chores(beside=settings.offload != "model")
+        self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
 
     def check(self, request: ImageRequest) -> None:
         self.family.resolve(request)
@@ -89,50 +82,36 @@ class ImageEngine(Model[ImageRequest]):
             if session not in self._jobs:
                 with fail_alone(session):
                     self._begin(session)
-        self._do_chores()
-        self._denoise()
+        self._chores.take_turn()
+        while not self._prepared.empty():
+            self._start(*self._prepared.get_nowait())
+        stepped = self._denoise()
         self._tell_positions()
-        return True
+        return stepped or self._chores.wait(CHORE_WAIT_S)
 
     def retire(self, session: Session[ImageRequest]) -> None:
         job = self._jobs.pop(session, None)
-        if job is not None:
-            for row in job.rows:
-                self._turns.remove(row)
-            self._chores = deque(chore for chore in self._chores if chore.job is not job)
+        self._chores.drop(session)
+        for row in job.rows if job else ():
+            self._turns.remove(row)
 
     def _begin(self, session: Session[ImageRequest]) -> None:
         job = self._jobs[session] = _Job(session, self.family.resolve(session.request))
-        self._prepare(job, self.family.begin(job.request), self._chores.append)
+        self._chores.add(Chore(session, partial(self._prepare, job)))
 
-    def _prepare(self, job: _Job, preparation: Preparation, enqueue: Callable[[_Chore], None]) -> None:
-        """Do the next bit; what comes after it is done before other jobs' chores."""
-        try:
-            cost = next(preparation)
-        except StopIteration as end:
-            self._start(job, end.value)
-        else:
-            enqueue(_Chore(job, cost, partial(self._prepare, job, preparation, self._chores.appendleft)))
+    def _prepare(self, job: _Job) -> None:
+        """A chore."""
+        self._prepared.put((job, self.family.begin(job.request)))
 
     def _start(self, job: _Job, canvases: Sequence[Canvas]) -> None:
+        if job.session not in self._jobs:  # it was cancelled meanwhile
+            return
         job.rows = [_Row(job, picture, canvas) for picture, canvas in enumerate(canvases)]
         for row in job.rows:
             self._turns.add(row)
 
-    def _do_chores(self) -> None:
-        """As much as one picture through the VAE costs, so that nobody's step waits for more."""
-        cost = 0.0
-        while self._chores and (not cost or cost + self._chores[0].cost <= PICTURE_COST):
-            chore = self._chores.popleft()
-            cost += chore.cost
-            if not chore.job.session.ended:
-                with fail_alone(chore.job.session):
-                    chore.do()
-
-    def _denoise(self) -> None:
+    def _denoise(self) -> bool:
         rows = self._turns.next()
-        if not rows:
-            return
         now_s = time.monotonic()
         for row in rows:
             row.job.stepped = True
@@ -141,9 +120,12 @@ class ImageEngine(Model[ImageRequest]):
             with fail_alone(row.job.session):
                 if velocity is not None:
                     self._advance(row, velocity)
+        return bool(rows)
 
     def _velocities(self, rows: Sequence[_Row]) -> Sequence[torch.Tensor | None]:
         """Where the forward fails, each row is tried alone; None for one that fails again."""
+        if not rows:
+            return []
         try:
             return self.family.predict([row.canvas for row in rows])
         except Exception:
@@ -165,9 +147,10 @@ class ImageEngine(Model[ImageRequest]):
         row.job.session.emit(Progress(row.picture, canvas.step, canvas.steps, row.eta_s(), preview))
         if canvas.done:
             self._turns.remove(row)
-            self._chores.append(_Chore(row.job, PICTURE_COST, partial(self._draw, row)))
+            self._chores.add(Chore(row.job.session, partial(self._draw, row)))
 
     def _draw(self, row: _Row) -> None:
+        """A chore."""
         job = row.job
         image = self.family.decode(row.canvas)
         job.session.emit(Picture(row.picture, image, job.request, job.request.seed + row.picture))

@@ -3,8 +3,8 @@
 A family turns a request into canvases, one a picture, and moves them on; docs/image-engine.md says how to add one.
 """
 
-from collections.abc import Generator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from PIL.Image import Image
@@ -12,11 +12,13 @@ from PIL.Image import Image
 from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 
-Preparation: TypeAlias = Generator[float, None, list[Canvas]]
-
 
 class Family(Protocol):
-    """What depends on the model. `resolve` is called on any thread, the rest on the device's."""
+    """What depends on the model.
+
+    `resolve` is called on any thread, `begin` and `decode` on that of the chores, `predict` and `preview` on the
+    device's, while the chores' goes on.
+    """
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
         """Fill in what the request leaves open.
@@ -26,21 +28,18 @@ class Family(Protocol):
         """
         ...
 
-    def begin(self, request: ResolvedRequest) -> Preparation:
-        """Prepare a resolved request bit by bit, so that others can go on in between.
-
-        Yields the cost of the bit that comes next (a picture through the VAE costs 1), returns the canvases.
-        """
+    def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
+        """Encode prompts and pictures: a canvas for each picture that is to be drawn."""
         ...
 
     def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
         """One denoising step's forward for canvases of one key: for each its velocity (1, tokens, channels)."""
         ...
 
-    def decode(self, canvas: Canvas) -> Image:
-        """The finished picture."""
-        ...
-
     def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image:
         """The picture as it looks from here, an eighth as wide and high."""
+        ...
+
+    def decode(self, canvas: Canvas) -> Image:
+        """The finished picture."""
         ...

@@ -29,9 +29,6 @@ class Loras:
         self._loaded: OrderedDict[str, None] = OrderedDict()  # the one used last comes last
         self._active: str | None = None
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._loaded
-
     def use(self, name: str | None) -> None:
         """From now on the transformer computes with `name`, loaded where it is not, or as the checkpoint has it.
 
@@ -54,6 +51,7 @@ class Loras:
     def _load(self, name: str) -> None:
         if self._folder is None or name not in lora_names(self._folder):
             raise InvalidRequest(f"OPTIONS.lora is {name!r}, which is not in the folder of LoRAs any more")
+        self.use(None)
         while len(self._loaded) >= self._max_kept:
             oldest, _ = self._loaded.popitem(last=False)
             self._pipeline.delete_adapters(oldest)
@@ -62,4 +60,3 @@ class Loras:
         except Exception as error:
             raise InvalidRequest(f"OPTIONS.lora is {name!r}, whose file does not fit this checkpoint") from error
         self._loaded[name] = None
-        self._active = name

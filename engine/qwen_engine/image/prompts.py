@@ -31,23 +31,21 @@ class Prompts:
             ids = self._counter(self._pipeline.prompt_template_encode.format(prompt)).input_ids
         return len(ids) - int(self._pipeline.prompt_template_encode_start_idx)
 
-    def known(self, prompt: str, pictures: Sequence[Image] = ()) -> torch.Tensor | None:
-        """The embeddings (1, tokens, hidden) of a prompt that was encoded lately."""
+    def encode(self, prompt: str, pictures: Sequence[Image] = ()) -> torch.Tensor:
+        """The embeddings (1, tokens, hidden) of `prompt` on `pictures`, which are as large as the checkpoint wants."""
         key = _key(prompt, pictures)
         if key not in self._kept:
-            return None
+            self._kept[key] = self._encoded(prompt, pictures)
+            while len(self._kept) > self._max_kept:
+                self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def encode(self, prompt: str, pictures: Sequence[Image] = ()) -> torch.Tensor:
-        """The embeddings (1, tokens, hidden) of `prompt` on `pictures`, resized as the checkpoint wants them."""
-        if self._pipeline.__class__.__name__ == "QwenImagePipeline":
-            embeddings, _ = self._pipeline.encode_prompt(prompt, self._device, max_sequence_length=MAX_TOKENS)
-        else:
+    def _encoded(self, prompt: str, pictures: Sequence[Image]) -> torch.Tensor:
+        if pictures:
             embeddings, _ = self._pipeline.encode_prompt(prompt, list(pictures), self._device)
-        self._kept[_key(prompt, pictures)] = embeddings
-        while len(self._kept) > self._max_kept:
-            self._kept.popitem(last=False)
+        else:
+            embeddings, _ = self._pipeline.encode_prompt(prompt, self._device, max_sequence_length=MAX_TOKENS)
         return embeddings
 
 

@@ -9,7 +9,6 @@ from PIL.Image import Image
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.checkpoint import ImageCheckpoint
-from qwen_engine.image.family import Preparation
 from qwen_engine.image.limits import resolve
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 from qwen_engine.image.studio import Studio
@@ -35,7 +34,7 @@ class QwenImageFamily:
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
         return resolve(request, self._settings, self._studio(request.task == "edit").abilities)
 
-    def begin(self, request: ResolvedRequest) -> Preparation:
+    def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
         return self._studio(request.task == "edit").begin(request)
 
     def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:

@@ -1,6 +1,6 @@
 """One checkpoint at work: requests become canvases, canvases move on, and at last they are pictures."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,6 @@ from PIL import Image
 from qwen_engine.image.canvas import Canvas, CanvasKey, Kept, Mask, Shape
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.denoiser import Denoiser
-from qwen_engine.image.family import Preparation
 from qwen_engine.image.latents import LatentSpace, pack, unpack
 from qwen_engine.image.limits import REFERENCE_MULTIPLE, Abilities, scaled
 from qwen_engine.image.loras import Loras, lora_names
@@ -23,8 +22,6 @@ from qwen_engine.image.schedule import begun_scheduler
 from qwen_engine.settings import ImageSettings
 
 CONDITION_PIXELS = 384 * 384  # of what an edit-plus checkpoint's text encoder sees of a picture
-PROMPT_COST = 0.25  # of a picture's way through the VAE, roughly; loading a LoRA is much the same
-PICTURE_COST = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +57,12 @@ class Studio:
             num_tokens=self._prompts.num_tokens,
         )
 
-    def begin(self, request: ResolvedRequest) -> Preparation:
+    def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
         """As `Family.begin`."""
         seen = self._seen(request)
-        prompt = yield from self._encoded(request.prompt, seen)
-        negative = None
-        if request.true_cfg_scale > 1:
-            negative = yield from self._encoded(request.negative_prompt, seen)
-        given = yield from self._given(request)
-        if request.lora is not None and request.lora not in self._loras:
-            yield PROMPT_COST
-            self._loras.use(request.lora)
+        prompt = self._prompts.encode(request.prompt, seen)
+        negative = self._prompts.encode(request.negative_prompt, seen) if request.true_cfg_scale > 1 else None
+        given = self._given(request)
         return [self._canvas(request, index, prompt, negative, given) for index in range(request.num_images)]
 
     def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
@@ -101,23 +93,14 @@ class Studio:
         resized: Image.Image = self._checkpoint.pictures.resize(picture, height, width)
         return resized
 
-    def _encoded(self, prompt: str, seen: Sequence[Image.Image]) -> Generator[float, None, torch.Tensor]:
-        known = self._prompts.known(prompt, seen)
-        if known is not None:
-            return known
-        yield PROMPT_COST
-        return self._prompts.encode(prompt, seen)
-
-    def _given(self, request: ResolvedRequest) -> Generator[float, None, Given]:
+    def _given(self, request: ResolvedRequest) -> Given:
         references, shapes = [], []
         for picture in request.images if self._edits else ():
             width, height = scaled(picture, self._settings.reference_pixels, REFERENCE_MULTIPLE)
-            yield PICTURE_COST
             references.append(pack(self._space.mode(self._space.encode(picture, width, height))))
             shapes.append(self._shape(width, height))
         original = None
         if request.strength is not None:
-            yield PICTURE_COST
             original = self._space.encode(request.images[0], request.width, request.height)
         return Given(torch.cat(references, dim=1) if references else None, tuple(shapes), original, self._mask(request))
 

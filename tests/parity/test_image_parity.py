@@ -1,6 +1,7 @@
 """The image engine draws what diffusers' pipelines draw: alone bit for bit, in company within one level."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,11 @@ from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import BASE_REQUESTS, REFERENCE_PIXELS, REQUESTS, Layout, make_engine
+from tests.parity.image_schedules import alone, check_schedule
 from tests.parity.upstream_image import Upstream
 from tests.recorder import Recorder, run
+
+NUM_SCHEDULES = 20
 
 CASES: list[tuple[Layout, str]] = [
     *(("edit-plus", name) for name in REQUESTS["edit-plus"]),
@@ -28,11 +32,16 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    layout = request.param
-    edit = make_edit_checkpoint(tmp_path_factory.mktemp(layout), layout, zero_cond_t=layout == "edit-plus")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Layout], Bench]]:
+    """One for each layout of edit checkpoints."""
     with pytest.MonkeyPatch.context() as patch:
-        yield Bench(make_engine(edit), Upstream(BASE, edit, REFERENCE_PIXELS, patch.setattr))
+
+        @functools.cache
+        def made(layout: Layout) -> Bench:
+            edit = make_edit_checkpoint(tmp_path_factory.mktemp(layout), layout, zero_cond_t=layout == "edit-plus")
+            return Bench(make_engine(edit), Upstream(BASE, edit, REFERENCE_PIXELS, patch.setattr))
+
+        yield made
 
 
 def drawn(sink: Recorder) -> list[Picture]:
@@ -46,22 +55,27 @@ def outside(request: ImageRequest) -> np.ndarray:
     return np.asarray(request.mask.resize((request.width, request.height)))[:, :, None] < 128
 
 
-@pytest.mark.parametrize(("bench", "name"), CASES, indirect=["bench"])
-def test_alone_every_mode_is_equal_to_the_pipeline(bench, name, request):
-    layout = request.node.callspec.params["bench"]
-    (picture,) = drawn(run(bench.engine, REQUESTS[layout][name])[0])
-    ours, theirs = np.asarray(picture.image), bench.upstream.draw(picture.request)
+@pytest.mark.parametrize(("layout", "name"), CASES)
+def test_alone_every_mode_is_equal_to_the_pipeline(bench, layout, name):
+    (picture,) = drawn(run(bench(layout).engine, REQUESTS[layout][name])[0])
+    ours, theirs = np.asarray(picture.image), bench(layout).upstream.draw(picture.request)
     if picture.request.mask is not None:  # where upstream's autoencoder blurs the rest, ours is what was given
         kept = np.asarray(picture.request.images[0].resize(picture.image.size))
         theirs = np.where(outside(picture.request), kept, theirs)
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("bench", ["edit-plus"], indirect=True)
 def test_several_pictures_have_the_seeds_that_follow(bench):
     request = ImageRequest("a large yellow ring", seed=21, num_images=3, steps=4, true_cfg_scale=2.0)
-    pictures = drawn(run(bench.engine, request)[0])
+    pictures = drawn(run(bench("edit-plus").engine, request)[0])
     assert [picture.seed for picture in pictures] == [21, 22, 23]
     for picture in pictures:
-        theirs = bench.upstream.draw(picture.request, picture.picture)
+        theirs = bench("edit-plus").upstream.draw(picture.request, picture.picture)
         np.testing.assert_allclose(np.asarray(picture.image).astype(int), theirs.astype(int), atol=1)
+
+
+def test_a_crowd_that_comes_and_goes_changes_no_picture(bench):
+    requests, engine = REQUESTS["edit-plus"], bench("edit-plus").engine
+    expected = alone(engine, requests)
+    for seed in range(NUM_SCHEDULES):
+        check_schedule(engine, requests, expected, seed)
