@@ -33,7 +33,7 @@ from qwen_server.profiles import Profile
 
 MODEL = "qwen3_asr"
 SHORT_S = 1.0
-LIVE = LiveAmount(rounds=3, crowds=(1, 8, 16, 24, 32, 40, 48, 56, 64), minutes=30)
+LIVE = LiveAmount(rounds=3, crowds=(1, 8, 16, 24, 32, 48, 64), minutes=30)
 
 
 @dataclass(frozen=True)
