@@ -14,15 +14,18 @@ from perf.gpu.image_shapes import CONFIGS, without_content
 from perf.gpu.live_bytes import peak_bytes
 
 Storage: TypeAlias = Literal["as stored", "fp8", "int8"]
-Offload: TypeAlias = Literal["none", "model", "group"]
+Offload: TypeAlias = Literal["none", "text_encoder", "group", "model"]
 
 GB = 1e9
 SIDES_PX = (512, 1024, 1328)
 PIXELS_PER_TOKEN = 16 * 16
-SETTINGS: Sequence[tuple[Storage, Offload]] = (
-    *(("as stored", "none"), ("as stored", "model"), ("as stored", "group")),
-    *(("fp8", "none"), ("fp8", "model"), ("fp8", "group"), ("int8", "none"), ("int8", "model")),
-)
+AWAY: dict[Offload, Sequence[str]] = {  # whose weights are in CPU memory
+    "none": (),
+    "text_encoder": ("text_encoder",),
+    "group": ("transformer", "text_encoder"),
+    "model": tuple(CONFIGS),
+}
+STORAGES: tuple[Storage, ...] = ("as stored", "fp8", "int8")
 STEP_TOKENS = 16384  # the profiles' max_step_tokens
 PROMPT_TOKENS = 512  # the longest, beside 34 of the template
 INT8_ROW_BYTES = 5  # torchao keeps a scale (float32) and a zero point (int8) for each row of a matrix
@@ -89,9 +92,8 @@ def pictures_a_step(side_px: int) -> int:
 
 
 def weights_table() -> Iterator[str]:
-    storages: tuple[Storage, ...] = ("as stored", "fp8", "int8")
-    yield from _head("weights, GB", "parameters", *storages)
-    kept = [_weights(storage) for storage in storages]
+    yield from _head("weights, GB", "parameters", *STORAGES)
+    kept = [_weights(storage) for storage in STORAGES]
     for name in CONFIGS:
         yield _row(name, f"{num_parameters(name) / GB:.3f} G", *(_gb(weights[name] / GB) for weights in kept))
     yield _row("together", "", *(_gb(sum(weights.values()) / GB) for weights in kept))
@@ -110,20 +112,27 @@ def forwards_table() -> Iterator[str]:
 def profiles_table() -> Iterator[str]:
     """What the GPU must hold at most, and the CPU for it."""
     yield from _head("`weights`", "`offload`", *(f"GPU, {side} x {side}" for side in SIDES_PX), "CPU")
-    for storage, offload in SETTINGS:
-        needs = [_gb(gpu_bytes(storage, offload, side) / GB) for side in SIDES_PX]
-        in_all = sum(_weights(storage).values())
-        yield _row(storage, offload, *needs, "" if offload == "none" else _gb(in_all / GB))
+    for storage in STORAGES:
+        for offload in AWAY:
+            needs = [_gb(gpu_bytes(storage, offload, side) / GB) for side in SIDES_PX]
+            yield _row(storage, offload, *needs, _gb(cpu_bytes(storage, offload) / GB))
 
 
 def gpu_bytes(storage: Storage, offload: Offload, side_px: int) -> int:
-    """All weights and the greediest forward; or, with some in CPU memory, the greediest component with its own."""
-    weights, forwards = _weights(storage), _forwards(side_px)
-    if offload == "none":
-        return sum(weights.values()) + max(forwards.values())
-    if offload == "group":  # the layer at work and the next one
-        weights = {name: 2 * _largest_layer(name) for name in weights}
-    return max(weights[name] + forwards[name] for name in weights)
+    """Weights, and a step beside the greedier of the text encoder's and the VAE's forwards; but with "model", where
+    one component is there at a time, the greediest with its own forward."""
+    weights = _weights(storage)
+    step, others = step_bytes(side_px, pictures_a_step(side_px)), {"text_encoder": prompt_bytes()}
+    others["vae"] = decode_bytes(side_px)
+    if offload == "model":
+        return max(weights[name] + {"transformer": step, **others}[name] for name in weights)
+    away = AWAY[offload]
+    stays = sum(size for name, size in weights.items() if name not in away)
+    return stays + sum(2 * _largest_layer(name) for name in away) + step + max(others.values())
+
+
+def cpu_bytes(storage: Storage, offload: Offload) -> int:
+    return sum(size for name, size in _weights(storage).items() if name in AWAY[offload])
 
 
 def _weights(storage: Storage) -> dict[str, int]:
@@ -131,17 +140,8 @@ def _weights(storage: Storage) -> dict[str, int]:
 
 
 def _largest_layer(name: str) -> int:
-    """As stored: in fp8, too, a layer at work is in bfloat16."""
+    """As stored: in fp8, too, a layer at work is in bfloat16. Two are on the GPU, the one at work and the next."""
     return max(sum(tensor.nbytes for tensor in layer.parameters(recurse=False)) for layer in component(name).modules())
-
-
-def _forwards(side_px: int) -> dict[str, int]:
-    """The greediest forward of each component."""
-    return {
-        "transformer": step_bytes(side_px, pictures_a_step(side_px)),
-        "text_encoder": prompt_bytes(),
-        "vae": decode_bytes(side_px),
-    }
 
 
 def _head(*cells: str) -> Iterator[str]:
