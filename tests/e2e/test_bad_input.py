@@ -141,7 +141,7 @@ BAD_VALUES = [
     (lambda client: client.image.generate("star", size=(100, 64)), r"OPTIONS\.width is 100; allowed: multiples of 16"),
     (lambda client: client.image.generate("star", size=16_000), "256000000 pixels; the limit is 65536"),
     (lambda client: client.image.generate("star", steps=0), r"OPTIONS\.steps is 0.*greater than or equal to 1"),
-    (lambda client: client.image.generate("star", steps=10**6), r"OPTIONS\.steps is 1000000; the limit is 50"),
+    (lambda client: client.image.generate("star", steps=10**6), r"OPTIONS\.steps is 1000000; allowed: 2 to 50"),
     (lambda client: client.asr.transcribe(wav(tone()), language="Klingon"), "'Klingon'; allowed: auto, Arabic"),
 ]
 
@@ -215,17 +215,3 @@ def test_a_tensor_of_another_type(stub):
     )
     call = request("qwen3_asr", numbers, tensor("OPTIONS", b"{}"))
     assert status_of(lambda: stub.ModelInfer(call, timeout=60))[0] == grpc.StatusCode.INVALID_ARGUMENT
-
-
-@pytest.mark.parametrize(
-    ("model", "payload", "reserved"),
-    [("qwen_image", "PROMPT", "IMAGE"), ("qwen_image", "PROMPT", "MASK")],
-)
-def test_reserved_inputs_may_be_empty_and_are_refused_otherwise(stub, model, payload, reserved):
-    def answer(content: bytes) -> list:
-        inputs = [tensor(payload, b"Hello."), tensor("OPTIONS", b'{"steps": 1}'), tensor(reserved, content)]
-        return list(stub.ModelStreamInfer(iter([request(model, *inputs)]), timeout=60))
-
-    assert not any(response.error_message for response in answer(b""))
-    [refusal] = answer(b"x")
-    assert refusal.error_message.startswith(f"INVALID_ARGUMENT: {reserved} is given")
