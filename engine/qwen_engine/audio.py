@@ -105,6 +105,8 @@ def _mono(read: Callable[[], Blocks], sample_rate_hz: int, max_s: float) -> np.n
 
     def mix(block: np.ndarray) -> np.ndarray:
         nonlocal mixed_power, powers
+        if block.shape[1] == 1:
+            return block[:, 0]
         mono = block.mean(axis=1, dtype=np.float64).astype(np.float32)
         mixed_power += float(np.square(mono, dtype=np.float64).sum())
         powers = powers + np.square(block, dtype=np.float64).sum(axis=0)
@@ -125,15 +127,16 @@ def _collect(
     resampler: soxr.ResampleStream | None = None
     frames = 0
     for block, rate_hz in blocks:
-        if resampler is None:
+        if resampler is None and rate_hz != sample_rate_hz:
             resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, 1, dtype="float32")
         frames += len(block)
         if frames > max_s * rate_hz:
             raise InvalidRequest(f"is longer than the limit of {max_s:g} s")
         if not np.isfinite(block).all():
             raise InvalidRequest("has NaN or infinite samples; send finite samples")
-        joined += resampler.resample_chunk(to_mono(block)).tobytes()
-    if resampler is not None and frames:
+        mono = to_mono(block)
+        joined += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
+    if resampler is not None:
         joined += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
     if not joined:
         raise InvalidRequest("has no samples")

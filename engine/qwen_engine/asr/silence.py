@@ -88,10 +88,21 @@ def _noise_floor_db(level_db: np.ndarray, deepest_db: float) -> np.ndarray:
     informative = np.where(blocks >= deepest_db, blocks, np.nan)
     floors = np.full(len(blocks), np.inf)
     known = np.isfinite(informative).any(axis=1)
-    floors[known] = np.nanpercentile(informative[known], FLOOR_PERCENTILE, axis=1)
+    floors[known] = _low_percentile(informative[known])
     around = np.pad(floors, FLOOR_BLOCKS_AROUND, constant_values=np.inf)
     lowest = np.lib.stride_tricks.sliding_window_view(around, 2 * FLOOR_BLOCKS_AROUND + 1).min(axis=1)
     return np.repeat(np.where(np.isfinite(lowest), lowest, deepest_db), length)[: len(level_db)]
+
+
+def _low_percentile(rows: np.ndarray) -> np.ndarray:
+    """The FLOOR_PERCENTILE of each of `rows` without its NaNs: numpy's own takes ten times as long."""
+    ascending = np.sort(rows, axis=1)  # NaNs come last
+    last = np.isfinite(rows).sum(axis=1) - 1
+    place = last * (FLOOR_PERCENTILE / 100)
+    below = place.astype(int)
+    each = np.arange(len(rows))
+    low, high = ascending[each, below], ascending[each, np.minimum(below + 1, last)]
+    return low + (place - below) * (high - low)
 
 
 def _stretches(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
