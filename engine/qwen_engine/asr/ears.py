@@ -65,7 +65,7 @@ class Ears:
                 self._thread.submit(self._work)
 
     def wait(self, timeout_s: float) -> bool:
-        """Until there is something to take, for `timeout_s` at most; False where nothing is there and nothing will be."""
+        """Until there is something to take, for `timeout_s` at most; False where there is nothing to wait for."""
         with self._changed:
             self._changed.wait_for(lambda: self._encoded or self._failed or not self._pending, timeout_s)
             return bool(self._encoded or self._failed or self._pending)
