@@ -85,6 +85,7 @@ BAD_PICTURES = {
     "a bomb": (bomb(60_000, 60_000), "IMAGE has far more than 16777216 pixels"),
     "a smaller bomb": (bomb(10_000, 10_000), "100000000 pixels"),
     "a bomb of text": (text_bomb(), "IMAGE cannot be read as a picture"),
+    "a line": (encoded(plain(3000, 7)), "IMAGE has 3000 x 7 pixels; one side may be 50 times the other at most"),
     "an animation": (encoded(plain(), "WEBP", save_all=True, append_images=[NOISE]), "IMAGE is an animation"),
 }
 

@@ -155,6 +155,7 @@ REFUSED = {
     "fewer rows than promised": (png_that_claims(300, 300), "is damaged or cut short"),
     "no pixels": (png_that_claims(0, 10), "IMAGE (cannot be read|is damaged or cut short)"),
     "a text that grows": (text_bomb(), "cannot be read as a picture"),
+    "a line": (encoded(gradient(size=(510, 10))), "IMAGE has 510 x 10 pixels; one side may be 50 times the other"),
     "animated PNG": (animation("PNG"), "IMAGE is an animation; send a still picture"),
     "animated WebP": (animation("WEBP"), "IMAGE is an animation; send a still picture"),
 }

@@ -14,6 +14,7 @@ ALLOWED = "a PNG, JPEG or WebP file"
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, struct.error, zlib.error)
 # Its own limit on pixels is far above ours, and may be set to warn or to raise.
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+MAX_RATIO = 50  # of a picture's sides; the text encoder's eyes take 200, of what was rounded to their patches
 GREY_16_BIT = 257  # a 16-bit grey is so many times the 8-bit one
 
 
@@ -23,7 +24,8 @@ def read_picture(data: bytes, name: str, *, max_pixels: int) -> Image.Image:
     Messages speak of the tensor `name`.
 
     Raises:
-        InvalidRequest: empty, no PNG, JPEG or WebP, damaged, cut short, an animation, or of more than `max_pixels`.
+        InvalidRequest: empty, no PNG, JPEG or WebP, damaged, cut short, an animation, of more than `max_pixels`, or
+            far longer than wide.
     """
     if not data:
         raise InvalidRequest(f"{name} is empty; send {ALLOWED}")
@@ -84,6 +86,10 @@ def _opened(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
         pixels = picture.width * picture.height
         raise InvalidRequest(
             f"{name} has {picture.width} x {picture.height} = {pixels} pixels; the limit is {max_pixels}"
+        )
+    if max(picture.size) > MAX_RATIO * min(picture.size):
+        raise InvalidRequest(
+            f"{name} has {picture.width} x {picture.height} pixels; one side may be {MAX_RATIO} times the other at most"
         )
     # Phones put a second picture, such as a depth map, behind the first one: that is no animation.
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
