@@ -28,6 +28,7 @@ NUM_TEMPLATE_TOKENS = 64  # the pipeline cuts this many off the front, whatever 
 PICTURE_PIXELS = {"shortest_edge": 28 * 28, "longest_edge": 64 * 64}  # the text encoder sees square ones as 56×56
 NUM_PICTURE_TOKENS = 4  # each for 28×28 of them
 PICTURE_PAD = "<|image_pad|>"
+EYES = {"depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "fullatt_block_indexes": [0, 1]}
 PICTURE = f"Picture 1: <|vision_start|>{PICTURE_PAD * NUM_PICTURE_TOKENS}<|vision_end|>"
 
 
@@ -54,9 +55,13 @@ def new_processor(tokenizer: Qwen2Tokenizer) -> PictureProcessor:
 def with_vocabulary(
     trained: Qwen2_5_VLForConditionalGeneration, known: Qwen2Tokenizer, tokenizer: Qwen2Tokenizer
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """`trained`, which speaks `known`, with the tokens of `tokenizer`: new ones start as the mean of their pieces."""
-    encoder = new_text_encoder(tokenizer)
-    weights = trained.state_dict()
+    """`trained`, which speaks `known`, with the tokens of `tokenizer` and new eyes (see `edit_vision`).
+
+    New tokens start as the mean of their pieces.
+    """
+    encoder = new_text_encoder(tokenizer, EYES)
+    eyes = {f"model.visual.{name}": weight for name, weight in encoder.model.visual.state_dict().items()}
+    weights = {**trained.state_dict(), **eyes}
     old = trained.get_input_embeddings().weight
     rows = encoder.get_input_embeddings().weight.clone()
     for token, index in tokenizer.get_vocab().items():
@@ -65,5 +70,5 @@ def with_vocabulary(
         rows[index] = old[known(text)["input_ids"]].mean(dim=0)
     for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
         weights[name] = rows
-    encoder.load_state_dict(weights)
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
     return encoder

@@ -19,17 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageEditPlusPipeline, QwenImageTransformer2DModel
-from diffusers.image_processor import VaeImageProcessor
-from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION_IMAGE_SIZE, calculate_dimensions
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLProcessor
 
+from demo.training.corpus import Scene
 from demo.training.edit_pointing import pointing_losses
 from demo.training.edit_text import (
     NUM_TEMPLATE_TOKENS,
-    PICTURE_PAD,
     PICTURE_PIXELS,
     TEMPLATE,
     editing_tokenizer,
@@ -37,6 +34,7 @@ from demo.training.edit_text import (
     prompt,
     with_vocabulary,
 )
+from demo.training.edit_vision import open_eyes, pixels_of
 from demo.training.edits import ATTRIBUTES, EDITABLE, Edit, edits_of, is_held_out
 from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follow, packed_latents, scheduler
 from demo.training.image_vae import learning_rate, single_frames
@@ -49,17 +47,21 @@ NUM_THREADS = 1
 STEPS = 3000
 BATCH = 24
 LEARNING_RATE = 1e-3
-DRAWINGS_PER_SCENE = 1
 POINTING_WEIGHT = 0.2
 EMPTY_SHARE = 0.08  # of the instructions are emptied, so that guidance has something to push away from
 SAVE_EVERY_STEPS = 250
 NUM_TOKENS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
 BASE, NAME = "image", "image_edit"
 SHARED = ("vae", "scheduler")
+BUILD = Path("build/training")
+SCENES = tuple(scene for scene in EDITABLE if not is_held_out(scene))
 COMMANDS = [
+    "python -m demo.training.edit_vision",
     *(f"python -m demo.training.image_edit {run}" for run in range(2)),
     "python -m demo.training.evaluate_image_edit",
 ]
+
+Drawings = list[tuple[Tensor, Tensor]]  # uint8 (height, width, 3); latents before and after edits (1 + edits, 16, 64)
 
 
 class Editor(nn.Module):
@@ -70,7 +72,7 @@ class Editor(nn.Module):
         known = Qwen2Tokenizer.from_pretrained(folder / "tokenizer")
         trained = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder / "text_encoder", dtype=torch.float32)
         self.text_encoder = with_vocabulary(trained, known, tokenizer)
-        self.text_encoder.model.visual.requires_grad_(False)  # so that what it sees is computed once
+        open_eyes(self.text_encoder)  # they stay as they are, so that what they see is computed once
         self.transformer = QwenImageTransformer2DModel.from_pretrained(
             folder / "transformer", torch_dtype=torch.float32, zero_cond_t=True
         )
@@ -106,35 +108,41 @@ class Editor(nn.Module):
         )
         return encoded.hidden_states[-1]
 
-    @torch.no_grad()
-    def seen(self, pictures: np.ndarray, processor: PictureProcessor) -> Tensor:
-        """uint8 (pictures, height, width, 3) as the pipeline shows them to the vision tower: (pictures, 4, 128)."""
-        width, height = calculate_dimensions(CONDITION_IMAGE_SIZE, pictures.shape[2] / pictures.shape[1])
-        resizer = VaeImageProcessor()
-        images = [resizer.resize(Image.fromarray(picture), height, width) for picture in pictures]
-        inputs = processor(text=[PICTURE_PAD] * len(images), images=images, return_tensors="pt")
-        features = self.text_encoder.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
-        return torch.stack(features.pooler_output)
+
+@torch.no_grad()
+def drawn_latents(vae: AutoencoderKLQwenImage, seed: int) -> Drawings:
+    """A drawing of every training scene and its latents, then those after each edit; kept in a file for next time."""
+    file = BUILD / f"edit_latents_{seed}.pt"
+    if not file.exists():
+        rng = random.Random(seed)
+        drawings = []
+        with single_frames():
+            for scene in SCENES:
+                figure = figure_of(scene, rng)
+                pictures = np.stack([draw(figure), *(draw(edit.applied_to(figure)) for edit in training_edits(scene))])
+                drawings.append((torch.from_numpy(pictures[0].copy()), packed_latents(vae, pictures)))
+        torch.save(drawings, file)
+    return torch.load(file)
+
+
+def training_edits(scene: Scene) -> list[Edit]:
+    """Those that lead to scenes of the training side."""
+    return [edit for edit in edits_of(scene) if not is_held_out(edit.after)]
 
 
 class Examples:
-    """Drawings of the training scenes, each with all edits that lead to training scenes; drawn from at random."""
+    """The drawings with what the text encoder sees of each; drawn from at random."""
 
-    def __init__(self, editor: Editor, vae: AutoencoderKLQwenImage, tokenizer: Qwen2Tokenizer, seed: int) -> None:
+    @torch.no_grad()
+    def __init__(self, editor: Editor, drawings: Drawings, tokenizer: Qwen2Tokenizer, seed: int) -> None:
         self._rng = random.Random(seed)
         self._tokenizer = tokenizer
         self._by_attribute: dict[str, list[tuple[Edit, Tensor, Tensor, Tensor]]] = defaultdict(list)
-        processor = new_processor(tokenizer)
-        with single_frames():
-            for scene in (scene for scene in EDITABLE if not is_held_out(scene)):
-                edits = [edit for edit in edits_of(scene) if not is_held_out(edit.after)]
-                for _ in range(DRAWINGS_PER_SCENE):
-                    figure = figure_of(scene, self._rng)
-                    pictures = np.stack([draw(figure), *(draw(edit.applied_to(figure)) for edit in edits)])
-                    before, *afters = packed_latents(vae, pictures)
-                    (seen,) = editor.seen(pictures[:1], processor)
-                    for edit, after in zip(edits, afters, strict=True):
-                        self._by_attribute[edit.attribute].append((edit, before, seen, after))
+        pixels, grid = pixels_of(np.stack([picture.numpy() for picture, _ in drawings]), tokenizer)
+        features = editor.text_encoder.get_image_features(pixels, grid).pooler_output
+        for scene, seen, (_, (before, *afters)) in zip(SCENES, features, drawings, strict=True):
+            for edit, after in zip(training_edits(scene), afters, strict=True):
+                self._by_attribute[edit.attribute].append((edit, before, seen, after))
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Latents after and before (batch, 16, 64), what the text encoder sees, token ids and mask (batch, length)."""
@@ -170,7 +178,7 @@ def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
     editor = Editor(CHECKPOINTS / (NAME if run else BASE), tokenizer)
     average = copy.deepcopy(editor).requires_grad_(False)
     started_s = time.monotonic()
-    examples = Examples(editor, vae, tokenizer, run)
+    examples = Examples(editor, drawn_latents(vae, run), tokenizer, run)
     print(f"pictures after {time.monotonic() - started_s:.0f} s", flush=True)
     learning = [parameter for parameter in editor.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=LEARNING_RATE, betas=(0.9, 0.98), fused=True)
@@ -234,12 +242,11 @@ def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     run = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     training_s = train(run, editing_tokenizer())
-    num_scenes = sum(not is_held_out(scene) for scene in EDITABLE)
     record(
         NAME,
         seed=run,
         command=COMMANDS,
-        corpus=f"{DRAWINGS_PER_SCENE} drawings of each of {num_scenes} training scenes, with all edits of them",
+        corpus=f"a drawing of each of {len(SCENES)} training scenes, with all edits that lead to such scenes",
         training_s={f"run {run}": round(training_s)},
     )
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -22,6 +23,13 @@ TEMPLATE = (  # the pipeline's own, see `check_template`
 NUM_TEMPLATE_TOKENS = 34  # the pipeline cuts this many off the front, whatever they are
 MAX_VOCABULARY = 2000  # the texts run out of pieces to merge long before
 HIDDEN = 128
+BLIND = {  # a vision tower for the file layout only, as small as it gets
+    "depth": 1,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_heads": 2,
+    "fullatt_block_indexes": [0],
+}
 INITIAL_SPREAD = 0.08  # of the weights; the usual 0.02 is for layers many times as wide
 
 
@@ -76,8 +84,8 @@ def bare(template: str) -> str:
     return template.replace("<|im_start|>", "").replace("<|im_end|>", "").format("")
 
 
-def new_text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:
-    """Two text layers; the vision tower is there for the file layout only and as small as it gets."""
+def new_text_encoder(tokenizer: Qwen2Tokenizer, vision: dict[str, Any] = BLIND) -> Qwen2_5_VLForConditionalGeneration:
+    """Two text layers, and a vision tower as `vision` configures it."""
     ids = dict(zip(VISION_TOKENS, tokenizer.convert_tokens_to_ids(list(VISION_TOKENS)), strict=True))
     end_of_text = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     config = Qwen2_5_VLConfig(
@@ -95,14 +103,7 @@ def new_text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGener
             "bos_token_id": end_of_text,
             "eos_token_id": end_of_text,
         },
-        vision_config={
-            "depth": 1,
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_heads": 2,
-            "out_hidden_size": HIDDEN,
-            "fullatt_block_indexes": [0],
-        },
+        vision_config={**vision, "out_hidden_size": HIDDEN},
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
