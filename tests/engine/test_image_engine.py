@@ -217,6 +217,20 @@ def test_what_an_edit_checkpoint_has_in_common_with_the_base_is_loaded_once(edit
     assert edit.transformer is not base.transformer
 
 
+@pytest.mark.parametrize("size", [{}, {"width": 96, "height": 48}], ids=["its own size", "another size"])
+def test_an_edit_with_a_mask_leaves_the_rest_as_it_was(edit_checkpoint, size):
+    """On an Edit-Plus checkpoint, for which upstream has no pipeline with a mask."""
+    images, mask = (picture("red", (128, 64)), picture("blue")), left_half((128, 64))
+    request = ImageRequest("make it green", "edit", seed=2, steps=3, images=images, mask=mask, **size)
+    (sink,) = run(make_engine(edit_checkpoint), request)
+    drawn = pixels(sink)
+    assert drawn.shape == ((48, 96, 3) if size else (32, 96, 3))  # 64² pixels at its aspect ratio, in multiples of 32
+    given = np.asarray(images[0].resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.LANCZOS))
+    half = drawn.shape[1] // 2
+    np.testing.assert_array_equal(drawn[:, half:], given[:, half:])
+    assert not np.array_equal(drawn[:, :half], given[:, :half])
+
+
 @pytest.mark.parametrize(
     ("field", "message"), [("checkpoint", "is an edit checkpoint"), ("edit_checkpoint", "is no edit")]
 )

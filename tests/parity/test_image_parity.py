@@ -1,14 +1,17 @@
 """The image engine draws what diffusers' pipelines draw: alone bit for bit, in company within one level."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from diffusers import FlowMatchEulerDiscreteScheduler
 
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
+from qwen_engine.settings import Preset
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import BASE_REQUESTS, REFERENCE_PIXELS, REQUESTS, Layout, make_engine
 from tests.parity.image_schedules import alone, check_schedule
@@ -72,6 +75,19 @@ def test_several_pictures_have_the_seeds_that_follow(bench):
     for picture in pictures:
         theirs = bench("edit-plus").upstream.draw(picture.request, picture.picture)
         np.testing.assert_allclose(np.asarray(picture.image).astype(int), theirs.astype(int), atol=1)
+
+
+def test_the_fast_preset_draws_by_lightnings_scheduler(bench, monkeypatch):
+    preset = Preset(steps=4, true_cfg_scale=1.0, scheduler="lightning", lora=None)
+    (picture,) = drawn(run(make_engine(presets={"fast": preset}), ImageRequest("a red ring", preset="fast"))[0])
+    upstream = bench("edit-plus").upstream
+    shift = math.log(3)
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(
+        upstream.base.scheduler.config, base_shift=shift, max_shift=shift, shift_terminal=None
+    )
+    monkeypatch.setattr(upstream.base, "scheduler", scheduler)
+    assert picture.request.steps == 4
+    np.testing.assert_array_equal(np.asarray(picture.image), upstream.draw(picture.request))
 
 
 def test_a_crowd_that_comes_and_goes_changes_no_picture(bench):

@@ -83,8 +83,9 @@ class Canvas:
 
     @property
     def num_tokens(self) -> int:
-        """Of one row of a forward."""
-        return sum(frames * height * width for frames, height, width in self.key.shapes) + self.prompt.shape[1]
+        """What a step of it costs, the row for the negative prompt included."""
+        pictures = sum(frames * height * width for frames, height, width in self.key.shapes)
+        return sum(pictures + text.shape[1] for text in (self.prompt, self.negative) if text is not None)
 
     def advance(self, velocity: torch.Tensor) -> None:
         """One step along `velocity` (1, tokens, channels). In the scheduler's own arithmetic: it rounds as upstream."""

@@ -39,6 +39,7 @@ class ImageCheckpoint:
 
     def __init__(self, folder: Path, settings: ImageSettings, other: "ImageCheckpoint | None" = None) -> None:
         self.folder = folder
+        self._moves_models = settings.offload == "model"
         name = json.loads((folder / "model_index.json").read_text())["_class_name"]
         if name not in PIPELINES:
             raise ValueError(f"{folder} is for {name}; this family serves {', '.join(PIPELINES)}")
@@ -57,6 +58,11 @@ class ImageCheckpoint:
         self.masks = VaeImageProcessor(
             vae_scale_factor=self.pixel_multiple, do_normalize=False, do_binarize=True, do_convert_grayscale=True
         )
+
+    def make_room(self) -> None:
+        """With offload = "model" the transformer leaves the device before text encoder or VAE come to it."""
+        if self._moves_models:
+            self.pipeline.maybe_free_model_hooks()
 
     @property
     def pixel_multiple(self) -> int:

@@ -27,7 +27,7 @@ class Chores:
     """Does chores `beside` the steps, or else one a turn: where both need the same memory."""
 
     def __init__(self, *, beside: bool) -> None:
-        self._beside = beside
+        self.beside = beside
         self._waiting: deque[Chore] = deque()
         self._num_done = self._num_seen = 0
         self._changed = threading.Condition()
@@ -37,7 +37,7 @@ class Chores:
     def add(self, chore: Chore) -> None:
         with self._changed:
             self._waiting.append(chore)
-            if self._beside and not self._working:
+            if self.beside and not self._working:
                 self._working = True
                 self._thread.submit(self._work)
 
@@ -48,13 +48,13 @@ class Chores:
 
     def take_turn(self) -> None:
         """Do one, where they are not done beside the steps."""
-        if not self._beside:
+        if not self.beside:
             self._do_next()
 
     def wait(self, timeout_s: float) -> bool:
         """Until one was done since the last call, for `timeout_s` at most; False where none was to be done."""
         with self._changed:
-            if self._beside and self._working:
+            if self.beside and self._working:
                 self._changed.wait_for(lambda: self._num_done != self._num_seen, timeout_s)
             news = self._num_done != self._num_seen or bool(self._waiting) or self._working
             self._num_seen = self._num_done

@@ -10,7 +10,11 @@ from qwen_engine.image.checkpoint import ImageCheckpoint
 
 
 class Denoiser:
-    """Predicts velocities with the transformer of a checkpoint; guidance takes a second forward."""
+    """Predicts velocities with the transformer of a checkpoint.
+
+    Guidance needs a row with the prompt and a row with the negative prompt. Together in one forward they take less time
+    than in two; a canvas that is alone has two all the same, which are the pipelines' to the last bit.
+    """
 
     def __init__(self, checkpoint: ImageCheckpoint) -> None:
         self._transformer = checkpoint.transformer
@@ -18,28 +22,31 @@ class Denoiser:
 
     def __call__(self, canvases: Sequence[Canvas]) -> list[torch.Tensor]:
         """A velocity (1, tokens, channels) for each canvas; all are of the same shapes."""
-        velocities = self._forward(canvases, [canvas.prompt for canvas in canvases])
-        guided = [index for index, canvas in enumerate(canvases) if canvas.negative is not None]
-        if guided:
-            rows = [canvases[index] for index in guided]
-            negatives = self._forward(rows, [row.negative for row in rows if row.negative is not None])
-            for index, negative in zip(guided, negatives, strict=True):
-                velocities[index] = _guide(velocities[index], negative, canvases[index].true_cfg_scale)
-        return velocities
+        rows = [(canvas, canvas.prompt) for canvas in canvases]
+        negative = [(canvas, canvas.negative) for canvas in canvases if canvas.negative is not None]
+        if len(canvases) == 1:
+            velocities = [*self._forward(rows), *(self._forward(negative) if negative else ())]
+        else:
+            velocities = self._forward([*rows, *negative])
+        away_from = iter(velocities[len(rows) :])
+        return [
+            velocity if canvas.negative is None else _guide(velocity, next(away_from), canvas.true_cfg_scale)
+            for canvas, velocity in zip(canvases, velocities[: len(rows)], strict=True)
+        ]
 
-    def _forward(self, rows: Sequence[Canvas], prompts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        tokens = torch.cat([row.tokens for row in rows])
-        timesteps = torch.stack([row.timestep for row in rows]).to(tokens.dtype)
-        embeddings, mask = _padded(prompts)
+    def _forward(self, rows: Sequence[tuple[Canvas, torch.Tensor]]) -> list[torch.Tensor]:
+        tokens = torch.cat([canvas.tokens for canvas, _ in rows])
+        timesteps = torch.stack([canvas.timestep for canvas, _ in rows]).to(tokens.dtype)
+        embeddings, mask = _padded([prompt for _, prompt in rows])
         velocities = self._transformer(
             hidden_states=tokens,
             timestep=timesteps / 1000,
             encoder_hidden_states=embeddings,
             encoder_hidden_states_mask=mask,
-            img_shapes=[list(row.key.shapes) for row in rows],
+            img_shapes=[list(canvas.key.shapes) for canvas, _ in rows],
             return_dict=False,
         )[0]
-        num_tokens = rows[0].latents.shape[1]  # without the references
+        num_tokens = rows[0][0].latents.shape[1]  # without the references
         return [velocity[None, :num_tokens] for velocity in velocities]
 
 

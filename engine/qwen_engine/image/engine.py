@@ -12,6 +12,7 @@ import torch
 from qwen_engine.image.canvas import Canvas, CanvasKey
 from qwen_engine.image.chores import Chore, Chores
 from qwen_engine.image.family import Family
+from qwen_engine.image.pace import Pace
 from qwen_engine.image.qwen_image import QwenImageFamily
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued, ResolvedRequest
 from qwen_engine.image.turns import Turns
@@ -21,6 +22,7 @@ from qwen_engine.settings import ImageSettings
 log = logging.getLogger(__name__)
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
+PATIENCE_STEPS = 2  # so long the next step may wait for requests whose prompts are being encoded
 CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
 
 
@@ -34,6 +36,10 @@ class _Job:
     num_drawn: int = 0
     stepped: bool = False
     position: int | None = None  # the one it was told last
+
+    @property
+    def prepares(self) -> bool:
+        return not self.rows and not self.session.ended
 
 
 @dataclass(eq=False)
@@ -70,6 +76,8 @@ class ImageEngine(Model[ImageRequest]):
         self.family = FAMILIES[settings.family](settings)
         self._jobs: dict[Session[ImageRequest], _Job] = {}
         self._turns: Turns[_Row] = Turns(settings.max_step_tokens)
+        self._pace = Pace(settings.device)
+        self._step_s = 0.0  # what the last one took
         self._chores = Chores(beside=settings.offload != "model")
         self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
 
@@ -82,9 +90,7 @@ class ImageEngine(Model[ImageRequest]):
             if session not in self._jobs:
                 with fail_alone(session):
                     self._begin(session)
-        self._chores.take_turn()
-        while not self._prepared.empty():
-            self._start(*self._prepared.get_nowait())
+        self._gather()
         stepped = self._denoise()
         self._tell_positions()
         return stepped or self._chores.wait(CHORE_WAIT_S)
@@ -103,6 +109,22 @@ class ImageEngine(Model[ImageRequest]):
         """A chore."""
         self._prepared.put((job, self.family.begin(job.request)))
 
+    def _gather(self) -> None:
+        """Start what is prepared, and give the rest the time of some steps: a row more costs less than a step more."""
+        self._chores.take_turn()
+        self._start_prepared()
+        latest_s = time.monotonic() + PATIENCE_STEPS * self._step_s
+        while self._chores.beside and any(job.prepares for job in self._jobs.values()):
+            left_s = latest_s - time.monotonic()
+            if left_s <= 0:
+                return
+            self._chores.wait(left_s)
+            self._start_prepared()
+
+    def _start_prepared(self) -> None:
+        while not self._prepared.empty():
+            self._start(*self._prepared.get_nowait())
+
     def _start(self, job: _Job, canvases: Sequence[Canvas]) -> None:
         if job.session not in self._jobs:  # it was cancelled meanwhile
             return
@@ -112,14 +134,16 @@ class ImageEngine(Model[ImageRequest]):
 
     def _denoise(self) -> bool:
         rows = self._turns.next()
-        now_s = time.monotonic()
+        begun_s = time.monotonic()
         for row in rows:
             row.job.stepped = True
-            row.begun_s = row.begun_s or now_s
+            row.begun_s = row.begun_s or begun_s
         for row, velocity in zip(rows, self._velocities(rows), strict=True):
             with fail_alone(row.job.session):
                 if velocity is not None:
                     self._advance(row, velocity)
+        self._pace.launched()
+        self._step_s = time.monotonic() - begun_s
         return bool(rows)
 
     def _velocities(self, rows: Sequence[_Row]) -> Sequence[torch.Tensor | None]:

@@ -6,6 +6,7 @@ import torch
 from PIL.Image import Image
 
 from qwen_engine.image.checkpoint import ImageCheckpoint
+from qwen_engine.image.pace import settle
 
 PATCH = 2
 
@@ -42,7 +43,9 @@ class LatentSpace:
     def encode(self, picture: Image, width: int, height: int) -> Any:
         """The distribution of the latents of `picture`, resized."""
         pixels = self._pictures.preprocess(picture, height=height, width=width).to(dtype=torch.float32)
-        return self._vae.encode(pixels.unsqueeze(2).to(self.device, self.dtype)).latent_dist
+        distribution = self._vae.encode(pixels.unsqueeze(2).to(self.device, self.dtype)).latent_dist
+        settle(self.device)  # of several pictures, each lets the others' steps go first
+        return distribution
 
     def sample(self, distribution: Any, generator: torch.Generator) -> torch.Tensor:
         """(1, channels, height, width), normalised."""

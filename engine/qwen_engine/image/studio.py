@@ -59,6 +59,7 @@ class Studio:
 
     def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
         """As `Family.begin`."""
+        self._checkpoint.make_room()
         seen = self._seen(request)
         prompt = self._prompts.encode(request.prompt, seen)
         negative = self._prompts.encode(request.negative_prompt, seen) if request.true_cfg_scale > 1 else None
