@@ -12,6 +12,7 @@ import torch
 
 from perf.gpu.image_shapes import CONFIGS, without_content
 from perf.gpu.live_bytes import peak_bytes
+from qwen_engine.image.checkpoint import KEPT_PRECISE
 
 Storage: TypeAlias = Literal["as stored", "fp8", "int8"]
 Offload: TypeAlias = Literal["none", "text_encoder", "group", "model"]
@@ -38,9 +39,13 @@ def component(name: str) -> Any:
 
 
 def weight_bytes(name: str, storage: Storage = "as stored") -> int:
-    """bfloat16 as stored; fp8 by diffusers' layerwise casting; int8 by torchao, weights of linear layers only."""
+    """bfloat16 as stored; fp8 by diffusers' layerwise casting; int8 by torchao, matrices of the blocks only."""
     if storage == "int8":
-        linears = [module for module in component(name).modules() if isinstance(module, torch.nn.Linear)]
+        linears = [
+            module
+            for name, module in component(name).named_modules()
+            if isinstance(module, torch.nn.Linear) and not name.startswith(KEPT_PRECISE)
+        ]
         saved = sum(linear.weight.numel() - INT8_ROW_BYTES * linear.out_features for linear in linears)
         return weight_bytes(name) - saved
     module = component(name)
@@ -55,13 +60,13 @@ def num_parameters(name: str) -> int:
 
 
 @functools.cache
-def step_bytes(side_px: int, num_pictures: int) -> int:
+def step_bytes(side_px: int, num_rows: int) -> int:
     """A denoising step of the transformer, with prompts of the longest kind."""
     side = side_px // 16
-    tokens = torch.empty(num_pictures, side * side, 64, dtype=torch.bfloat16, device="meta")
-    prompts = torch.empty(num_pictures, PROMPT_TOKENS, 3584, dtype=torch.bfloat16, device="meta")
-    times = torch.empty(num_pictures, dtype=torch.bfloat16, device="meta")
-    shapes = [[(1, side, side)]] * num_pictures
+    tokens = torch.empty(num_rows, side * side, 64, dtype=torch.bfloat16, device="meta")
+    prompts = torch.empty(num_rows, PROMPT_TOKENS, 3584, dtype=torch.bfloat16, device="meta")
+    times = torch.empty(num_rows, dtype=torch.bfloat16, device="meta")
+    shapes = [[(1, side, side)]] * num_rows
     transformer = component("transformer")
     return peak_bytes(
         lambda: transformer(tokens, encoder_hidden_states=prompts, timestep=times, img_shapes=shapes, return_dict=False)
@@ -86,9 +91,9 @@ def encode_bytes(side_px: int) -> int:
     return peak_bytes(lambda: component("vae").encode(pixels))
 
 
-def pictures_a_step(side_px: int) -> int:
-    """As many as `STEP_TOKENS` hold."""
-    return max(1, STEP_TOKENS // (side_px * side_px // PIXELS_PER_TOKEN))
+def rows_a_step(side_px: int) -> int:
+    """As many as `STEP_TOKENS` hold, pictures and prompts."""
+    return max(1, STEP_TOKENS // (side_px * side_px // PIXELS_PER_TOKEN + PROMPT_TOKENS))
 
 
 def weights_table() -> Iterator[str]:
@@ -101,9 +106,9 @@ def weights_table() -> Iterator[str]:
 
 def forwards_table() -> Iterator[str]:
     yield from _head("on top, GB", *(f"{side} x {side}" for side in SIDES_PX))
-    yield _row("a step, one picture", *(_gb(step_bytes(side, 1) / GB) for side in SIDES_PX))
-    full = [(step_bytes(side, pictures_a_step(side)), pictures_a_step(side)) for side in SIDES_PX]
-    yield _row(f"a step of {STEP_TOKENS} tokens", *(f"{_gb(size / GB)} ({count} pictures)" for size, count in full))
+    yield _row("a step, one row", *(_gb(step_bytes(side, 1) / GB) for side in SIDES_PX))
+    full = [(step_bytes(side, rows_a_step(side)), rows_a_step(side)) for side in SIDES_PX]
+    yield _row(f"a step of {STEP_TOKENS} tokens", *(f"{_gb(size / GB)} ({count} rows)" for size, count in full))
     yield _row("the VAE: latents to a picture", *(_gb(decode_bytes(side) / GB) for side in SIDES_PX))
     yield _row("the VAE: a picture to latents", *(_gb(encode_bytes(side) / GB) for side in SIDES_PX))
     yield _row(f"a prompt of {PROMPT_TOKENS} tokens", *[_gb(prompt_bytes() / GB)] * len(SIDES_PX))
@@ -122,7 +127,7 @@ def gpu_bytes(storage: Storage, offload: Offload, side_px: int) -> int:
     """Weights, and a step beside the greedier of the text encoder's and the VAE's forwards; but with "model", where
     one component is there at a time, the greediest with its own forward."""
     weights = _weights(storage)
-    step, others = step_bytes(side_px, pictures_a_step(side_px)), {"text_encoder": prompt_bytes()}
+    step, others = step_bytes(side_px, rows_a_step(side_px)), {"text_encoder": prompt_bytes()}
     others["vae"] = decode_bytes(side_px)
     if offload == "model":
         return max(weights[name] + {"transformer": step, **others}[name] for name in weights)
