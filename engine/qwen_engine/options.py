@@ -16,6 +16,7 @@ Timestamps = Literal["none", "segment", "word", "char"]
 ReturnFormat = Literal["text", "json", "verbose_json", "srt", "vtt"]
 TextFeed = Literal["ahead", "beside"]
 Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
+PictureSide = Annotated[int, Field(ge=16, le=16383)]  # WebP takes no more
 PictureFormat = Literal["png", "webp", "jpeg"]
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"  # no way out of its folder
 ChunkFrames = Annotated[int, Field(ge=1, le=250)]
@@ -152,8 +153,8 @@ class PictureOptions(Options):
 class ImageOptions(PictureOptions):
     action: Literal["draw", "list_styles"] = "draw"
     task: Literal["generate", "vary", "edit", "inpaint"] | None = Field(None, description="null: by what is given")
-    width: int | None = Field(None, ge=16, description="pixels; null: as the picture given, or the profile's")
-    height: int | None = Field(None, ge=16, description="pixels; null: as the picture given, or the profile's")
+    width: PictureSide | None = Field(None, description="pixels; null: as the picture given, or the profile's")
+    height: PictureSide | None = Field(None, description="pixels; null: as the picture given, or the profile's")
     aspect: Aspect | None = Field(None, description="at about the profile's number of pixels, in place of a size")
     steps: int | None = Field(None, ge=1, description="denoising steps; null: the preset's or the profile's")
     seed: int = Field(0, ge=0, lt=2**63)
@@ -173,6 +174,7 @@ class ImageOptions(PictureOptions):
                 f"OPTIONS.aspect is {self.aspect!r}, but OPTIONS.width or OPTIONS.height is given, too: leave one out"
             )
         return self
+
 
 class ChartOptions(PictureOptions):
     width: int | None = Field(None, ge=240, le=4096, description="pixels; null: the profile's")

@@ -114,7 +114,7 @@ def test_health_tells_every_model(client):
     assert health.live
     assert health.ready
     engines = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"]
-    assert health.models == dict.fromkeys([*engines, "aligned_transcript", "spoken_image"], True)
+    assert health.models == dict.fromkeys([*engines, "chart_image", "aligned_transcript", "spoken_image"], True)
 
 
 def test_leaving_a_stream_early_harms_nobody(server):

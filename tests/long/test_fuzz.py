@@ -8,9 +8,10 @@ import grpc
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from qwen_client import InvalidRequest, QwenError, Transcription
+from qwen_client import InvalidRequest, Picture, QwenError, Transcription
 
 NUM_CASES = 150
 SEED = 5
@@ -55,6 +56,22 @@ def test_damaged_audio(client, audio, form):
         assert isinstance(outcome, Transcription | InvalidRequest), outcome
     expected = (audio / "message.txt").read_text().strip()
     assert client.asr.transcribe(audio / "message.wav").text == expected
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_damaged_pictures(client, form):
+    rng = random.Random(f"{SEED} {form}")
+    noise = Image.fromarray(np.random.default_rng(SEED).integers(0, 255, (48, 48, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    noise.save(file, form)
+    expected = client.image.generate("a red ring", steps=2).data
+    for _ in range(NUM_CASES):
+        data = damaged(file.getvalue(), rng)
+        outcome = attempt(lambda data=data: client.image.vary(data, "a red ring", steps=2))
+        assert isinstance(outcome, Picture | InvalidRequest), outcome
+        outcome = attempt(lambda data=data: client.image.inpaint(noise, data, "a red ring", steps=2))
+        assert isinstance(outcome, Picture | InvalidRequest), outcome
+    assert client.image.generate("a red ring", steps=2).data == expected
 
 
 def odd_value(rng: random.Random, depth: int = 0) -> object:
