@@ -156,6 +156,8 @@ def regenerate(
     Where the picture was made from others, give the very files: `images` and `mask`. Returns a `Picture`.
     """
     recipe = read_recipe(file)
+    if recipe.model != MODEL:
+        raise InvalidRequest(f"the picture is of {recipe.model}, which draws by data: give that to client.charts")
     given = _given(images, mask)
     require_ingredients(recipe, given.get("IMAGE", ()), given.get("MASK"))
     return generate(

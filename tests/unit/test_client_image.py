@@ -217,6 +217,14 @@ def test_a_recipe_wants_the_files_it_was_made_from(client: Client, triton: FakeT
     assert len(triton.received) == asked
 
 
+def test_charts_are_drawn_again_elsewhere(client: Client, triton: FakeTriton) -> None:
+    recipe = {"model": "chart_image", "checkpoint": "", "task": "gantt", "prompt": "{}", "width": 8, "height": 8,
+              "steps": 0, "seed": 0, "format": "png"}  # fmt: skip
+    with pytest.raises(InvalidRequest, match="the picture is of chart_image"):
+        client.image.regenerate(encoded(8, 8, recipe=recipe))
+    assert triton.received == []
+
+
 def test_pictures_without_a_recipe_are_refused(client: Client, tmp_path: Path) -> None:
     for number, (data, complaint) in enumerate(
         [
