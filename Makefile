@@ -91,6 +91,11 @@ demo-checkpoints: env upstream
 	for run in 0 1; do $(TRAIN).image_dit $$run || exit 1; done
 	$(TRAIN).image_vae 3
 	$(TRAIN).evaluate_image
+	$(TRAIN).image_preview
+	$(TRAIN).evaluate_inpainting
+	$(TRAIN).edit_vision
+	for run in 0 1; do $(TRAIN).image_edit $$run || exit 1; done
+	$(TRAIN).evaluate_image_edit
 
 # --- benchmarks and load tests ------------------------------------------------------------------------------------
 
