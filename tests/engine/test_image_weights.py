@@ -1,5 +1,6 @@
 """Weights kept in fewer bits, layers that wait elsewhere, and LoRAs."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def with_lora(name: str | None) -> ImageRequest:
     return ImageRequest("a small green star", seed=5, steps=4, lora=name)
 
 
+@functools.cache
 def official(lora_folder: Path, name: str | None) -> np.ndarray:
     pipeline = QwenImagePipeline.from_pretrained(BASE, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
@@ -107,9 +109,17 @@ def official(lora_folder: Path, name: str | None) -> np.ndarray:
     return np.asarray(image.images[0]).astype(int)
 
 
-def test_a_lora_draws_as_in_the_pipeline_and_leaves_nothing_behind(engine, lora_folder):
-    for name in ("ink", None, "pencil", "ink", None):  # one place: each load drops the other
+@pytest.mark.parametrize("max_loras", [1, 2])
+def test_a_lora_draws_as_in_the_pipeline_and_leaves_nothing_behind(max_loras, lora_folder):
+    engine = make_engine(lora_folder=str(lora_folder), max_loras=max_loras)
+    for name in ("ink", None, "pencil", "ink", None):  # with one place, each load drops the other
         np.testing.assert_array_equal(pixels(run(engine, with_lora(name))[0]), official(lora_folder, name))
+
+
+def test_a_lora_draws_much_the_same_on_weights_in_eight_bits(lora_folder):
+    small = make_engine(lora_folder=str(lora_folder), weights="fp8")
+    for name in ("ink", None):
+        assert np.abs(pixels(run(small, with_lora(name))[0]) - official(lora_folder, name)).mean() < 8
 
 
 def test_mates_with_other_loras_are_not_disturbed(engine, lora_folder):

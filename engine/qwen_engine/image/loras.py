@@ -1,12 +1,18 @@
 """LoRAs: small changes to the transformer, asked for by name, loaded from one folder only."""
 
+import logging
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.checkpoint import ImageCheckpoint
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # no dot, no slash: a name is no path
 SUFFIX = ".safetensors"
@@ -24,6 +30,7 @@ class Loras:
 
     def __init__(self, checkpoint: ImageCheckpoint, folder: str | None, max_kept: int) -> None:
         self._pipeline = checkpoint.pipeline
+        self._dtype: torch.dtype = checkpoint.pipeline.text_encoder.dtype
         self._folder = folder
         self._max_kept = max_kept
         self._loaded: OrderedDict[str, None] = OrderedDict()  # the one used last comes last
@@ -56,7 +63,17 @@ class Loras:
             oldest, _ = self._loaded.popitem(last=False)
             self._pipeline.delete_adapters(oldest)
         try:
-            self._pipeline.load_lora_weights(self._folder, weight_name=name + SUFFIX, adapter_name=name)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several LoRAs are what is meant
+                self._pipeline.load_lora_weights(self._folder, weight_name=name + SUFFIX, adapter_name=name)
         except Exception as error:
+            log.exception("the LoRA %s cannot be loaded", name)
             raise InvalidRequest(f"OPTIONS.lora is {name!r}, whose file does not fit this checkpoint") from error
         self._loaded[name] = None
+        self._make_computable(name)
+
+    def _make_computable(self, name: str) -> None:
+        """A LoRA is loaded in its layer's precision, with weights = "fp8" in one that nothing computes in."""
+        for path, parameter in self._pipeline.transformer.named_parameters():
+            if f".{name}." in path and parameter.dtype == torch.float8_e4m3fn:
+                parameter.data = parameter.data.to(self._dtype)
