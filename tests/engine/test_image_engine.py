@@ -207,12 +207,14 @@ def test_what_an_edit_checkpoint_has_in_common_with_the_base_is_loaded_once(edit
     base = ImageCheckpoint(BASE, settings)
     edit = ImageCheckpoint(edit_checkpoint, settings, other=base)
     assert edit.pipeline.vae is not base.pipeline.vae  # saved in another precision
+    assert edit.preview_folder == edit_checkpoint
     shutil.rmtree(edit_checkpoint / "vae")
     (edit_checkpoint / "vae").symlink_to(BASE / "vae")
     shutil.rmtree(edit_checkpoint / "text_encoder")
     shutil.copytree(BASE / "text_encoder", edit_checkpoint / "text_encoder")
     edit = ImageCheckpoint(edit_checkpoint, settings, other=base)
     assert edit.pipeline.vae is base.pipeline.vae
+    assert edit.preview_folder == BASE
     assert edit.pipeline.text_encoder is base.pipeline.text_encoder
     assert edit.transformer is not base.transformer
 

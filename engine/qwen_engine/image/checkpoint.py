@@ -17,6 +17,7 @@ from diffusers import (
 )
 from diffusers.image_processor import VaeImageProcessor
 
+from qwen_engine.image.preview import FILE as PREVIEW_FILE
 from qwen_engine.image.processor import load_processor
 from qwen_engine.settings import ImageSettings
 
@@ -45,6 +46,9 @@ class ImageCheckpoint:
             raise ValueError(f"{folder} is for {name}; this family serves {', '.join(PIPELINES)}")
         self.layout, pipeline_class = PIPELINES[name]
         common = {} if other is None else _common(folder, other)
+        self.preview_folder = folder  # where the map that belongs to the VAE lies
+        if other is not None and "vae" in common and not (folder / PREVIEW_FILE).is_file():
+            self.preview_folder = other.preview_folder
         processor = {} if self.layout == "text" else {"processor": load_processor(folder)}
         dtype = getattr(torch, settings.dtype)
         self.pipeline = pipeline_class.from_pretrained(

@@ -46,7 +46,7 @@ class Studio:
         self._prompts = Prompts(checkpoint, settings.device, settings.max_cached_prompts)
         self._denoiser = Denoiser(checkpoint)
         self._loras = Loras(checkpoint, settings.lora_folder, settings.max_loras)
-        self._preview = load_preview_map(checkpoint.folder, settings.device)
+        self._preview = load_preview_map(checkpoint.preview_folder, settings.device)
         self._schedule = checkpoint.pipeline.scheduler.config
         self.abilities = Abilities(
             pixel_multiple=checkpoint.pixel_multiple,
