@@ -25,9 +25,9 @@ from demo.training.pictures import draw, figure_of
 
 NUM_THREADS = 1
 SEED = 0
-NUM_PICTURES, NUM_CHECKED = 5000, 500
-STEPS = 2500
-BATCH = 64
+NUM_PICTURES, NUM_CHECKED = 2500, 500
+STEPS = 600
+BATCH = 32
 LEARNING_RATE = 2e-3
 BASE = "image"
 FILE = Path("build/training/edit_vision.safetensors")
