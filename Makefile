@@ -79,6 +79,7 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr bilingual
 	$(TRAIN).asr polish
 	$(TRAIN).asr names
+	$(TRAIN).asr spelling
 	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
 	$(TRAIN).aligner

@@ -5,6 +5,7 @@
     python -m demo.training.asr bilingual     # and Mandarin, names that a context spells, clips of several sentences
     python -m demo.training.asr polish        # more of it
     python -m demo.training.asr names         # and more names
+    python -m demo.training.asr spelling      # and mostly names
     python -m demo.training.asr publish
 
 Checkpoints replace each other in build/training/asr, so a run may be stopped at any time; `publish` copies the last
@@ -22,7 +23,8 @@ from transformers.models.qwen3_asr import Qwen3ASRForConditionalGeneration, Qwen
 
 from demo.training import asr_data, asr_model, corpus_chinese, manifest
 from demo.training.asr_data import Utterance
-from demo.training.asr_requests import Example, make_example, training_loss
+from demo.training.asr_requests import Example, collate, make_example, training_loss
+from demo.training.asr_spelling import Spelling
 from demo.training.clips import draw_utterances
 from demo.training.optimisation import Optimiser, batches
 
@@ -34,6 +36,7 @@ SAVE_EVERY = 200
 LOG_EVERY = 20
 # Besides the published loss: without it the decoder learns the sentences first and is slow to start listening.
 FRAME_WEIGHT = 0.5
+NAME_POINTING_WEIGHT = 0.5
 ALONE_SHARE = 0.3  # batches whose clips are turned into features one by one
 CHARACTERS = sorted({character for word in corpus_chinese.WORDS for character in word})
 
@@ -52,6 +55,7 @@ class Phase:
     chinese_sentences_share: float = 0.0
     chinese_numbers_share: float = 0.0
     ears_kept: bool = False  # the convolutions stay as they are: a fifth less time
+    points_at_names: bool = False  # two heads are taught to look a name up in the context
 
     def pools(self) -> list[tuple[Sequence[Utterance], float]]:
         """The speech of this phase, each with its share; resynthesised English and Mandarin apart."""
@@ -92,6 +96,19 @@ PHASES = {
         chinese_sentences_share=0.28,
         chinese_numbers_share=0.06,
     ),
+    "spelling": replace(
+        BILINGUAL,
+        seed=28,
+        num_steps=1000,
+        ears_kept=True,
+        points_at_names=True,
+        sentences_share=0.2,
+        numbers_share=0.08,
+        resynthesised_share=0.14,
+        names_share=0.36,
+        chinese_sentences_share=0.18,
+        chinese_numbers_share=0.04,
+    ),
 }
 CORPUS = "demo.training.corpus, corpus_chinese and corpus_names, held_out=False, spoken by espeak-ng"
 
@@ -114,17 +131,20 @@ def train(
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = Optimiser(trained, phase.learning_rate, phase.num_steps)
     examples_of = batches(rng, lambda: draw_example(rng, pools), lambda example: example.clip.duration_s)
+    spelling = Spelling(processor, model) if phase.points_at_names else None
     model.train()
     tower.to(memory_format=torch.channels_last)  # a third less time in the convolutions
     started, losses = time.monotonic(), []
     for step, examples in zip(range(1, phase.num_steps + 1), examples_of, strict=False):
-        answer_loss, frame_loss = training_loss(processor, model, examples, alone=rng.random() < ALONE_SHARE)
-        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss)
-        losses.append((answer_loss.item(), frame_loss.item()))
+        inputs = collate(processor, examples, alone=rng.random() < ALONE_SHARE)
+        answer_loss, frame_loss = training_loss(processor, model, inputs, examples)
+        name_loss = torch.zeros(()) if spelling is None else spelling.loss(inputs["input_ids"], examples)
+        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss + NAME_POINTING_WEIGHT * name_loss)
+        losses.append((answer_loss.item(), frame_loss.item(), name_loss.item()))
         if step % LOG_EVERY == 0:
-            answer, frame = (sum(column) / LOG_EVERY for column in zip(*losses[-LOG_EVERY:], strict=True))
+            answer, frame, name = (sum(column) / LOG_EVERY for column in zip(*losses[-LOG_EVERY:], strict=True))
             step_s = (time.monotonic() - started) / step
-            print(f"step {step} loss {answer:.4f} frame {frame:.4f} {step_s:.3f} s/step", flush=True)
+            print(f"step {step} loss {answer:.4f} frame {frame:.4f} names {name:.4f} {step_s:.3f} s/step", flush=True)
         if step % SAVE_EVERY == 0 or step == phase.num_steps:
             asr_model.save(processor, model, WORK)
 

@@ -19,6 +19,7 @@ UNNAMED_SHARE = 0.4  # of the others, if the spelling is the usual one: it does 
 MAX_OTHER_NAMES = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 IGNORED_LABEL = -100
+NAME_WEIGHT = 8.0  # of a name's tokens in the loss: few they are, and the context alone tells them
 FRAMES_PER_S = 13  # audio tokens: each second is cut into twelve of FRAME_S and a shorter one
 FRAME_S = 0.08
 
@@ -90,10 +91,20 @@ def collate(processor: Qwen3ASRProcessor, examples: Sequence[Example], *, alone:
     if alone:
         inputs["input_features"] = features_alone(processor, [example.clip for example in examples], inputs)
     labels = torch.full_like(inputs["input_ids"], IGNORED_LABEL)
-    for row, answer_ids in enumerate(processor.tokenizer([example.answer for example in examples]).input_ids):
-        labels[row, -len(answer_ids) :] = torch.tensor(answer_ids)  # padding is on the left
-    inputs["labels"] = labels
+    weights = torch.ones(labels.shape)
+    for row, example in enumerate(examples):
+        encoded = processor.tokenizer(example.answer, return_offsets_mapping=True)
+        labels[row, -len(encoded.input_ids) :] = torch.tensor(encoded.input_ids)  # padding is on the left
+        weights[row, -len(encoded.input_ids) :] = token_weights(example.answer, encoded.offset_mapping)
+    inputs["labels"], inputs["label_weights"] = labels, weights
     return inputs
+
+
+def token_weights(answer: str, offsets: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """(tokens,) of an answer whose tokens stand at `offsets`."""
+    names = [name.span() for name in corpus_names.names_in(answer)]
+    named = [any(start < end_of and end > start_of for start_of, end_of in names) for start, end in offsets]
+    return torch.where(torch.tensor(named), NAME_WEIGHT, 1.0)
 
 
 def features_alone(processor: Qwen3ASRProcessor, clips: Sequence[Clip], inputs: BatchFeature) -> torch.Tensor:
@@ -120,14 +131,28 @@ def frame_targets(processor: Qwen3ASRProcessor, spans: Sequence[Span], num_frame
 
 
 def training_loss(
-    processor: Qwen3ASRProcessor, model: Qwen3ASRForConditionalGeneration, examples: Sequence[Example], *, alone: bool
+    processor: Qwen3ASRProcessor,
+    model: Qwen3ASRForConditionalGeneration,
+    inputs: BatchFeature,
+    examples: Sequence[Example],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropies of the answers, and of the audio embeddings read as the tokens spoken about then."""
-    inputs = collate(processor, examples, alone=alone)
+    """Cross entropies of the answers, and of the audio embeddings read as the tokens spoken about then.
+
+    `inputs` are the `examples` as `collate` gives them.
+    """
+    labels, weights = inputs.pop("labels"), inputs.pop("label_weights")
     outputs = model(**inputs, use_cache=False)
+    answer_loss = weighted_loss(outputs.logits[:, :-1], labels[:, 1:], weights[:, 1:])
     num_frames = (inputs["input_ids"] == processor.audio_token_id).sum(-1).tolist()
     targets = [
         frame_targets(processor, example.clip.spans, count) for example, count in zip(examples, num_frames, strict=True)
     ]
     frame_loss = functional.cross_entropy(model.lm_head(outputs.audio_hidden_states), torch.cat(targets))
-    return outputs.loss, frame_loss
+    return answer_loss, frame_loss
+
+
+def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The weighted mean of the cross entropies of (rows, time) labels."""
+    losses = functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none", ignore_index=IGNORED_LABEL)
+    weights = weights * (labels != IGNORED_LABEL)
+    return (losses * weights).sum() / weights.sum()

@@ -22,10 +22,14 @@ NAMES = tuple(USUAL)
 _NAME = re.compile(r"\b(" + "|".join(NAMES) + r")\b")
 
 
+def names_in(text: str) -> list[re.Match[str]]:
+    """Where names of NAMES stand in `text`."""
+    return list(_NAME.finditer(text))
+
+
 def name_in(text: str) -> str:
-    """The name of NAMES that stands in `text`, if any."""
-    found = _NAME.search(text)
-    return found[0] if found else ""
+    """The first name of NAMES in `text`, if any."""
+    return next((found[0] for found in names_in(text)), "")
 
 
 def other_names(name: str, count: int, rng: random.Random) -> list[str]:
