@@ -212,6 +212,7 @@ def save(average: Editor, tokenizer: Qwen2Tokenizer, vae: AutoencoderKLQwenImage
         processor=new_processor(tokenizer),
         transformer=stored.transformer,
     )
+    pipeline.transformer.register_to_config(_name_or_path="")  # where it was on this machine is nobody's business
     assert pipeline.prompt_template_encode == TEMPLATE
     assert pipeline.prompt_template_encode_start_idx == NUM_TEMPLATE_TOKENS
     fresh, old = (folder.with_name(f".{folder.name}-{word}") for word in ("fresh", "old"))

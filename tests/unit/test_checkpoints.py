@@ -39,6 +39,13 @@ def test_the_manifest_says_what_it_is_how_it_was_made_and_what_it_can_do(name):
         assert f'"{key}"' in told, key
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_configuration_tells_where_it_was_made(name):
+    configurations = [path for path in files(name).values() if path.suffix == ".json"]
+    assert configurations
+    assert not [str(path) for path in configurations if '"_name_or_path": "/' in path.read_text()]
+
+
 def test_they_are_small():
     assert all(size_mb(name) <= 8 for name in NAMES)
     assert sum(size_mb(name) for name in NAMES) <= 30
