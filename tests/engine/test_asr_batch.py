@@ -267,6 +267,18 @@ def test_times_of_words_are_those_of_the_recording(long):
     assert alone(engine, AsrRequest(long[:30_000])).words is None
 
 
+def test_times_of_words_do_not_wait_for_what_others_say(clips, long):
+    engine = AsrEngine(SETTINGS, EvenTimer())
+    steps = Steps(engine)
+    recording = steps.join(AsrRequest(long))
+    timed = steps.join(AsrRequest(clips[1][:SAMPLE_RATE_HZ], timestamps="word"))
+    while not timed.ends:
+        steps.step()
+        assert not recording.ends
+    assert timed.events[0].words is not None
+    steps.leave_all()
+
+
 class TimerOfSome(EvenTimer):
     """Fails for every second piece."""
 

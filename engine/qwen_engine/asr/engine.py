@@ -108,7 +108,8 @@ class AsrEngine(Model[AsrRequest]):
             self._jobs[session] = _Job(session)
             with fail_alone(session):
                 self._begin(self._jobs[session])
-        return self._batch.step() or self._finish_timed() or bool(new)
+        wrote = self._batch.step()
+        return self._finish_timed(0.0 if wrote else LOOK_UP_S) or wrote or bool(new)
 
     def retire(self, session: Session[AsrRequest]) -> None:
         if (job := self._jobs.pop(session, None)) is not None:
@@ -139,10 +140,10 @@ class AsrEngine(Model[AsrRequest]):
         elif job.complete:
             self._finish(job)
 
-    def _finish_timed(self) -> bool:
-        """Finish what waited for its words' times only; False where nobody does."""
+    def _finish_timed(self, timeout_s: float) -> bool:
+        """Finish what waited for its words' times only, after `timeout_s` at most; False where nobody has such."""
         timed = [job for job in self._jobs.values() if job.words and not job.session.ended]
-        concurrent.futures.wait([words for job in timed for words in job.untimed], LOOK_UP_S, FIRST_COMPLETED)
+        concurrent.futures.wait([words for job in timed for words in job.untimed], timeout_s, FIRST_COMPLETED)
         for job in timed:
             if job.complete:
                 with fail_alone(job.session):
