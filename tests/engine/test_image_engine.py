@@ -15,7 +15,7 @@ from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.prompts import Prompts
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued
-from qwen_engine.loop import EngineLoop
+from qwen_engine.loop import EngineLoop, Session
 from qwen_engine.settings import ImageSettings, Preset
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import left_half, make_engine, picture
@@ -160,6 +160,33 @@ def test_a_failure_beside_the_steps_is_one_requests_own(engine, monkeypatch, sta
     failed, mate = run(engine, ImageRequest("a star", steps=13), ImageRequest("a red circle", steps=4))
     assert isinstance(failed.outcome(), Internal)
     assert mate.outcome() == "stop"
+
+
+def test_a_request_that_is_long_in_preparing_delays_others_once(engine, monkeypatch):
+    running = Session(ImageRequest("a red circle", steps=8), drawn := Recorder())
+    slow = Session(ImageRequest("a slow star", steps=8), Recorder())
+    begin, wait, may_begin = engine.family.begin, engine._chores.wait, threading.Event()
+
+    def slowly(request):
+        assert request.prompt != "a slow star" or may_begin.wait(WAIT_S)
+        return begin(request)
+
+    def watched(timeout_s):
+        waited_at.add(len(progress(drawn)))
+        return wait(timeout_s)
+
+    monkeypatch.setattr(engine.family, "begin", slowly)
+    while not progress(drawn):
+        engine.step([running])
+    waited_at: set[int] = set()
+    monkeypatch.setattr(engine._chores, "wait", watched)
+    while len(progress(drawn)) < 8:
+        engine.step([running, slow])
+    may_begin.set()
+    for session in (running, slow):
+        session.finish("cancelled")
+        engine.retire(session)
+    assert len(waited_at) == 1
 
 
 def test_previews_come_as_often_as_asked_and_show_what_is_coming(engine):

@@ -22,7 +22,7 @@ from qwen_engine.settings import ImageSettings
 log = logging.getLogger(__name__)
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
-PATIENCE_STEPS = 2  # so long the next step may wait for requests whose prompts are being encoded
+PATIENCE_STEPS = 2  # so long a step may wait, once, for requests whose prompts are being encoded
 CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
 
 
@@ -37,9 +37,12 @@ class _Job:
     stepped: bool = False
     position: int | None = None  # the one it was told last
 
+    waited_for: bool = False  # the others have given it the time that they give
+
     @property
-    def prepares(self) -> bool:
-        return not self.rows and not self.session.ended
+    def is_awaited(self) -> bool:
+        """Whether it is being prepared and the next step may wait for it."""
+        return not self.rows and not self.session.ended and not self.waited_for
 
 
 @dataclass(eq=False)
@@ -114,9 +117,11 @@ class ImageEngine(Model[ImageRequest]):
         self._chores.take_turn()
         self._start_prepared()
         latest_s = time.monotonic() + PATIENCE_STEPS * self._step_s
-        while self._chores.beside and any(job.prepares for job in self._jobs.values()):
+        while self._chores.beside and (awaited := [job for job in self._jobs.values() if job.is_awaited]):
             left_s = latest_s - time.monotonic()
             if left_s <= 0:
+                for job in awaited:
+                    job.waited_for = True
                 return
             self._chores.wait(left_s)
             self._start_prepared()
