@@ -1,10 +1,11 @@
 """What can go wrong, as the caller is told.
 
 EngineError
-├── InvalidRequest  the caller's mistake; the message names the field, the value and what is allowed
-├── Unavailable     queue full or shutting down; the same request may go through later
-├── Cancelled       the caller took the request back
-└── Internal        our fault; its cause is in the log, never in the message
+├── InvalidRequest    the caller's mistake; the message names the field, the value and what is allowed
+├── Unavailable       queue full or shutting down; the same request may go through later
+├── Cancelled         the caller took the request back
+├── DeadlineExceeded  it was not done in the time it had
+└── Internal          our fault; its cause is in the log, never in the message
 """
 
 
@@ -30,6 +31,12 @@ class Cancelled(EngineError):
     """The caller cancelled the request."""
 
     status = "CANCELLED"
+
+
+class DeadlineExceeded(EngineError):
+    """The request, or a part of it, was not done in the time it had."""
+
+    status = "DEADLINE_EXCEEDED"
 
 
 class Internal(EngineError):

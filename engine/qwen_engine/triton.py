@@ -31,6 +31,7 @@ TRITON_CODES = {
     "INVALID_ARGUMENT": "INVALID_ARG",
     "UNAVAILABLE": "UNAVAILABLE",
     "CANCELLED": "CANCELLED",
+    "DEADLINE_EXCEEDED": "CANCELLED",  # Triton has no code for it; the message begins with the status
     "INTERNAL": "INTERNAL",
 }
 MAX_UNSENT = 4096

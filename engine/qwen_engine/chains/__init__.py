@@ -1,0 +1,1 @@
+"""Chains: several models made into one. See docs/chains.md."""

@@ -1,0 +1,108 @@
+"""A reply in pieces to speak, cut while it is being written: its first clause at once, then whole sentences.
+
+A cut needs to be sure: it is made when the character after it has come, so "3." may still become "3.5". What may be an
+abbreviation, an initial, an ordinal or the number of a list's item is not cut after; a longer piece does no harm.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from qwen_engine.tts.sentences import ABBREVIATIONS, CLOSING, SENTENCE_END, pronounceable, speaking_weight
+
+FIRST_CLAUSE_WEIGHT = 8.0  # letters that are worth speaking before their sentence is whole
+MAX_PIECE_WEIGHT = 200.0  # a sentence that is longer is cut at a clause, else between words, else anywhere
+# Not between numbers: neither "1, 2, 3" nor "10,000" is taken apart.
+CLAUSE_END = re.compile(
+    rf"(?<!\d)[,;:][{CLOSING}]*(?=\s)|(?<=\d)[,;:][{CLOSING}]*(?=\s+[^\s\d])"
+    rf"|(?<!\d)[，；：、][{CLOSING}]*(?=[^\s{CLOSING}])|(?<=\d)[，；：、](?=[^\s\d])"
+    r"|(?<=\s)[–—](?=\s)"
+)
+WORD_END = re.compile(r"(?<=[^\s\d])(?=\s)|(?<=\d)(?=\s+[^\s\d])")
+SHORT_NUMBER = re.compile(r"(?:^|\D)\d{1,2}\.$")
+MARKS = frozenset(".!?…。！？\n,;:，；：、–—")
+
+
+class Clauses:
+    """The pieces of a text that comes bit by bit. Put together as they are, they are the text.
+
+    How the text is cut into bits changes no piece. All but the last have something to pronounce.
+
+    Example:
+        clauses = Clauses()
+        clauses.add("Good morning, every")  # ["Good morning,"]
+        clauses.add("one. We start")  # [" everyone."]
+        clauses.finish()  # [" We start"]
+    """
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._begun = False
+        self._is_marked = False
+
+    def add(self, text: str) -> list[str]:
+        """The pieces that are whole with this bit."""
+        return [piece for char in text if (piece := self._grow(char))]
+
+    def finish(self) -> list[str]:
+        """Nothing follows: what is left, in one piece; none where nothing is left."""
+        rest, self._rest = self._rest, ""
+        return [rest] if rest else []
+
+    def _grow(self, char: str) -> str:
+        """The piece that ends before or with `char`; empty: none does."""
+        self._rest += char
+        end = self._mark_end() if self._is_marked else None
+        if char in MARKS:
+            self._is_marked = True
+        elif end is None and not char.isspace():
+            self._is_marked = False
+        if end is None and speaking_weight(self._rest) > MAX_PIECE_WEIGHT:
+            end = longest_cut(self._rest)
+        if end is None:
+            return ""
+        piece, self._rest = self._rest[:end], self._rest[end:]
+        self._begun = True
+        self._is_marked = any(mark in MARKS for mark in self._rest)
+        return piece
+
+    def _mark_end(self) -> int | None:
+        """Where the first piece ends that is sure to end at a mark."""
+        clauses = () if self._begun else clause_ends(self._rest)
+        worthy = (end for end in clauses if speaking_weight(self._rest[:end]) >= FIRST_CLAUSE_WEIGHT)
+        ends = [next(found, None) for found in (sentence_ends(self._rest), worthy)]
+        return min((end for end in ends if end is not None), default=None)
+
+
+def sentence_ends(text: str) -> Iterator[int]:
+    """Where sentences end within `text`; its own end is not told, since the last sentence may go on."""
+    for match in SENTENCE_END.finditer(text):
+        sentence = text[: match.end()]
+        is_sure = bool(text[match.end() :].strip())
+        if is_sure and pronounceable(sentence) and not _goes_on(sentence):
+            yield match.end()
+
+
+def clause_ends(text: str) -> Iterator[int]:
+    """Where clauses end within `text`."""
+    return (match.end() for match in CLAUSE_END.finditer(text) if pronounceable(text[: match.end()]))
+
+
+def longest_cut(text: str) -> int:
+    """Where to cut a text that is too long: as late as its weight allows, but for its last character."""
+    for ends in (clause_ends(text), (match.end() for match in WORD_END.finditer(text))):
+        if fitting := [end for end in ends if 0 < end < len(text) and pronounceable(text[:end])]:
+            return fitting[-1]
+    end = len(text) - 1
+    while end > 1 and _clings(text[end - 1], text[end]):
+        end -= 1
+    return end if pronounceable(text[:end]) else len(text)
+
+
+def _goes_on(sentence: str) -> bool:
+    return bool(ABBREVIATIONS.search(sentence) or SHORT_NUMBER.search(sentence))
+
+
+def _clings(before: str, after: str) -> bool:
+    """Two characters that must not be parted: digits, and what is written onto the one before."""
+    return (before.isdigit() and after.isdigit()) or unicodedata.category(after)[0] in "MC"
