@@ -5,11 +5,13 @@ QwenError             carries `message`, `status` (the gRPC status name) and `re
 ├── Unavailable       no server or model there, or its queue is full; the same request may go through later
 ├── Cancelled         the call was taken back
 ├── DeadlineExceeded  no answer within `timeout_s`
+├── ChainFailed       a stage of a chain failed; it names the stage and keeps what the others made
 └── ServerError       the server failed, or its answer cannot be read
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 
@@ -52,6 +54,17 @@ class DeadlineExceeded(QwenError):
     """The answer was not complete within `timeout_s`."""
 
     default_status = "DEADLINE_EXCEEDED"
+
+
+class ChainFailed(QwenError):
+    """A `stage` of a chain failed, with that stage's status; `result` holds what the other stages made."""
+
+    default_status = "INTERNAL"
+
+    def __init__(self, stage: str, message: str, status: str, request_id: str, result: Any = None) -> None:
+        super().__init__(f"stage {stage!r} failed: {message}", status, request_id)
+        self.stage = stage
+        self.result = result
 
 
 class ServerError(QwenError):
