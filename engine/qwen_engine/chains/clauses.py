@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from qwen_engine.tts.sentences import ABBREVIATIONS, CLOSING, SENTENCE_END, pronounceable, speaking_weight
 
-FIRST_CLAUSE_WEIGHT = 8.0  # letters that are worth speaking before their sentence is whole
+MIN_PIECE_WEIGHT = 8.0  # letters that are worth speaking before more has come
 MAX_PIECE_WEIGHT = 200.0  # a sentence that is longer is cut at a clause, else between words, else anywhere
 # Not between numbers: neither "1, 2, 3" nor "10,000" is taken apart.
 CLAUSE_END = re.compile(
@@ -21,12 +21,14 @@ CLAUSE_END = re.compile(
 WORD_END = re.compile(r"(?<=[^\s\d])(?=\s)|(?<=\d)(?=\s+[^\s\d])")
 SHORT_NUMBER = re.compile(r"(?:^|\D)\d{1,2}\.$")
 MARKS = frozenset(".!?…。！？\n,;:，；：、–—")
+CLOSING_MARKS = frozenset(CLOSING.replace("\\", ""))
+LONGEST_NUMBER = 20
 
 
 class Clauses:
     """The pieces of a text that comes bit by bit. Put together as they are, they are the text.
 
-    How the text is cut into bits changes no piece. All but the last have something to pronounce.
+    How the text comes in bits changes no piece. One of signs alone, without anything to pronounce, may be the last.
 
     Example:
         clauses = Clauses()
@@ -50,28 +52,22 @@ class Clauses:
         return [rest] if rest else []
 
     def _grow(self, char: str) -> str:
-        """The piece that ends before or with `char`; empty: none does."""
+        """The piece that ends before `char`; empty: none does."""
         self._rest += char
         end = self._mark_end() if self._is_marked else None
-        if char in MARKS:
-            self._is_marked = True
-        elif end is None and not char.isspace():
-            self._is_marked = False
         if end is None and speaking_weight(self._rest) > MAX_PIECE_WEIGHT:
-            end = longest_cut(self._rest)
-        if end is None:
-            return ""
-        piece, self._rest = self._rest[:end], self._rest[end:]
-        self._begun = True
-        self._is_marked = any(mark in MARKS for mark in self._rest)
+            end = latest_cut(self._rest)
+        piece, self._rest = self._rest[: end or 0], self._rest[end or 0 :]
+        self._begun = self._begun or bool(piece)
+        goes_on = char in CLOSING_MARKS or char.isspace()
+        self._is_marked = char in MARKS or (goes_on and self._is_marked)
         return piece
 
     def _mark_end(self) -> int | None:
         """Where the first piece ends that is sure to end at a mark."""
         clauses = () if self._begun else clause_ends(self._rest)
-        worthy = (end for end in clauses if speaking_weight(self._rest[:end]) >= FIRST_CLAUSE_WEIGHT)
-        ends = [next(found, None) for found in (sentence_ends(self._rest), worthy)]
-        return min((end for end in ends if end is not None), default=None)
+        ends = sorted((*sentence_ends(self._rest), *clauses))
+        return next((end for end in ends if speaking_weight(self._rest[:end]) >= MIN_PIECE_WEIGHT), None)
 
 
 def sentence_ends(text: str) -> Iterator[int]:
@@ -88,15 +84,14 @@ def clause_ends(text: str) -> Iterator[int]:
     return (match.end() for match in CLAUSE_END.finditer(text) if pronounceable(text[: match.end()]))
 
 
-def longest_cut(text: str) -> int:
-    """Where to cut a text that is too long: as late as its weight allows, but for its last character."""
+def latest_cut(text: str) -> int:
+    """Where to cut a text that has become too long with its last character: as late as can be."""
     for ends in (clause_ends(text), (match.end() for match in WORD_END.finditer(text))):
-        if fitting := [end for end in ends if 0 < end < len(text) and pronounceable(text[:end])]:
+        if fitting := [end for end in ends if end < len(text) and pronounceable(text[:end])]:
             return fitting[-1]
-    end = len(text) - 1
-    while end > 1 and _clings(text[end - 1], text[end]):
-        end -= 1
-    return end if pronounceable(text[:end]) else len(text)
+    last = len(text) - 1
+    free = (end for end in range(last, last - LONGEST_NUMBER, -1) if not _clings(text[end - 1], text[end]))
+    return next(free, last)
 
 
 def _goes_on(sentence: str) -> bool:
