@@ -159,3 +159,12 @@ class ChartSettings(ModelSettings):
             for file in self.font_files()
             if not file.is_file()
         ]
+
+
+class VoiceChatSettings(ModelSettings):
+    """A chain of qwen3_asr, qwen3_chat and qwen3_tts that remembers conversations."""
+
+    deadline_s: float = Field(120.0, gt=0, description="for an utterance and its reply, where a request names none")
+    max_sessions: int = Field(1024, ge=1, description="conversations open at once; one more is refused")
+    max_turns: int = Field(20, ge=1, description="utterances and replies remembered of each; older ones are forgotten")
+    idle_timeout_s: float = Field(1800.0, gt=0, description="a conversation in which nothing is said is forgotten")
