@@ -12,6 +12,7 @@ from qwen_client.chains.stories import Shot, text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
 from qwen_client.image import Size, parse_size
 
 
@@ -41,6 +42,7 @@ class ProductAd:
 
         The Word document needs python-docx: `qwen-triton[documents]`.
         """
+        require_word()  # before anything is written
         files = Folder(folder)
         for number, variant in enumerate(self.variants, 1):
             for reading in variant.readings:

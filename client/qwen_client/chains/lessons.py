@@ -14,6 +14,7 @@ from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragrap
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
 from qwen_client.documents.slides import Slide, require_slides, write_slides
+from qwen_client.documents.word import require_word
 from qwen_client.pictures import Picture
 from qwen_client.subtitles import Cue, subtitles
 
@@ -97,6 +98,7 @@ class Courseware:
 
         The Word and PowerPoint documents need `qwen-triton[documents]`.
         """
+        require_word()
         require_slides()
         files = Folder(folder)
         for lesson in self.lessons.values():

@@ -14,6 +14,7 @@ from qwen_client.chains.tracks import speaker_tracks
 from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
 from qwen_client.pictures import Picture
 from qwen_client.subtitles import Cue, SubtitleFormat, subtitles
 
@@ -94,6 +95,7 @@ class MeetingMinutes:
 
         The Word document needs python-docx: `qwen-triton[documents]`.
         """
+        require_word()  # before anything is written
         files = Folder(folder)
         for name, picture in self._pictures():
             files.picture(name, picture)

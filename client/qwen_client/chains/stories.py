@@ -10,6 +10,7 @@ from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
 from qwen_client.errors import InvalidRequest
 from qwen_client.image import Size, parse_size
 from qwen_client.pictures import Picture
@@ -47,6 +48,7 @@ class Storyboard:
 
         The Word document needs python-docx: `qwen-triton[documents]`.
         """
+        require_word()  # before anything is written
         files = Folder(folder)
         for number, shot in enumerate(self.shots, 1):
             if shot.picture is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qwen_client.documents.blocks import Block
 from qwen_client.documents.markdown import markdown
-from qwen_client.documents.word import require_word, write_word
+from qwen_client.documents.word import write_word
 from qwen_client.pictures import Picture
 
 
@@ -16,7 +16,6 @@ class Folder:
     """Makes the folder, writes files into it and remembers which (`written`)."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        require_word()  # before anything is written
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
         self.written: list[Path] = []

@@ -17,7 +17,7 @@ Chart = dict[str, Any]
 MAX_EVENTS, MAX_TASKS, MAX_PEOPLE = 60, 100, 24  # of CHART
 MAX_CHART_BYTES = 30_000
 MAX_NAME_CHARS = 120
-MIN_LIKENESS = 0.5  # of an entry's words, in the line it was made from
+MIN_LIKENESS = 0.6  # of an entry's words, in the line it was made from
 LISTS = ("decisions", "actions", "dates")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _CJK_CHAR = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
@@ -101,7 +101,7 @@ def gantt_chart(minutes: Minutes, day: str) -> Chart | None:
 
 def illustration_prompt(minutes: Minutes, wish: str) -> str:
     """What to draw beside the minutes: what is wished for, else the meeting's title."""
-    return wish or f"An illustration of a meeting: {minutes['title']}"
+    return wish or f"A friendly flat illustration: {minutes['title']}"
 
 
 def _decisions(minutes: Minutes) -> Iterable[tuple[str, str]]:
@@ -111,7 +111,9 @@ def _decisions(minutes: Minutes) -> Iterable[tuple[str, str]]:
 
 def _actions(minutes: Minutes) -> Iterable[tuple[str, str]]:
     names = zip(_task_names(minutes["actions"]), minutes["actions"], strict=True)
-    return ((f"{name} ({action['owner']})", " ".join(map(str, action.values()))) for name, action in names)
+    return (
+        (f"{name} ({action['owner']})", f"{action['task']} {action['owner']} {action['due']}") for name, action in names
+    )
 
 
 def _dates(minutes: Minutes) -> Iterable[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Recordings of one meeting, each with a speaker of its own, made into one transcript."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,16 +32,24 @@ def merge_transcripts(results: Sequence[Mapping[str, Any]], speakers: Sequence[s
 
 
 def meeting_texts(lines: Sequence[Line], max_chars: int) -> list[str]:
-    """The lines as the minutes are made from them, "[00:05] Anna: Good morning.", in as few texts as have at most
-    `max_chars` each; a longer line is a text of its own."""
-    texts: list[str] = []
-    for line in lines:
-        written = f"[{_clock(line['start_s'])}] {line['speaker']}: {line['text']}"
-        if texts and len(texts[-1]) + 1 + len(written) <= max_chars:
-            texts[-1] += f"\n{written}"
-        else:
-            texts.append(written)
-    return texts
+    """The lines as the minutes are made from them, "[00:05] Anna: Good morning.", in texts of about the same length.
+
+    They are as few as may be when none has much more than `max_chars`.
+
+    Raises:
+        InvalidRequest: nothing was said.
+    """
+    if not lines:
+        raise InvalidRequest("nothing is said in the recordings")
+    written = [f"[{_clock(line['start_s'])}] {line['speaker']}: {line['text']}" for line in lines]
+    num_chars = sum(len(line) + 1 for line in written)
+    num_texts = math.ceil(num_chars / max_chars)
+    texts: list[list[str]] = [[] for _ in range(num_texts)]
+    before = 0
+    for line in written:
+        texts[(before + len(line) // 2) * num_texts // num_chars].append(line)
+        before += len(line) + 1
+    return ["\n".join(text) for text in texts if text]
 
 
 def _names(num_recordings: int, speakers: Sequence[str]) -> list[str]:
