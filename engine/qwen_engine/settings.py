@@ -184,7 +184,22 @@ class ChartSettings(ModelSettings):
         ]
 
 
-class VoiceChatSettings(ModelSettings):
+class ChainSettings(ModelSettings):
+    """Chains compute nothing themselves; they call models, over gRPC at the server's own address."""
+
+    grpc_address: str = Field("", description="written by `qwen serve`")
+    served: tuple[str, ...] = Field((), description="models and chains there are to call; written by `qwen serve`")
+    max_runs: int = Field(32, ge=1, description="requests worked on at once, at each depth of nesting")
+    max_depth: int = Field(3, ge=0, description="chains around a chain; one more is refused")
+    max_parallel: int = Field(8, ge=1, description="calls of one request at once")
+    max_calls: int = Field(32, ge=1, description="calls of all requests to one model at once, those to chains apart")
+    deadline_s: float = Field(600.0, gt=0, description="for a whole request, where it names none")
+    max_deadline_s: float = Field(10800.0, gt=0, description="the most that a request may name")
+    max_nodes: int = Field(100, ge=1, description="of a workflow")
+    max_items: int = Field(200, ge=1, description="that one node runs for")
+
+
+class VoiceChatSettings(ChainSettings):
     """A chain of qwen3_asr, qwen3_chat and qwen3_tts that remembers conversations."""
 
     deadline_s: float = Field(120.0, gt=0, description="for an utterance and its reply, where a request names none")
