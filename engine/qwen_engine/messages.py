@@ -25,11 +25,16 @@ TRITON_CODES = {
 class Inputs:
     """The input payloads of one request, by tensor: no items where it was left out."""
 
-    items: Mapping[str, tuple[bytes, ...]]
+    items: Mapping[str, tuple[Any, ...]]
 
     def __getitem__(self, name: str) -> bytes:
         """The item of a tensor that has one; empty where it was left out."""
-        return next(iter(self.items[name]), b"")
+        item: bytes = next(iter(self.items[name]), b"")
+        return item
+
+    def number(self, name: str) -> bool | int | float | None:
+        """The item of a tensor that is not BYTES; None where it was left out."""
+        return next(iter(self.items[name]), None)
 
 
 class Messages:
@@ -58,7 +63,7 @@ class Messages:
     def _tensor(self, name: str, payload: Any) -> Any:
         return self._pb_utils.Tensor(name, np.array([[payload]], dtype=np.object_))
 
-    def _items(self, request: Any, tensor: Tensor) -> tuple[bytes, ...]:
+    def _items(self, request: Any, tensor: Tensor) -> tuple[Any, ...]:
         sent = self._pb_utils.get_input_tensor_by_name(request, tensor.name)
         if sent is None:
             return ()
@@ -66,6 +71,8 @@ class Messages:
         if items.shape[0] != 1 or (items.size != 1 and not tensor.several):
             shape = "[1, n]" if tensor.several else "[1, 1], one item"
             raise InvalidRequest(f"{tensor.name} has shape {list(items.shape)}: send one request at a time, {shape}")
+        if tensor.type != "BYTES":
+            return tuple(items.reshape(-1).tolist())
         return tuple(item.encode() if isinstance(item, str) else bytes(item) for item in items.reshape(-1))
 
 

@@ -77,6 +77,7 @@ class Writing:
         self._apart = thinking is not None
         self._thinking = bool(thinking)
         self._begins = self._thinking
+        self._answered = False
         self._breaks = ""
         self._characters = Characters()
         self._stop_words = StopWords(stop)
@@ -93,19 +94,25 @@ class Writing:
 
     def add(self, token: int) -> Delta | None:
         """What may be shown after `token`."""
-        if self._apart and token in (self._tokens.think, self._tokens.end_of_think):
-            self._turn(token == self._tokens.think)
+        if self._turns(token):
             return None
         text = self._trimmed(self._characters.add(self._tokens.bytes_of(token)))
+        self._answered |= bool(text) and not self._thinking
         return _delta("thinking", text) if self._thinking else _delta("text", self._stop_words.pass_on(text))
 
     def rest(self) -> Delta | None:
         """What was held back, once the last token has come."""
         return None if self._thinking else _delta("text", self._stop_words.rest())
 
-    def _turn(self, thinking: bool) -> None:
-        self._thinking, self._begins, self._breaks = thinking, True, ""
+    def _turns(self, token: int) -> bool:
+        """Whether `token` begins the thinking, before any answer, or ends it."""
+        begins = token == self._tokens.think and not self._thinking and not self._answered
+        ends = token == self._tokens.end_of_think and self._thinking
+        if not self._apart or not (begins or ends):
+            return False
+        self._thinking, self._begins, self._breaks = begins, True, ""
         self._characters = Characters()
+        return True
 
     def _trimmed(self, text: str) -> str:
         """`text` without line breaks at the beginning of a part, and at the end of thinking."""

@@ -42,7 +42,8 @@ class ChatTokens:
     @cached_property
     def thinks(self) -> bool:
         """Whether the checkpoint's template lets the model think before it answers."""
-        return self.end_of_think is not None and "enable_thinking" in (self._tokenizer.chat_template or "")
+        template = self._tokenizer.chat_template or ""
+        return None not in (self.think, self.end_of_think) and "enable_thinking" in template
 
     def conversation(self, messages: Sequence[Mapping[str, str]], *, thinking: bool) -> list[int]:
         """The ids of `messages` (role, content) in the checkpoint's template, up to where the answer begins.
@@ -77,6 +78,11 @@ class ChatTokens:
             if token in (self.think, self.end_of_think):
                 return token == self.think
         return False
+
+    def begin_thinking(self, prompt: Sequence[int]) -> list[int]:
+        """`prompt` and the mark that begins the thinking, of a checkpoint that `thinks`."""
+        assert self.think is not None
+        return [*prompt, self.think]
 
     def for_grammars(self, num_tokens: int, eos_ids: Sequence[int]) -> LLTokenizer:
         """The tokenizer as llguidance takes it, for logits of `num_tokens`."""
