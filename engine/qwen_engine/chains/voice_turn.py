@@ -64,7 +64,7 @@ class Talk:
     end_s: float
     reply: str = ""
     error: dict[str, str] | None = None
-    timings: dict[str, float] = field(default_factory=dict)
+    times_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
@@ -178,7 +178,7 @@ class Talk:
 
     def _mark(self, name: str) -> None:
         """Note when something was reached for the first time."""
-        self.timings.setdefault(name, round(self.elapsed_s, 4))
+        self.times_s.setdefault(name, round(self.elapsed_s, 4))
 
 
 async def _until_none(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:
