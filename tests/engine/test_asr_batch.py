@@ -53,7 +53,9 @@ class Steps:
 
     def step(self) -> None:
         """One token, once all sound that was handed over before is encoded: steps can be counted."""
-        assert self.engine._batch._ears.wait_for_all(timeout_s=60)
+        ears = self.engine._batch._ears
+        with ears._changed:
+            assert ears._changed.wait_for(lambda: not ears._pending, timeout=60)
         self.engine.step(self.live)
         for session in [one for one in self.live if one.ended]:
             self.leave(session)
@@ -178,7 +180,7 @@ def test_who_leaves_takes_nothing_along(steps, engine, clips, long):
 
 def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, monkeypatch):
     whole = alone(engine, AsrRequest(long))
-    log_mel = engine.checkpoint.log_mel
+    powers = engine.checkpoint.log_mel.powers
     bad = AsrRequest(long).spans[3]
 
     def is_bad(samples):
@@ -187,9 +189,9 @@ def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, mon
     def deaf_to_one(audio):
         if any(map(is_bad, audio)):
             raise RuntimeError("secret detail")
-        return log_mel(audio)
+        return powers(audio)
 
-    monkeypatch.setattr(engine.checkpoint, "log_mel", deaf_to_one)
+    monkeypatch.setattr(engine.checkpoint.log_mel, "powers", deaf_to_one)
     partial, mate = run(engine, AsrRequest(long), AsrRequest(clips[1]))
     transcript = partial.events[0]
     (failure,) = transcript.failed

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from qwen_engine.asr.captions.engine import CaptionEngine
-from qwen_engine.asr.captions.hearing import Hearing, listen
 from qwen_engine.asr.captions.request import Caption, CaptionRequest
 from qwen_engine.asr.captions.stream import CaptionStream, RunningSegment
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.features import LogMel
+from qwen_engine.asr.hearing import Hearing
 from qwen_engine.asr.joining import join_texts
 from qwen_engine.asr.request import AsrRequest, Heard
 from qwen_engine.audio import pcm16
@@ -149,15 +149,21 @@ def test_windows_that_are_complete_are_encoded_once(engine):
     """Where the loudest moment comes first, what is encoded bit by bit equals what is encoded at once."""
     sound = np.random.default_rng(1).normal(0, 0.1, 20 * SAMPLE_RATE_HZ).astype(np.float32)
     sound[2000:3000] *= 4
-    hearing = Hearing(engine.checkpoint)
+    checkpoint = engine.checkpoint
+    hearing = Hearing(checkpoint.config)
+
+    def heard(samples):
+        (powers,) = checkpoint.log_mel.powers([hearing.tail(samples)])
+        return hearing.take(checkpoint.encoder(hearing.windows(powers)), len(samples))
+
     with torch.inference_mode():
-        [features] = engine.checkpoint.log_mel([sound])
-        whole = torch.cat(engine.checkpoint.encoder(engine.checkpoint.encoder.windows(features)))
+        [features] = checkpoint.log_mel([sound])
+        whole = torch.cat(checkpoint.encoder(checkpoint.encoder.windows(features)))
         for end in range(SAMPLE_RATE_HZ, len(sound) + 1, 7000):
-            [heard] = listen(engine.checkpoint, [hearing], [sound[:end]])
+            heard(sound[:end])
         assert len(hearing.tail(sound)) < 9 * SAMPLE_RATE_HZ
-        [heard] = listen(engine.checkpoint, [hearing], [sound])
-    torch.testing.assert_close(heard, whole, atol=1e-4, rtol=1e-4)
+        at_last = heard(sound)
+    torch.testing.assert_close(at_last, whole, atol=1e-4, rtol=1e-4)
 
 
 def test_half_a_character_is_not_shown():
@@ -291,17 +297,17 @@ def test_chunks_sent_without_waiting_are_heard_in_order(loop, sounds):
 
 def test_a_stream_that_fails_is_forgotten_and_no_other(loop, engine, sounds, monkeypatch):
     expected = caption(loop, sounds[1], evenly(1.0))
-    listen_to, broken = LogMel.__call__, sounds[0]
+    powers, broken = LogMel.powers, sounds[0]
 
     def fail(log_mel, clips):
         if any(len(clip) and abs(float(clip.max()) - loudest) < 1e-6 for clip in clips):
             raise RuntimeError("secret")
-        return listen_to(log_mel, clips)
+        return powers(log_mel, clips)
 
     first = caption(loop, broken, evenly(1.0))
     start, end, _ = written(first)[0]
     loudest = float(broken[round(start * SAMPLE_RATE_HZ) : round(end * SAMPLE_RATE_HZ)].max())
-    monkeypatch.setattr(LogMel, "__call__", fail)
+    monkeypatch.setattr(LogMel, "powers", fail)
     data = pcm16(broken)
     assert chunk(loop, "well", pcm16(sounds[1])[: 2 * SAMPLE_RATE_HZ], start=True).outcome() == "stop"
     sink = chunk(loop, "ill", data[: 2 * 9 * SAMPLE_RATE_HZ], start=True)

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.hearing import Hearing
 from qwen_engine.asr.request import Piece
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class _Hearing:
+class _Work:
     """A piece of sound; its windows, None before the features are made; and those that are encoded."""
 
     piece: Piece
+    hearing: Hearing
     windows: list[torch.Tensor] | None = None
     encoded: list[torch.Tensor] = field(default_factory=list)
 
@@ -41,7 +43,7 @@ class Ears:
         self._checkpoint = checkpoint
         self._max_audio_s = max_audio_s
         self._max_windows = max(1, int(max_audio_s / checkpoint.window_s))
-        self._pending: list[_Hearing] = []
+        self._pending: list[_Work] = []
         self._encoded: list[Piece] = []
         self._failed: list[Piece] = []
         self._changed = threading.Condition()
@@ -52,28 +54,23 @@ class Ears:
     def pieces(self) -> list[Piece]:
         """Those that were handed over and not taken back."""
         with self._changed:
-            return [*(hearing.piece for hearing in self._pending), *self._encoded, *self._failed]
+            return [*(work.piece for work in self._pending), *self._encoded, *self._failed]
 
     def listen(self, pieces: Sequence[Piece]) -> None:
         """Have the samples of `pieces` encoded."""
         if not pieces:
             return
         with self._changed:
-            self._pending += [_Hearing(piece) for piece in pieces]
+            self._pending += [_Work(piece, piece.hearing or Hearing(self._checkpoint.config)) for piece in pieces]
             if not self._working:
                 self._working = True
-                self._thread.submit(self._work)
+                self._thread.submit(self._run)
 
     def wait(self, timeout_s: float) -> bool:
         """Until there is something to take, for `timeout_s` at most; False where there is nothing to wait for."""
         with self._changed:
             self._changed.wait_for(lambda: self._encoded or self._failed or not self._pending, timeout_s)
             return bool(self._encoded or self._failed or self._pending)
-
-    def wait_for_all(self, timeout_s: float) -> bool:
-        """Until everything has been encoded; False where that took longer than `timeout_s`."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._pending, timeout_s)
 
     def take(self) -> tuple[list[Piece], list[Piece]]:
         """What is done: pieces whose `audio` is encoded (tokens, hidden), and those whose sound could not be."""
@@ -85,62 +82,68 @@ class Ears:
     def drop(self, group: Hashable) -> None:
         """Forget all pieces of `group`."""
         with self._changed:
-            self._pending = [hearing for hearing in self._pending if hearing.piece.group != group]
+            self._pending = [work for work in self._pending if work.piece.group != group]
             self._encoded = [piece for piece in self._encoded if piece.group != group]
             self._failed = [piece for piece in self._failed if piece.group != group]
 
     @torch.inference_mode()
-    def _work(self) -> None:
-        while hearings := self._shortest():
-            self._hear(hearings)
+    def _run(self) -> None:
+        while chosen := self._shortest():
+            self._hear(chosen)
 
-    def _shortest(self) -> list[_Hearing]:
+    def _shortest(self) -> list[_Work]:
         """Those to go on with; none: there is nothing left to do."""
         with self._changed:
-            by_length = sorted(self._pending, key=lambda hearing: hearing.piece.duration_s)
-            ends_s = itertools.accumulate(hearing.piece.duration_s for hearing in by_length)
+            by_length = sorted(self._pending, key=lambda work: work.piece.duration_s)
+            ends_s = itertools.accumulate(work.piece.duration_s for work in by_length)
             num_fitting = sum(end_s <= self._max_audio_s for end_s in ends_s)
             self._working = bool(by_length)
             return by_length[: max(1, num_fitting)]
 
-    def _hear(self, hearings: Sequence[_Hearing]) -> None:
-        """Go on with `hearings`; what fails together is tried one by one, so that it fails alone."""
+    def _hear(self, chosen: Sequence[_Work]) -> None:
+        """Go on with those `chosen`; what fails together is tried one by one, so that it fails alone."""
         try:
-            self._encode(hearings)
+            self._encode(chosen)
         except Exception:
-            log.exception("the sound of %d pieces could not be encoded", len(hearings))
-            if len(hearings) == 1:
-                self._close(hearings[0], self._failed, hearings[0].piece)
+            log.exception("the sound of %d pieces could not be encoded", len(chosen))
+            if len(chosen) == 1:
+                self._close(chosen[0], None)
                 return
-            for hearing in hearings:
-                self._hear([hearing])
+            for work in chosen:
+                self._hear([work])
 
-    def _encode(self, hearings: Sequence[_Hearing]) -> None:
+    def _encode(self, chosen: Sequence[_Work]) -> None:
         """All windows of several pieces, or some of a single one."""
-        encoder = self._checkpoint.encoder
-        new = [hearing for hearing in hearings if hearing.windows is None]
-        for hearing, features in zip(new, self._features(new), strict=True):
-            hearing.windows = encoder.windows(features)
-        chosen = [(hearing, window) for hearing in hearings for window in self._fitting(hearing)]
-        for (hearing, _), tokens in zip(chosen, encoder([window for _, window in chosen]), strict=True):
-            hearing.encoded.append(tokens)
-        for hearing in hearings:
-            if len(hearing.encoded) == len(hearing.windows or ()):
-                piece = hearing.piece
-                audio = torch.cat(hearing.encoded)
-                self._close(hearing, self._encoded, replace(piece, audio=audio, budget=piece.token_budget))
+        self._measure([work for work in chosen if work.windows is None])
+        some = [(work, window) for work in chosen for window in self._fitting(work)]
+        encoded = self._checkpoint.encoder([window for _, window in some])
+        for (work, _), tokens in zip(some, encoded, strict=True):
+            work.encoded.append(tokens)
+        for work in chosen:
+            if len(work.encoded) == len(work.windows or ()):
+                piece = work.piece
+                audio = work.hearing.take(work.encoded, len(piece.samples))
+                self._close(work, replace(piece, audio=audio, budget=piece.token_budget))
 
-    def _features(self, hearings: Sequence[_Hearing]) -> list[torch.Tensor]:
-        return self._checkpoint.log_mel([hearing.piece.samples for hearing in hearings]) if hearings else []
+    def _measure(self, new: Sequence[_Work]) -> None:
+        """Make the features of what has to be heard."""
+        if new:
+            tails = [work.hearing.tail(work.piece.samples) for work in new]
+            for work, powers in zip(new, self._checkpoint.log_mel.powers(tails), strict=True):
+                work.windows = work.hearing.windows(powers)
 
-    def _fitting(self, hearing: _Hearing) -> list[torch.Tensor]:
+    def _fitting(self, work: _Work) -> list[torch.Tensor]:
         """The next windows of a piece, about as many as go together."""
-        done = len(hearing.encoded)
-        return (hearing.windows or [])[done : done + self._max_windows]
+        done = len(work.encoded)
+        return (work.windows or [])[done : done + self._max_windows]
 
-    def _close(self, hearing: _Hearing, done: list[Piece], piece: Piece) -> None:
+    def _close(self, work: _Work, encoded: Piece | None) -> None:
+        """Give `work` back, `encoded` or failed."""
         with self._changed:
-            if hearing in self._pending:  # else somebody has dropped it meanwhile
-                self._pending.remove(hearing)
-                done.append(piece)
+            if work in self._pending:  # else somebody has dropped it meanwhile
+                self._pending.remove(work)
+                if encoded is None:
+                    self._failed.append(work.piece)
+                else:
+                    self._encoded.append(encoded)
             self._changed.notify_all()

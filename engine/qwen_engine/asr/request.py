@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from qwen_engine.asr.hearing import Hearing
 from qwen_engine.asr.languages import resolve_language
 from qwen_engine.asr.pieces import MAX_PIECE_S, split
 from qwen_engine.asr.silence import Span
@@ -143,9 +144,9 @@ class Heard:
 class Piece:
     """A unit of the batch's work: at most half a minute of sound, and who wants to know.
 
-    `audio`: samples (n,), or what the encoder made of them (tokens, hidden). `prefix`: token ids of an answer to go on
-    with; where a language is forced, that comes before them. Pieces of one `group` share the rows with other groups
-    fairly. Exactly one of `hear` and `fail` is called, on the device thread.
+    `audio`: samples (n,), or what the encoder made of them (tokens, hidden); `hearing`: what was heard of them before.
+    `prefix`: token ids of an answer to go on with; where a language is forced, that comes before them. Pieces of one
+    `group` share the rows with other groups fairly. Exactly one of `hear` and `fail` is called, on the device thread.
     """
 
     audio: np.ndarray | torch.Tensor
@@ -155,6 +156,7 @@ class Piece:
     context: str = ""
     language: str | None = None
     prefix: Sequence[int] = ()
+    hearing: Hearing | None = None
     budget: int | None = None
     sampling: Sampling = field(default_factory=lambda: sampling_of(0.0))
     seed: int = 0

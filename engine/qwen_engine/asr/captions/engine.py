@@ -12,7 +12,6 @@ from functools import partial
 import torch
 
 from qwen_engine.asr.batch import AsrBatch
-from qwen_engine.asr.captions.hearing import listen
 from qwen_engine.asr.captions.request import CaptionRequest
 from qwen_engine.asr.captions.stream import CaptionStream, EndedSegment, RunningSegment
 from qwen_engine.asr.checkpoint import AsrCheckpoint
@@ -72,7 +71,6 @@ class CaptionEngine(Model[CaptionRequest]):
     def step(self, sessions: Sequence[Session[CaptionRequest]]) -> bool:
         self.idle()
         begun = [job for session in sessions if (job := self._begun(session)) is not None]
-        self._write_on([job for job in begun if not job.session.ended])
         for job in begun:
             self._finish_if_complete(job)
         return self._batch.step() or bool(begun)
@@ -116,6 +114,7 @@ class CaptionEngine(Model[CaptionRequest]):
         job = self._jobs[session] = _Job(session, stream, ended, [{} for _ in ended])
         for number, segment in enumerate(ended):
             self._write_down(job, number, segment)
+        self._write_on(job)
         return job
 
     def _opened(self, request: CaptionRequest) -> CaptionStream:
@@ -146,32 +145,27 @@ class CaptionEngine(Model[CaptionRequest]):
             job.num_missing += 1
             self._batch.add(segment.request.piece(index, group=job.session, hear=hear, fail=partial(self._fail, job)))
 
-    def _write_on(self, jobs: Sequence[_Job]) -> None:
-        """Have the running segments that are due written on, their sound encoded together."""
-        due = [
-            (job, running, samples)
-            for job in jobs
-            if (running := job.stream.running) is not None and (samples := job.stream.due()) is not None
-        ]
-        if not due:
+    def _write_on(self, job: _Job) -> None:
+        """Have the running segment written on, if it is due."""
+        running, samples = job.stream.running, job.stream.due()
+        if running is None or samples is None:
             return
-        encoded = listen(self.checkpoint, [running.hearing for _, running, _ in due], [one for *_, one in due])
-        for (job, running, _), audio in zip(due, encoded, strict=True):
-            rollback = self._settings.rollback_tokens
-            prefix = running.prefix(rollback)
-            job.num_missing += 1
-            self._batch.add(
-                Piece(
-                    audio,
-                    group=job.session,
-                    hear=partial(self._write, job, running, prefix),
-                    fail=partial(self._fail, job),
-                    context=job.stream.options.context,
-                    language=job.stream.language,
-                    prefix=prefix,
-                    budget=running.budget(prefix, rollback),
-                )
+        rollback = self._settings.rollback_tokens
+        prefix = running.prefix(rollback)
+        job.num_missing += 1
+        self._batch.add(
+            Piece(
+                samples,
+                group=job.session,
+                hear=partial(self._write, job, running, prefix),
+                fail=partial(self._fail, job),
+                context=job.stream.options.context,
+                language=job.stream.language,
+                prefix=prefix,
+                hearing=running.hearing,
+                budget=running.budget(prefix, rollback),
             )
+        )
 
     def _hear(self, job: _Job, number: int, index: int, heard: Heard) -> None:
         job.heard[number][index] = heard

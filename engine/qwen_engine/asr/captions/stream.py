@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
-from qwen_engine.asr.captions.hearing import Hearing
 from qwen_engine.asr.captions.request import Caption, CaptionRequest
 from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.hearing import Hearing
 from qwen_engine.asr.joining import has_space_between
 from qwen_engine.asr.languages import resolve_language
 from qwen_engine.asr.request import MIN_TOKENS, SAMPLE_RATE_HZ, TOKENS_PER_S, AsrRequest, Heard, Segment
@@ -36,7 +36,7 @@ class RunningSegment:
     def __init__(self, start: int, checkpoint: AsrCheckpoint) -> None:
         self.start = self.heard_until = start
         self.fresh_s = 0.0  # how much of that was new in the last step
-        self.hearing = Hearing(checkpoint)
+        self.hearing = Hearing(checkpoint.config)
         self.ids: Sequence[int] = ()
         self.text = ""
         self.language: str | None = None
