@@ -202,6 +202,7 @@ class ChainSettings(ModelSettings):
 class VoiceChatSettings(ChainSettings):
     """A chain of qwen3_asr, qwen3_chat and qwen3_tts that remembers conversations."""
 
+    max_runs: int = Field(128, ge=1, description="utterances answered at once; one that interrupts must not wait")
     deadline_s: float = Field(120.0, gt=0, description="for an utterance and its reply, where a request names none")
     max_sessions: int = Field(1024, ge=1, description="conversations open at once; one more is refused")
     max_turns: int = Field(20, ge=1, description="utterances and replies remembered of each; older ones are forgotten")

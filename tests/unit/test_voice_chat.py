@@ -365,6 +365,7 @@ def test_what_goes_wrong_inside_is_not_told():
         ({"text": b"Hello"}, "AUDIO and TEXT are both given"),
         ({"end_session": True}, "OPTIONS.end_session is given without OPTIONS.session"),
         ({"played_s": 1.0}, "OPTIONS.played_s is given without OPTIONS.session"),
+        ({"deadline_s": 1e6}, "OPTIONS.deadline_s is 1e.06; the limit is 10800"),
         ({"colour": "red"}, "OPTIONS.colour is unknown"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "OPTIONS.messages.0.role"),
         ({"audio": b"", "text": b"x" * 5000}, "TEXT has 5000 characters"),

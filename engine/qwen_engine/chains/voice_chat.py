@@ -11,7 +11,7 @@ from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.events import ChainFinish, Emit, End
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.sessions import Session, Sessions, Turn
-from qwen_engine.chains.voice_request import VoiceRequest, read_request
+from qwen_engine.chains.voice_request import VoiceOptions, VoiceRequest, read_request
 from qwen_engine.chains.voice_turn import Talk
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
@@ -30,7 +30,7 @@ class VoiceChat:
 
     def __init__(self, calls: ModelCalls, settings: VoiceChatSettings) -> None:
         self._calls = calls
-        self._deadline_s = settings.deadline_s
+        self._settings = settings
         self._sessions = Sessions(
             [{"role": "system", "content": prompt("assistant").system}],
             max_sessions=settings.max_sessions,
@@ -41,8 +41,8 @@ class VoiceChat:
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """Raises an `EngineError` for what is refused before anything is done."""
         request = read_request(inputs)
-        options, session, turn = request.options, self._session(request), Turn()
-        end_s = time.monotonic() + (options.deadline_s or self._deadline_s)
+        options, end_s = request.options, time.monotonic() + self._deadline_s(request.options)
+        session, turn = self._session(request), Turn()
         talk = Talk(self._calls, request, session, turn, trace.inside(), emit, end_s)
         session.begin(turn, options.played_s)
         try:
@@ -51,6 +51,12 @@ class VoiceChat:
             if session.end(turn) and options.session is not None and options.end_session:
                 self._sessions.forget(options.session)
         return End(finish_reason=finish, error=talk.error, details=_details(talk))
+
+    def _deadline_s(self, options: VoiceOptions) -> float:
+        limit_s = self._settings.max_deadline_s
+        if options.deadline_s is not None and options.deadline_s > limit_s:
+            raise InvalidRequest(f"OPTIONS.deadline_s is {options.deadline_s:g}; the limit is {limit_s:g}")
+        return options.deadline_s or self._settings.deadline_s
 
     def _session(self, request: VoiceRequest) -> Session:
         session, messages = self._sessions.get(request.options.session), request.messages()

@@ -2,25 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
-from qwen_engine.options import AudioOptions, parse_options, parse_text
+from qwen_engine.options import AudioOptions, ChatMessage, parse_options, parse_text
 
 MAX_TEXT_CHARS = 4000
 AUDIO_FIELDS = {"audio_format", "sample_rate_hz", "num_channels"}
-
-
-class ChatMessage(BaseModel):
-    """One message of a chat."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=MAX_TEXT_CHARS)
 
 
 class VoiceOptions(AudioOptions):

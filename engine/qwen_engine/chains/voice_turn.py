@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.clauses import Clauses
@@ -157,8 +156,7 @@ class Talk:
     def _answers(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
         """The answers of `model`, for an `async with`, which ends the call however it is left."""
         deadline_s = max(0.0, self.end_s - time.monotonic())
-        answers = self.calls.stream(model, inputs, deadline_s=deadline_s, trace=self.trace)
-        return aclosing(cast(AsyncGenerator[Mapping[str, bytes], None], answers))
+        return aclosing(self.calls.stream(model, inputs, deadline_s=deadline_s, trace=self.trace))
 
     @asynccontextmanager
     async def _stage(self, name: str) -> AsyncIterator[None]:
