@@ -10,7 +10,8 @@ from qwen_client import captions
 from qwen_client.audio import AudioInput
 from qwen_client.captions import DEFAULT_SAMPLE_RATE, AsyncCaptions, Caption, Captions
 from qwen_client.chains.following import AsyncChainRun, ChainRun, follow, follow_async
-from qwen_client.chains.voice import Message, OnEvent, VoiceEvent, VoiceReply, voice_chat
+from qwen_client.chains.voice import OnEvent, VoiceEvent, VoiceReply, voice_chat
+from qwen_client.chat import Message
 from qwen_client.errors import QwenError
 from qwen_client.jobs import StreamJob
 from qwen_client.pcm import AudioPiece

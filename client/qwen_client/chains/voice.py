@@ -11,6 +11,7 @@ import numpy as np
 
 from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
 from qwen_client.chains.events import Stage, StageEvent, StageProgress, StageResult, read_stage
+from qwen_client.chat import Message
 from qwen_client.errors import ChainFailed, InvalidRequest
 from qwen_client.jobs import Ending, StreamJob
 from qwen_client.pcm import SCALE
@@ -44,8 +45,6 @@ class ReplySound(Stage):
 
 VoiceEvent: TypeAlias = Heard | ReplyText | ReplySound | StageEvent
 OnEvent: TypeAlias = Callable[[VoiceEvent], object]
-Message: TypeAlias = Mapping[str, str]
-"""One message of a chat: its "role" ("system", "user" or "assistant") and its "content"."""
 
 
 @dataclass(frozen=True)
