@@ -138,41 +138,49 @@ PART = part(
 LINES = transcripts.merge_transcripts([ANNA, BEN], ["Anna", "Ben"])["lines"]
 
 
+DAY = "2026-11-25"
+
+
+def charts(told, said, speakers=()):
+    return minutes.minutes_charts(told, said, speakers, DAY)
+
+
 def test_parts_are_merged_and_nothing_is_said_twice():
-    merged = minutes.merge_minutes([part(""), PART, part("Later", ("the task", "Ben", "Friday"), ("x", "Ann", ""))])
+    parts = [part(""), PART, part("Later", ("the task", "Ben", "Friday"), ("x", "Ann", ""))]
+    merged = minutes.meeting_minutes(parts, DAY)
     assert merged["title"] == "Meeting about the plan"
     assert [(action["task"], action["owner"]) for action in merged["actions"]] == [
         ("the task", "Ben"),
         ("the task", "Emma"),
         ("x", "Ann"),
     ]
-    assert minutes.merge_minutes([])["actions"] == []
+    assert minutes.meeting_minutes([], DAY)["actions"] == []
 
 
 def test_days_of_a_meeting():
-    dated = minutes.dated_minutes(PART, "2026-11-25")
-    assert [action["due_date"] for action in dated["actions"]] == ["2026-11-27", "2026-11-30"]
+    dated = minutes.meeting_minutes([PART, part("", ("x", "Ann", "soon"))], DAY)
+    assert [action["due_date"] for action in dated["actions"]] == ["2026-11-27", "2026-11-30", None]
     assert dated["dates"][0]["on"] == "2026-11-30"
-    assert minutes.meeting_day("2026-11-25") == "2026-11-25"
+    assert minutes.meeting_day(DAY) == DAY
     assert minutes.meeting_day("") == date.today().isoformat()
     with pytest.raises(InvalidRequest, match="date is 'Friday'"):
         minutes.meeting_day("Friday")
 
 
 def test_the_charts_of_minutes_are_charts():
-    dated = minutes.dated_minutes(PART, "2026-11-25")
-    timeline = parsed(minutes.timeline_chart(dated, LINES))
+    drawn = charts(minutes.meeting_minutes([PART], DAY), LINES, ["Anna", "Ben"])
+    timeline = parsed(drawn["timeline"])
     assert [(event.time_s, event.label) for event in timeline.events] == [
         (3.0, "the plan and the budget"),
         (LINES[-1]["start_s"], "the task (Ben)"),
     ]
-    matrix = parsed(minutes.responsibility_chart(dated, ["Anna", "Ben"]))
+    matrix = parsed(drawn["responsibilities"])
     assert matrix.people == ("Ben", "Emma", "Anna")
     assert [(task.name, task.roles) for task in matrix.tasks] == [
         ("the task", {"Ben": "R", "Emma": "I", "Anna": "I"}),
         ("the task (2)", {"Ben": "I", "Emma": "R", "Anna": "I"}),
     ]
-    gantt = parsed(minutes.gantt_chart(dated, "2026-11-25"))
+    gantt = parsed(drawn["gantt"])
     assert [(task.name, task.owner, task.start.day, task.end and task.end.day) for task in gantt.tasks] == [
         ("the task", "Ben", 25, 27),
         ("the task (2)", "Emma", 25, 30),
@@ -180,42 +188,35 @@ def test_the_charts_of_minutes_are_charts():
     ]
 
 
-def test_there_is_no_chart_of_nothing():
-    empty = minutes.dated_minutes(minutes.merge_minutes([]), "2026-11-25")
-    assert minutes.timeline_chart(empty, LINES) is None
-    assert minutes.responsibility_chart(empty, ["Anna"]) is None
-    assert minutes.gantt_chart(empty, "2026-11-25") is None
-    unknown = minutes.dated_minutes(part("", ("fly", "", "")), "2026-11-25")
-    assert minutes.timeline_chart(unknown, LINES) is None
-    assert minutes.responsibility_chart(unknown, ["Anna"]) is None
+@pytest.mark.parametrize("told", [[], [part("", ("fly", "", ""))]])
+def test_there_is_no_chart_of_nothing(told):
+    assert charts(minutes.meeting_minutes(told, DAY), LINES, ["Anna"]) == {
+        "timeline": None, "responsibilities": None, "gantt": None,
+    }  # fmt: skip
 
 
 def test_charts_of_long_minutes_keep_to_the_limits_of_charts():
     many = part("x" * 500, *((f"{'任务' * 80}{n}", f"Owner {n} and Ben", "2026-12-01") for n in range(150)))
-    dated = minutes.dated_minutes(many, "2026-11-25")
     said = [
         {"start_s": 1.0 * n, "speaker": "Anna", "text": " ".join(action[key] for key in ("task", "owner", "due"))}
         for n, action in enumerate(many["actions"])
     ]
-    for chart in (
-        minutes.timeline_chart(dated, said),
-        minutes.responsibility_chart(dated, []),
-        minutes.gantt_chart(dated, "2026-11-25"),
-    ):
+    for chart in charts(minutes.meeting_minutes([many], DAY), said).values():
         assert len(written_json(chart).encode()) <= 30_000
         assert parsed(chart)
 
 
 def test_what_was_due_before_the_meeting_is_a_bar_all_the_same():
-    late = minutes.dated_minutes(part("x", ("report", "Ben", "2026-11-01")), "2026-11-25")
-    [task] = parsed(minutes.gantt_chart(late, "2026-11-25")).tasks
+    late = minutes.meeting_minutes([part("x", ("report", "", "2026-11-01"))], DAY)
+    [task] = parsed(charts(late, [])["gantt"]).tasks
     assert task.start == task.end == date(2026, 11, 1)
+    assert task.owner == ""
 
 
 def test_minutes_without_spaces_between_words_are_found_again():
     said = [{"start_s": 4.0, "speaker": "本", "text": "我们商定了计划和预算。"}]
-    timeline = parsed(minutes.timeline_chart(part("会议", decisions=["计划和预算"]), said))
-    assert timeline.events[0].time_s == 4.0
+    told = minutes.meeting_minutes([part("会议", decisions=["计划和预算"])], DAY)
+    assert parsed(charts(told, said)["timeline"]).events[0].time_s == 4.0
 
 
 def test_an_illustration_is_the_title_s_unless_wished_for():
@@ -240,7 +241,7 @@ def test_a_lesson_comes_in_every_language():
     assert {request["language"] for request in requests} == {"zh", "ja"}
     assert requests[0]["prompt"] == "zh: Lesson: Circle"
     told = [f"<{request['prompt']}>" for request in requests]
-    by_language = lessons.localised(LESSON, requests, told, ["zh", "en", "ja"], "en")
+    by_language = lessons.localised_lessons(LESSON, requests, told, ["zh", "en", "ja"], "en")
     assert list(by_language) == ["en", "zh", "ja"]
     assert by_language["en"] == LESSON
     assert by_language["ja"]["slides"][1]["text"] == "<ja: Next step is the plan today.>"
@@ -261,25 +262,27 @@ def test_only_languages_with_a_voice_are_spoken_and_the_others_told():
 def test_concepts_are_a_chart_whatever_the_edges_name():
     graph = {"nodes": ["a", "a", " "], "edges": [("a", "b"), ("b", "b"), ("a", " ")]}
     edges = [{"from": start, "to": end, "label": ""} for start, end in graph["edges"]]
-    chart = parsed(lessons.concept_chart({"title": "t", "concepts": {"nodes": graph["nodes"], "edges": edges}}))
+    told = {"title": "t", "concepts": {"nodes": graph["nodes"], "edges": edges}}
+    chart, other = map(parsed, lessons.concept_charts({"en": told, "zh": {**told, "title": "课"}}))
+    assert (chart.title, other.title) == ("t", "课")
     assert [concept.name for concept in chart.concepts] == ["a", "b"]
     assert [(link.source, link.target) for link in chart.links] == [("a", "b")]
 
 
 def test_the_language_of_a_lesson():
-    assert lessons.language_code(None, None) == "en"
-    assert lessons.language_code("Chinese", None) == "zh"
-    assert lessons.language_code("Chinese", "ja") == "ja"
+    assert lessons.lesson_language([], None) == "en"
+    assert lessons.lesson_language([{"language": None}, {"language": "Chinese"}], None) == "zh"
+    assert lessons.lesson_language([{"language": "Chinese"}], "ja") == "ja"
     with pytest.raises(InvalidRequest, match="language"):
-        lessons.language_code(None, "Klingon")
+        lessons.lesson_language([], "Klingon")
 
 
 def test_text_and_speech_are_one_text():
-    assert lessons.first_text(heard=None, text=" a ", name="idea") == "a"
-    assert lessons.first_text(heard="b", text="", name="idea") == "b"
-    assert lessons.first_text(heard="b", text="a", name="idea") == "a\nb"
+    assert lessons.whole_text(" a ", [], "idea") == "a"
+    assert lessons.whole_text("", ["b", "c"], "idea") == "b\nc"
+    assert lessons.whole_text("a", ["b"], "idea") == "a\nb"
     with pytest.raises(InvalidRequest, match="there is no idea"):
-        lessons.first_text(heard=" ", text=None, name="idea")
+        lessons.whole_text("", [" "], "idea")
 
 
 def test_pictures_and_readings_side_by_side():

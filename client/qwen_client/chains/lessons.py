@@ -115,6 +115,7 @@ def courseware(
     language: str | None = None,
     languages: Sequence[str] | None = None,
     voices: Mapping[str, str | None] | None = None,
+    max_audio_s: float | None = None,
     seed: int | None = None,
 ) -> ChainJob[Courseware]:
     """Make a lesson of a lecture: a run to iterate over, whose `result()` is `Courseware`.
@@ -124,7 +125,7 @@ def courseware(
     `audio`: the lecture as speech, in place of the text or after it. `language` of the lecture: ISO code or name; None:
     as recognised, English for text. `languages`: ISO codes of those to have it in besides (None: zh, en and ja).
     `voices`: by ISO code, who narrates in it, {"en": "ava", "zh": None} (None there: the server's choice); None: as the
-    server's profile says. Languages without a voice have no narration.
+    server's profile says. Languages without a voice have no narration. `max_audio_s` as for `asr.transcribe`.
     """
     return chain_job(
         "courseware",
@@ -133,6 +134,7 @@ def courseware(
         language=language,
         languages=None if languages is None else list(languages),
         voices=None if voices is None else dict(voices),
+        max_audio_s=max_audio_s,
         seed=seed,
     )
 
@@ -147,7 +149,7 @@ def _read(made: Made) -> Courseware:
         )
         for number, script in scripts
     }
-    cues = made.value("heard", "RESULT", default={}).get("cues", ())
+    cues = made.value("heard", "RESULT", 0, default={}).get("cues", ())
     return Courseware(
         source=made.value("source", default=""),
         lessons={

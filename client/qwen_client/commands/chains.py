@@ -17,6 +17,7 @@ Audio = Annotated[Path | None, typer.Option(help="A recording of it, in place of
 StyleOption = Annotated[str | None, typer.Option("--style", help="A name that `qwen styles` prints.")]
 SizeOption = Annotated[str | None, typer.Option("--size", help="64x48 pixels, or a ratio: 16:9. Left out: by server.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; left out: the server's choice.")]
+MaxAudio = Annotated[float | None, typer.Option("--max-audio", help="Seconds a file may be long.")]
 Voices = Annotated[list[str] | None, typer.Option("--voice", help="A voice to read it; several: each reads all.")]
 
 
@@ -31,6 +32,7 @@ def minutes(
     context: Annotated[str | None, typer.Option(help="Words to expect, such as names.")] = None,
     illustration: Annotated[str | None, typer.Option(help="What to draw; left out: the title.")] = None,
     illustrate: Annotated[bool, typer.Option(help="Draw an illustration besides the charts.")] = True,
+    max_audio_s: MaxAudio = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
@@ -46,6 +48,7 @@ def minutes(
             context=context,
             illustration=illustration,
             illustrate=illustrate,
+            max_audio_s=max_audio_s,
             seed=seed,
         ),
         out,
@@ -91,6 +94,7 @@ def lesson(
     ] = None,
     into: Annotated[list[str] | None, typer.Option(help="ISO code of a language to have it in; several times.")] = None,
     voice: Annotated[list[str] | None, typer.Option(help="Who narrates: zh=mei. Left out: by server.")] = None,
+    max_audio_s: MaxAudio = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
@@ -100,7 +104,13 @@ def lesson(
     voices = None if voice is None else dict(map(_voice, voice))
     run_and_save(
         lambda client: client.chains.courseware(
-            _text(text), audio=audio, language=language, languages=into, voices=voices, seed=seed
+            _text(text),
+            audio=audio,
+            language=language,
+            languages=into,
+            voices=voices,
+            max_audio_s=max_audio_s,
+            seed=seed,
         ),
         out,
         url=url,

@@ -5,6 +5,7 @@ A lesson: {"title", "slides": [{"title", "text", "key_terms"}], "concepts": {"no
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qwen_engine.asr.languages import NAMES, resolve_language
@@ -14,13 +15,13 @@ Lesson = Mapping[str, Any]
 MAX_CONCEPTS, MAX_LINKS = 60, 120  # of CHART
 
 
-def first_text(*, heard: str | None, text: str | None, name: str) -> str:
-    """The one of two texts that is there; with both, they are one text.
+def whole_text(text: str, heard: Sequence[str], name: str) -> str:
+    """What was written and, after it, what was heard, as one text; messages call it `name`.
 
     Raises:
         InvalidRequest: there is neither, or nothing was said.
     """
-    whole = "\n".join(part.strip() for part in (text, heard) if part and part.strip())
+    whole = "\n".join(part.strip() for part in (text, *heard) if part.strip())
     if not whole:
         raise InvalidRequest(f"there is no {name}: give it as text, or as speech in which something is said")
     return whole
@@ -43,7 +44,7 @@ def translation_requests(lesson: Lesson, languages: Sequence[str], source: str) 
     ]
 
 
-def localised(
+def localised_lessons(
     lesson: Lesson,
     requests: Sequence[Mapping[str, str]],
     translations: Sequence[str],
@@ -58,7 +59,7 @@ def localised(
     by_language = {source: dict(lesson)}
     for code in languages:
         if code != source:
-            by_language[code] = _replaced(lesson, lambda text, code=code: found[code, text])
+            by_language[code] = _replaced(lesson, partial(_translated, found, code))
     return by_language
 
 
@@ -77,8 +78,15 @@ def narration(lessons: Mapping[str, Lesson], voices: Mapping[str, str | None]) -
     return {"scripts": scripts, "silent": [code for code in lessons if code not in voices]}
 
 
-def concept_chart(lesson: Lesson) -> dict[str, Any]:
-    """The concept graph as CHART. What an edge names is a concept, too; an edge of a concept to itself is left out."""
+def concept_charts(lessons: Mapping[str, Lesson]) -> list[dict[str, Any]]:
+    """The concept graph of each language as CHART.
+
+    What an edge names is a concept, too; an edge of a concept to itself is left out.
+    """
+    return [_concept_chart(lesson) for lesson in lessons.values()]
+
+
+def _concept_chart(lesson: Lesson) -> dict[str, Any]:
     edges = [edge for edge in lesson["concepts"]["edges"] if edge["from"].strip() != edge["to"].strip()]
     ends = (edge[end] for edge in edges for end in ("from", "to"))
     names = list(dict.fromkeys(filter(None, map(str.strip, (*lesson["concepts"]["nodes"], *ends)))))[:MAX_CONCEPTS]
@@ -91,13 +99,18 @@ def concept_chart(lesson: Lesson) -> dict[str, Any]:
     return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
 
 
-def language_code(spoken: str | None, given: str | None) -> str:
-    """The ISO code of the lesson's language: as given, else as recognised, else English.
+def lesson_language(heard: Sequence[Mapping[str, Any]], given: str | None) -> str:
+    """The ISO code of the lesson's language: as `given` (a name or a code), else as recognised, else English.
 
-    `spoken` and `given` are names or codes, in any case.
+    `heard`: RESULTs of `qwen3_asr`.
     """
-    name = resolve_language(given, "language") or resolve_language(spoken, "language")
+    spoken = next((result["language"] for result in heard if result["language"]), None)
+    name = resolve_language(given, "language") or spoken
     return next((code for code, known in NAMES.items() if known == name), "en")
+
+
+def _translated(found: Mapping[tuple[str, str], str], code: str, text: str) -> str:
+    return found[code, text]
 
 
 def _texts(lesson: Lesson) -> list[str]:

@@ -32,19 +32,12 @@ def meeting_day(day: str) -> str:
         raise InvalidRequest(f"date is {day!r}; give an ISO date such as 2026-11-25, or none for today") from None
 
 
-def merge_minutes(parts: Sequence[Minutes]) -> dict[str, Any]:
-    """The minutes of a meeting from those of its parts; what several of them say is said once."""
-    merged: dict[str, Any] = {"title": next((part["title"] for part in parts if part["title"]), "")}
-    for name in LISTS:
-        entries = {json.dumps(entry, sort_keys=True): entry for part in parts for entry in part[name]}
-        merged[name] = list(entries.values())
-    return merged
+def meeting_minutes(parts: Sequence[Minutes], day: str) -> dict[str, Any]:
+    """The minutes of a meeting from those of its parts: what several of them say is said once, and days have dates.
 
-
-def dated_minutes(minutes: Minutes, day: str) -> dict[str, Any]:
-    """The minutes with `due_date` in each action and `on` in each date: the ISO date that its words name when said on
-    `day`, or null."""
-    today = date.fromisoformat(day)
+    Each action has a `due_date`, each date an `on`: the ISO date that its words name when said on `day`, or null.
+    """
+    minutes, today = _merged(parts), date.fromisoformat(day)
     return {
         **minutes,
         "actions": [{**action, "due_date": _iso(action["due"], today)} for action in minutes["actions"]],
@@ -52,51 +45,64 @@ def dated_minutes(minutes: Minutes, day: str) -> dict[str, Any]:
     }
 
 
-def timeline_chart(minutes: Minutes, lines: Sequence[Mapping[str, Any]]) -> Chart | None:
-    """When in the meeting it was said: each decision, action and date at the line that has the most of its words.
+def _merged(parts: Sequence[Minutes]) -> dict[str, Any]:
+    merged: dict[str, Any] = {"title": next((part["title"] for part in parts if part["title"]), "")}
+    for name in LISTS:
+        entries = {json.dumps(entry, sort_keys=True): entry for part in parts for entry in part[name]}
+        merged[name] = list(entries.values())
+    return merged
 
-    None where nothing of the minutes is found in the transcript.
+
+def minutes_charts(
+    minutes: Minutes, lines: Sequence[Mapping[str, Any]], speakers: Sequence[str], day: str
+) -> dict[str, Chart | None]:
+    """The charts of the minutes of `day`, by name; null where there is nothing to draw.
+
+    `timeline`: when each decision, action and date was said, at the line of the transcript that has most of its words.
+    `responsibilities`: whose task is whose; who else spoke is informed. `gantt`: the actions as bars from `day` to
+    their due date, the dates as milestones. What is more than a chart holds is left out at its end.
     """
+    return {
+        "timeline": _timeline(minutes, lines),
+        "responsibilities": _responsibilities(minutes, speakers),
+        "gantt": _gantt(minutes, day),
+    }
+
+
+def _timeline(minutes: Minutes, lines: Sequence[Mapping[str, Any]]) -> Chart | None:
     entries = [*_decisions(minutes), *_actions(minutes), *_dates(minutes)]
+    said = [_words(f"{line['speaker']} {line['text']}") for line in lines]
     events = [
         {"time_s": line["start_s"], "label": _name(label), "detail": _name(f"{line['speaker']}: {line['text']}")}
         for label, text in entries
-        if (line := _source(text, lines)) is not None
+        if (line := _source(_words(text), lines, said)) is not None
     ]
     events.sort(key=lambda event: event["time_s"])
-    return _fitting({"type": "timeline", "title": _name(minutes["title"]), "events": events[:MAX_EVENTS]}, "events")
+    return _fitting({"type": "timeline", "title": _short(minutes["title"]), "events": events[:MAX_EVENTS]}, "events")
 
 
-def responsibility_chart(minutes: Minutes, speakers: Sequence[str]) -> Chart | None:
-    """Who does what: the owner is responsible, whoever else spoke is informed. None where nobody has to do anything.
-
-    A matrix holds 24 people and 100 tasks at most: the first ones.
-    """
+def _responsibilities(minutes: Minutes, speakers: Sequence[str]) -> Chart | None:
     owners = [owner for action in minutes["actions"] for owner in _people(action["owner"])]
     people = list(dict.fromkeys(map(_name, (*owners, *speakers))))[:MAX_PEOPLE]
     tasks = [
         {"name": name, "roles": _roles(_people(action["owner"]), people)}
         for name, action in zip(_task_names(minutes["actions"]), minutes["actions"], strict=True)
     ]
-    chart: Chart = {"type": "responsibility_matrix", "title": _name(minutes["title"])}
+    chart: Chart = {"type": "responsibility_matrix", "title": _short(minutes["title"])}
     return _fitting({**chart, "people": people, "tasks": tasks[:MAX_TASKS]}, "tasks") if owners else None
 
 
-def gantt_chart(minutes: Minutes, day: str) -> Chart | None:
-    """The actions as bars from `day` to their due date, the dates as milestones; None where nothing has a date.
-
-    `minutes` as `dated_minutes` gives them.
-    """
+def _gantt(minutes: Minutes, day: str) -> Chart | None:
     dated = [action for action in minutes["actions"] if action["due_date"]]
     milestones = [entry for entry in minutes["dates"] if entry["on"]]
     bars = [
-        {"start": min(day, action["due_date"]), "end": action["due_date"], "owner": _name(action["owner"])}
+        {"start": min(day, action["due_date"]), "end": action["due_date"], "owner": _short(action["owner"])}
         for action in dated
     ]
     points = [{"start": entry["on"]} for entry in milestones]
     names = _distinct([*(action["task"] for action in dated), *(entry["event"] for entry in milestones)])
     tasks = [{"name": name, **task} for name, task in zip(names, [*bars, *points], strict=True)][:MAX_TASKS]
-    return _fitting({"type": "gantt", "title": _name(minutes["title"]), "tasks": tasks, "today": day}, "tasks")
+    return _fitting({"type": "gantt", "title": _short(minutes["title"]), "tasks": tasks, "today": day}, "tasks")
 
 
 def illustration_prompt(minutes: Minutes, wish: str) -> str:
@@ -120,11 +126,11 @@ def _dates(minutes: Minutes) -> Iterable[tuple[str, str]]:
     return ((f"{entry['event']}: {entry['date']}", f"{entry['event']} {entry['date']}") for entry in minutes["dates"])
 
 
-def _source(text: str, lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    wanted = _words(text)
-    likeness = {number: len(wanted & _words(f"{line['speaker']} {line['text']}")) for number, line in enumerate(lines)}
-    best = max(likeness, key=lambda number: likeness[number], default=None)
-    return lines[best] if best is not None and likeness[best] >= MIN_LIKENESS * max(1, len(wanted)) else None
+def _source(wanted: set[str], lines: Sequence[Mapping[str, Any]], said: Sequence[set[str]]) -> Mapping[str, Any] | None:
+    """The first line that has most of the words `wanted`; None where none has enough of them."""
+    likeness = [len(wanted & words) for words in said]
+    best = max(likeness, default=0)
+    return lines[likeness.index(best)] if best and best >= MIN_LIKENESS * len(wanted) else None
 
 
 def _words(text: str) -> set[str]:
@@ -156,8 +162,12 @@ def _roles(owners: Sequence[str], people: Sequence[str]) -> dict[str, str]:
 
 
 def _name(text: str) -> str:
-    """As much of `text` as a chart takes for a name, which must not be empty."""
-    return (text.strip() or "–")[:MAX_NAME_CHARS]
+    """A name on a chart, which must not be empty."""
+    return _short(text) or "–"
+
+
+def _short(text: str) -> str:
+    return text.strip()[:MAX_NAME_CHARS]
 
 
 def _iso(words: str, today: date) -> str | None:
