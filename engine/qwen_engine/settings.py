@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -153,6 +153,15 @@ class ImageSettings(CheckpointSettings):
     offload: Literal["none", "text_encoder", "group", "model"] = Field(
         "none", description="what waits in CPU memory: the text encoder, all layers, or all of what does not compute"
     )
+
+    @model_validator(mode="after")
+    def _one_checkpoint_makes_room(self) -> Self:
+        if self.offload == "model" and self.edit_checkpoint is not None:
+            raise ValueError(
+                "offload is 'model', which makes room within one checkpoint, but there is an edit_checkpoint, too: "
+                "leave it out, or use 'group' or 'text_encoder'"
+            )
+        return self
 
 
 class VisionSettings(CheckpointSettings):
