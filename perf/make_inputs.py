@@ -2,9 +2,13 @@
 
 import io
 import json
+import random
 
 import soundfile
+from PIL import Image
 
+from demo.training.corpus import Scene
+from demo.training.pictures import draw, figure_of
 from demo.training.speech import Voice, speak
 from perf.inputs import DATA, Entry, binary, input_file, text
 
@@ -16,6 +20,7 @@ HEARD = (
 )
 SPOKEN = ("Good morning everyone.", "The meeting starts at three o'clock tomorrow.", "Thank you Anna.")
 DRAWN = ("a small red circle on a blue background", "a large green star", "a yellow ring on a black background")
+SHOWN = (Scene("red", "circle", "small", "blue"), Scene("green", "star", None, "white"))
 
 CHARTS = (
     {
@@ -45,6 +50,7 @@ def main() -> None:
     )
     write("qwen3_tts", [{"TEXT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(SPOKEN)])
     write("qwen_image", [{"PROMPT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(DRAWN)])
+    write("qwen3_vl", [{"IMAGE": binary(drawn(scene)), "TEXT": text(""), "OPTIONS": options()} for scene in SHOWN])
     write("chart_image", [{"CHART": text(json.dumps(chart)), "OPTIONS": options()} for chart in CHARTS])
 
 
@@ -52,6 +58,13 @@ def spoken(voice: Voice, line: str) -> bytes:
     """A FLAC file."""
     file = io.BytesIO()
     soundfile.write(file, speak(line, voice, sample_rate_hz=SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, format="FLAC")
+    return file.getvalue()
+
+
+def drawn(scene: Scene) -> bytes:
+    """A PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(draw(figure_of(scene, random.Random(0)))).save(file, "PNG")
     return file.getvalue()
 
 

@@ -15,6 +15,7 @@ WORKLOADS = (
     Workload("qwen3_aligner", False),
     Workload("qwen3_tts", True),
     Workload("qwen_image", True),
+    Workload("qwen3_vl", False),
     Workload("chart_image", False),
 )
 NUM_REQUESTS = {1: 6, 4: 16}  # by concurrency

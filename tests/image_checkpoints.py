@@ -1,4 +1,4 @@
-"""Edit checkpoints for tests, in both published layouts, with the weights of the demo's base checkpoint."""
+"""Edit checkpoints for tests, in both published layouts, with the weights of the demo's base checkpoint; and LoRAs."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from diffusers import (
     QwenImagePipeline,
     QwenImageTransformer2DModel,
 )
+from peft import LoraConfig, get_peft_model_state_dict
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from qwen_engine.image.processor import PictureProcessor
@@ -31,3 +32,12 @@ def make_edit_checkpoint(folder: Path, layout: Literal["edit", "edit-plus"], *, 
     for file in (folder / "model_index.json", *(folder / "processor").glob("*_config.json")):
         file.write_text(file.read_text().replace("qwen_engine.image.processor", "transformers").replace(OURS, THEIRS))
     return folder
+
+
+def make_lora(folder: Path, name: str, seed: int) -> None:
+    """A LoRA of random weights that shows."""
+    torch.manual_seed(seed)
+    transformer = QwenImagePipeline.from_pretrained(BASE, dtype=torch.float32).transformer
+    transformer.add_adapter(LoraConfig(r=4, lora_alpha=16, init_lora_weights=False, target_modules=["to_q", "to_v"]))
+    layers = get_peft_model_state_dict(transformer)
+    QwenImagePipeline.save_lora_weights(folder, transformer_lora_layers=layers, weight_name=f"{name}.safetensors")

@@ -12,10 +12,35 @@
 
 from qwen_client.audio import AudioInput
 from qwen_client.captions import AsyncCaptions, Caption, Captions
-from qwen_client.chains import AlignedTranscript, SpokenPicture
+from qwen_client.chains import (
+    AlignedTranscript,
+    AsyncConversation,
+    Conversation,
+    Courseware,
+    Heard,
+    MeetingMinutes,
+    ProductAd,
+    ReplySound,
+    ReplyText,
+    SpokenDescription,
+    SpokenPicture,
+    Storyboard,
+    VoiceReply,
+)
+from qwen_client.chains.events import StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
+from qwen_client.chains.following import AsyncChainRun, ChainRun
 from qwen_client.charts import Chart, GanttTask, TimelineEvent
+from qwen_client.chat import ChatAnswer, ChatDelta, Usage
 from qwen_client.client import AsyncClient, Client
-from qwen_client.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
+from qwen_client.errors import (
+    Cancelled,
+    ChainFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    QwenError,
+    ServerError,
+    Unavailable,
+)
 from qwen_client.health import Health
 from qwen_client.image import Size, Style
 from qwen_client.jobs import Timings
@@ -27,13 +52,16 @@ from qwen_client.stream import AsyncStream, Stream
 from qwen_client.subtitles import Cue
 from qwen_client.transcript import Alignment, FailedPiece, Segment, Transcription, Word
 from qwen_client.tts import AudioChunk, Speech
+from qwen_client.vision import Description
 from qwen_client.voices import Voice, VoiceList
 
 __all__ = [
     "AlignedTranscript",
     "Alignment",
     "AsyncCaptions",
+    "AsyncChainRun",
     "AsyncClient",
+    "AsyncConversation",
     "AsyncStream",
     "AudioChunk",
     "AudioInput",
@@ -41,34 +69,55 @@ __all__ = [
     "Cancelled",
     "Caption",
     "Captions",
+    "ChainFailed",
+    "ChainRun",
     "Chart",
+    "ChatAnswer",
+    "ChatDelta",
     "Client",
+    "Conversation",
+    "Courseware",
     "Cue",
     "DeadlineExceeded",
+    "Description",
     "FailedPiece",
     "GanttTask",
     "Health",
+    "Heard",
     "InvalidRequest",
+    "MeetingMinutes",
     "Outcome",
     "Picture",
     "PictureInput",
+    "ProductAd",
     "Progress",
     "Queued",
     "QwenError",
     "Recipe",
+    "ReplySound",
+    "ReplyText",
     "Segment",
     "ServerError",
     "Size",
     "Speech",
+    "SpokenDescription",
     "SpokenPicture",
+    "StageFailed",
+    "StageProgress",
+    "StageResult",
+    "StageSkipped",
+    "StageStarted",
+    "Storyboard",
     "Stream",
     "Style",
     "TimelineEvent",
     "Timings",
     "Transcription",
     "Unavailable",
+    "Usage",
     "Voice",
     "VoiceList",
+    "VoiceReply",
     "Word",
     "contact_sheet",
     "read_recipe",

@@ -2,7 +2,8 @@
 
 from typing import Self
 
-from qwen_client import asr, captions, chains, charts, image, many, recipes, tts, voices
+from qwen_client import asr, captions, chains, charts, chat, image, many, recipes, tts, vision, voices
+from qwen_client.chains.following import follow, follow_async
 from qwen_client.health import Health
 from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
@@ -24,6 +25,11 @@ class Tts(Service):
     add_text = running(tts.add_text)
 
 
+class Chat(Service):
+    complete = running(chat.complete)
+    stream = streaming(chat.complete)
+
+
 class Voices(Service):
     list = running(voices.list_voices)
     add = running(voices.add)
@@ -41,6 +47,10 @@ class Images(Service):
     styles = running(image.styles)
 
 
+class Vision(Service):
+    describe = running(vision.describe)
+
+
 class Charts(Service):
     draw = running(charts.draw)
     gantt = running(charts.gantt)
@@ -53,6 +63,13 @@ class Charts(Service):
 class Chains(Service):
     spoken_image = running(chains.spoken_image)
     aligned_transcript = running(chains.aligned_transcript)
+    meeting_minutes = handing(follow, chains.meeting_minutes)
+    storyboard = handing(follow, chains.storyboard)
+    courseware = handing(follow, chains.courseware)
+    product_ad = handing(follow, chains.product_ad)
+    describe_aloud = handing(follow, chains.describe_aloud)
+    voice_chat = handing(follow, chains.voice_chat)
+    conversation = handing(chains.Conversation, chains.conversation)
 
 
 class Client:
@@ -62,6 +79,7 @@ class Client:
         print(client.asr.transcribe("meeting.wav").text)
         client.asr.transcribe("meeting.wav", timestamps="word").save("meeting.srt")
         client.tts.synthesize("Good morning, everyone.").save("morning.wav")
+        print(client.chat.complete("Please draw a red circle.").text)
         client.image.generate("a small red circle").save("circle.png")
         print(client.chains.spoken_image("please draw a star.wav").heard)
     """
@@ -70,8 +88,10 @@ class Client:
         self._transport = Transport(address, timeout_s)
         self.asr = Asr(self._transport)
         self.tts = Tts(self._transport)
+        self.chat = Chat(self._transport)
         self.voices = Voices(self._transport)
         self.image = Images(self._transport)
+        self.vision = Vision(self._transport)
         self.charts = Charts(self._transport)
         self.chains = Chains(self._transport)
 
@@ -103,6 +123,11 @@ class AsyncTts(AsyncService):
     add_text = awaiting(tts.add_text)
 
 
+class AsyncChat(AsyncService):
+    complete = awaiting(chat.complete)
+    stream = async_streaming(chat.complete)
+
+
 class AsyncVoices(AsyncService):
     list = awaiting(voices.list_voices)
     add = awaiting(voices.add)
@@ -120,6 +145,10 @@ class AsyncImages(AsyncService):
     styles = awaiting(image.styles)
 
 
+class AsyncVision(AsyncService):
+    describe = awaiting(vision.describe)
+
+
 class AsyncCharts(AsyncService):
     draw = awaiting(charts.draw)
     gantt = awaiting(charts.gantt)
@@ -132,6 +161,13 @@ class AsyncCharts(AsyncService):
 class AsyncChains(AsyncService):
     spoken_image = awaiting(chains.spoken_image)
     aligned_transcript = awaiting(chains.aligned_transcript)
+    meeting_minutes = handing(follow_async, chains.meeting_minutes)
+    storyboard = handing(follow_async, chains.storyboard)
+    courseware = handing(follow_async, chains.courseware)
+    product_ad = handing(follow_async, chains.product_ad)
+    describe_aloud = handing(follow_async, chains.describe_aloud)
+    voice_chat = handing(follow_async, chains.voice_chat)
+    conversation = handing(chains.AsyncConversation, chains.conversation)
 
 
 class AsyncClient:
@@ -148,8 +184,10 @@ class AsyncClient:
         self._transport = AsyncTransport(address, timeout_s)
         self.asr = AsyncAsr(self._transport)
         self.tts = AsyncTts(self._transport)
+        self.chat = AsyncChat(self._transport)
         self.voices = AsyncVoices(self._transport)
         self.image = AsyncImages(self._transport)
+        self.vision = AsyncVision(self._transport)
         self.charts = AsyncCharts(self._transport)
         self.chains = AsyncChains(self._transport)
 

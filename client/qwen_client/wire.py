@@ -34,6 +34,10 @@ DEFAULT_OPTIONS = {
     "format": "png",
     "scale": 1,
     "theme": "light",
+    "thinking": False,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "stop": [],
 }
 
 

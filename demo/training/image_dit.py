@@ -37,9 +37,10 @@ from demo.training.image_text import (
     training_requests,
 )
 from demo.training.image_vae import FOLDER as VAE_FOLDER
-from demo.training.image_vae import as_input, encode, learning_rate, single_frames, training_scenes
+from demo.training.image_vae import as_input, encode, learning_rate, training_scenes
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import SIDE_PX, draw, figure_of
+from qwen_engine.image.frames import single_frames
 
 NUM_THREADS = 1
 STEPS = 3000

@@ -37,9 +37,10 @@ from demo.training.edit_text import (
 from demo.training.edit_vision import open_eyes, pixels_of
 from demo.training.edits import ATTRIBUTES, EDITABLE, Edit, edits_of, is_held_out
 from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follow, packed_latents, scheduler
-from demo.training.image_vae import learning_rate, single_frames
+from demo.training.image_vae import learning_rate
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import draw, figure_of
+from qwen_engine.image.frames import single_frames
 from qwen_engine.image.preview import FILE
 from qwen_engine.image.processor import PictureProcessor
 

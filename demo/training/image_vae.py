@@ -4,17 +4,14 @@ Run 0 starts afresh; runs 1, 2, … go on from where the last one ended, with ot
 From run 3 on the encoder stays as it is, so that a transformer trained on its latents keeps its meaning, and the
 better decoder moves straight into the checkpoint.
 
-A single frame sees only the last temporal slice of every causal 3-D kernel (the rest meets zero padding), so
-training runs the same weights as 2-D convolutions, several times faster on a CPU.
+Training runs causal 3-D kernels on single frames as 2-D convolutions (`qwen_engine.image.frames`).
 """
 
-import contextlib
 import math
 import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +24,7 @@ from torch.nn import functional
 from demo.training.corpus import COLOURS, SCENES, Scene, Sentence
 from demo.training.manifest import CHECKPOINTS
 from demo.training.pictures import SIDE_PX, draw, figure_of, random_figure
+from qwen_engine.image.frames import single_frames
 
 NUM_THREADS = 1
 STEPS = 1000
@@ -75,22 +73,6 @@ def _initialise(vae: AutoencoderKLQwenImage) -> None:
         if isinstance(module, QwenImageResidualBlock):  # starts as the identity
             nn.init.zeros_(module.conv2.weight)
     vae.quant_conv.bias[16:] = INITIAL_LOG_VARIANCE
-
-
-@contextlib.contextmanager
-def single_frames() -> Iterator[None]:
-    """Within it, causal convolutions take exactly one frame and run in two dimensions."""
-
-    def forward(self: QwenImageCausalConv3d, frames: Tensor, cache_x: None = None) -> Tensor:
-        kernel = self.weight[:, :, -1]
-        return functional.conv2d(frames[:, :, 0], kernel, self.bias, padding=kernel.shape[-1] // 2)[:, :, None]
-
-    original = QwenImageCausalConv3d.forward
-    QwenImageCausalConv3d.forward = forward
-    try:
-        yield
-    finally:
-        QwenImageCausalConv3d.forward = original
 
 
 def as_input(pictures: np.ndarray) -> Tensor:

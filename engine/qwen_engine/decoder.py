@@ -186,13 +186,15 @@ class Decoder:
         self._positions = torch.arange(length, device=device)
         self._rows = torch.arange(num_slots, device=device)[:, None]
 
-    def prefill(self, hidden: torch.Tensor, first_slot: int) -> torch.Tensor:
+    def prefill(self, hidden: torch.Tensor, first_slot: int, start: int = 0) -> torch.Tensor:
         """Fill slots from `first_slot` on with `hidden` (rows, time, hidden), padded on the right: its outputs.
+
+        The slots go on from position `start`: what is before it has been filled.
 
         What padding leaves behind in a slot is overwritten before any later step looks there.
         """
         rows = slice(first_slot, first_slot + len(hidden))
-        return self.forward(hidden, self.uniform(rows, 0, hidden.shape[1]))
+        return self.forward(hidden, self.uniform(rows, start, start + hidden.shape[1]))
 
     def read(self, hidden: torch.Tensor) -> torch.Tensor:
         """`hidden` (rows, time, hidden), padded on the right, read once and for all: its outputs.

@@ -8,6 +8,10 @@ EngineError
 └── Internal          our fault; its cause is in the log, never in the message
 """
 
+import logging
+
+log = logging.getLogger(__name__)
+
 
 class EngineError(Exception):
     """Base of all errors that end a request; `status` is gRPC's name for the kind."""
@@ -44,3 +48,15 @@ class Internal(EngineError):
 
     def __init__(self) -> None:
         super().__init__("internal error; the server's log has the cause")
+
+
+def child_error(status: str, message: str) -> EngineError:
+    """The error of a called model, from what it told: its kind, so that callers further up see whose fault it was."""
+    kinds: tuple[type[EngineError], ...] = (InvalidRequest, Unavailable, Cancelled, DeadlineExceeded)
+    for kind in kinds:
+        if kind.status == status:
+            return kind(message)
+    if status == "NOT_FOUND":  # Triton's word for a model that is not loaded
+        return Unavailable(message)
+    log.error("a called model failed: %s: %s", status, message)
+    return Internal()

@@ -4,6 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -176,6 +178,39 @@ class ImageOptions(PictureOptions):
         return self
 
 
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatOptions(Options):
+    messages: tuple[ChatMessage, ...] | None = Field(
+        None, max_length=1000, description="the conversation, in place of text_input"
+    )
+    thinking: bool = Field(False, description="the model thinks before it answers `messages`")
+    stream: bool = Field(True, description="false: the answer comes whole, in one event")
+    max_tokens: int | None = Field(None, ge=1, description="of the answer; null: the profile's")
+    temperature: float | None = Field(None, ge=0.0, le=2.0, description="0: greedy; null: profile's or checkpoint's")
+    top_k: int | None = Field(None, ge=0, le=1000, description="0: all tokens; null: the checkpoint's")
+    top_p: float | None = Field(None, gt=0.0, le=1.0, description="null: the checkpoint's")
+    presence_penalty: float = Field(0.0, ge=-2.0, le=2.0, description="for tokens of the answer so far")
+    frequency_penalty: float = Field(0.0, ge=-2.0, le=2.0, description="for each time they came")
+    seed: int = Field(0, ge=0, lt=2**63)
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        (), max_length=16, description="the answer ends before the first of them"
+    )
+    json_schema: dict[str, Any] | None = Field(None, description="the answer is JSON of this schema")
+
+
+class VisionOptions(Options):
+    language: str | None = Field(None, description="name or ISO code of the answer's; null or 'auto': as it comes")
+    max_new_tokens: int | None = Field(None, ge=1, le=4096, description="of the answer; null: the profile's")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: greedy")
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
 class ChartOptions(PictureOptions):
     width: int | None = Field(None, ge=240, le=4096, description="pixels; null: the profile's")
     height: int | None = Field(None, ge=100, le=16384, description="pixels; null: as high as the chart needs")
@@ -183,20 +218,46 @@ class ChartOptions(PictureOptions):
     theme: Literal["light", "dark"] = "light"
 
 
-def parse_options(schema: type[OptionsT], payload: bytes) -> OptionsT:
-    """Read an OPTIONS tensor.
+@dataclass(frozen=True)
+class Given:
+    """What a tensor of its own says in place of a field of OPTIONS."""
+
+    tensor: str
+    value: Any
+
+
+def parse_options(
+    schema: type[OptionsT], payload: bytes, tensors: Mapping[str, Given] = MappingProxyType({})
+) -> OptionsT:
+    """Read an OPTIONS tensor, and `tensors`, by the field that each of them gives.
 
     Raises:
-        InvalidRequest: not a JSON object, or a field that is unknown, of the wrong type or out of range.
+        InvalidRequest: not a JSON object, or a field that is unknown, of the wrong type, out of range or given twice.
     """
     try:
-        return schema.model_validate_json(payload)
+        return schema.model_validate_json(_joined(payload, tensors))
     except ValidationError as error:
-        raise InvalidRequest("; ".join(_explain(schema, problem) for problem in error.errors())) from None
+        problems = (_explain(schema, problem, tensors) for problem in error.errors())
+        raise InvalidRequest("; ".join(problems)) from None
 
 
-def _explain(schema: type[Options], problem: Mapping[str, Any]) -> str:
+def _joined(payload: bytes, tensors: Mapping[str, Given]) -> bytes:
+    try:
+        fields = json.loads(payload) if tensors else None
+    except ValueError:  # the schema tells what is wrong with it
+        return payload
+    if not isinstance(fields, dict):
+        return payload
+    for field, given in tensors.items():
+        if field in fields:
+            raise InvalidRequest(f"{given.tensor} and OPTIONS.{field} are both given; leave one of them out")
+    return json.dumps({**fields, **{field: given.value for field, given in tensors.items()}}).encode()
+
+
+def _explain(schema: type[Options], problem: Mapping[str, Any], tensors: Mapping[str, Given]) -> str:
     field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden" and len(problem["loc"]) > 1:
+        return f"OPTIONS.{field} is unknown"
     if problem["type"] == "extra_forbidden":
         known = (info.alias or name for name, info in schema.model_fields.items())
         return f"OPTIONS.{field} is unknown; allowed: {', '.join(known)}"
@@ -204,7 +265,9 @@ def _explain(schema: type[Options], problem: Mapping[str, Any]) -> str:
         return str(problem["ctx"]["error"])
     if not field:
         return f"OPTIONS is not a JSON object: {problem['msg']}"
-    return f"OPTIONS.{field} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"
+    given = tensors.get(str(problem["loc"][0]))
+    name = f"OPTIONS.{field}" if given is None else given.tensor
+    return f"{name} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"
 
 
 def parse_text(payload: bytes, name: str) -> str:

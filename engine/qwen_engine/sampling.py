@@ -4,7 +4,7 @@ A row's draw depends on its logits and on its own uniform number only, so a seed
 crowd. The order of the filters is that of transformers: penalty, suppressed tokens, temperature, top-k, top-p.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,17 @@ UNIFORMS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Sampling:
-    """`temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all tokens in; `repetition_penalty` 1 is none."""
+    """`temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all tokens in; `repetition_penalty` 1 is none.
+
+    `presence_penalty` is taken off the logit of each token that was written, `frequency_penalty` each time it was.
+    """
 
     temperature: float = 0.9
     top_k: int = 50
     top_p: float = 1.0
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 class Uniforms:
@@ -45,6 +50,8 @@ class RowSampler:
     """The settings of all rows as tensors; made anew whenever the rows change."""
 
     def __init__(self, rows: Sequence[Sampling], num_tokens: int, device: torch.device) -> None:
+        self._rows = rows
+        self.penalises = any(row.presence_penalty or row.frequency_penalty for row in rows)
         greedy = np.array([row.temperature == 0 for row in rows])
         top_k = np.array([min(row.top_k, num_tokens) if row.top_k else num_tokens for row in rows])
         self._all_greedy = bool(greedy.all())
@@ -68,6 +75,22 @@ class RowSampler:
             return logits
         penalised = torch.where(logits < 0, logits * self._penalty, logits / self._penalty)
         return torch.where(seen, penalised, logits)
+
+    def discourage(self, logits: torch.Tensor, written: Sequence[Mapping[int, int]]) -> torch.Tensor:
+        """Make what each row has `written` (how often, by token) less likely, as its presence and frequency penalties
+        say."""
+        if not self.penalises:
+            return logits
+        off = [
+            (index, token, row.presence_penalty + row.frequency_penalty * times)
+            for index, (row, counts) in enumerate(zip(self._rows, written, strict=True))
+            if row.presence_penalty or row.frequency_penalty
+            for token, times in counts.items()
+        ]
+        if not off:  # nothing is written yet
+            return logits
+        rows, tokens, amounts = (torch.tensor(column, device=logits.device) for column in zip(*off, strict=True))
+        return logits.index_put((rows, tokens), -amounts, accumulate=True)
 
     def draw(self, logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         """A token of each row: `logits` (rows, tokens) float32, `uniforms` (rows,) in [0, 1) -> (rows,) int64."""

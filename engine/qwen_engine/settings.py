@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -71,6 +71,16 @@ class CaptionSettings(RecogniserSettings):
     max_stream_s: float = Field(10800.0, gt=0, description="longest stream, from its beginning")
 
 
+class ChatSettings(CheckpointSettings):
+    max_batch: int = Field(16, ge=1, description="requests answered at once")
+    max_positions: int = Field(4096, ge=64, description="tokens of a prompt and its answer; no more than the model's")
+    max_cached_positions: int = Field(4096, ge=0, description="tokens kept of what prompts began with; 0: none")
+    max_step_positions: int = Field(4096, ge=1, description="of all prompts read in one step; one prompt at least")
+    max_prompt_chars: int = Field(200_000, ge=1, description="more are refused before they are read")
+    max_tokens: int = Field(512, ge=1, description="of an answer, where a request names none")
+    temperature: float | None = Field(None, ge=0, le=2, description="where a request names none; null: checkpoint's")
+
+
 class AlignerSettings(CheckpointSettings):
     max_batch: int = Field(16, ge=1, description="recordings aligned at once")
     max_piece_s: float = Field(300.0, ge=5, le=300, description="longer recordings are aligned piece by piece")
@@ -125,6 +135,9 @@ class ImageSettings(CheckpointSettings):
     presets: dict[Literal["fast", "balanced", "exact"], Preset] = Field(default_factory=dict)
     max_requests: int = Field(64, ge=1, description="requests worked on at once: their pictures take turns")
     max_step_tokens: int = Field(16384, ge=1, description="of all rows in one forward; one row at least")
+    max_mixed_tokens: int = Field(
+        0, ge=0, description="pictures of other sizes come along in a forward, padded to the largest, up to so many"
+    )
     max_pixels: int = Field(2048 * 2048, ge=256, description="of a picture that is drawn")
     max_input_pixels: int = Field(4096 * 4096, ge=256, description="of a picture that is sent, before it is decoded")
     max_references: int = Field(3, ge=1, description="pictures an edit may refer to")
@@ -140,6 +153,25 @@ class ImageSettings(CheckpointSettings):
     offload: Literal["none", "text_encoder", "group", "model"] = Field(
         "none", description="what waits in CPU memory: the text encoder, all layers, or all of what does not compute"
     )
+
+    @model_validator(mode="after")
+    def _one_checkpoint_makes_room(self) -> Self:
+        if self.offload == "model" and self.edit_checkpoint is not None:
+            raise ValueError(
+                "offload is 'model', which makes room within one checkpoint, but there is an edit_checkpoint, too: "
+                "leave it out, or use 'group' or 'text_encoder'"
+            )
+        return self
+
+
+class VisionSettings(CheckpointSettings):
+    max_batch: int = Field(16, ge=1, description="pictures told about at once")
+    max_positions: int = Field(4096, ge=256, description="tokens of a picture, its question and its answer")
+    max_step_positions: int = Field(8192, ge=1, description="of prompts, read before others go on; one prompt at least")
+    max_input_pixels: int = Field(4096 * 4096, ge=256, description="of a picture, before it is decoded")
+    seen_pixels: int = Field(1024 * 1024, ge=1024, description="larger pictures are shrunk to so many")
+    max_question_chars: int = Field(2000, ge=1)
+    max_new_tokens: int = Field(512, ge=1, description="of an answer, where a request names none")
 
 
 class ChartSettings(ModelSettings):
@@ -159,3 +191,28 @@ class ChartSettings(ModelSettings):
             for file in self.font_files()
             if not file.is_file()
         ]
+
+
+class ChainSettings(ModelSettings):
+    """Chains compute nothing themselves; they call models, over gRPC at the server's own address."""
+
+    grpc_address: str = Field("", description="written by `qwen serve`")
+    served: tuple[str, ...] = Field((), description="models and chains there are to call; written by `qwen serve`")
+    max_runs: int = Field(32, ge=1, description="requests worked on at once, at each depth of nesting")
+    max_depth: int = Field(3, ge=0, description="chains around a chain; one more is refused")
+    max_parallel: int = Field(8, ge=1, description="calls of one request at once")
+    max_calls: int = Field(32, ge=1, description="calls of all requests to one model at once, those to chains apart")
+    deadline_s: float = Field(600.0, gt=0, description="for a whole request, where it names none")
+    max_deadline_s: float = Field(10800.0, gt=0, description="the most that a request may name")
+    max_nodes: int = Field(100, ge=1, description="of a workflow")
+    max_items: int = Field(200, ge=1, description="that one node runs for")
+
+
+class VoiceChatSettings(ChainSettings):
+    """A chain of qwen3_asr, qwen3_chat and qwen3_tts that remembers conversations."""
+
+    max_runs: int = Field(128, ge=1, description="utterances answered at once; one that interrupts must not wait")
+    deadline_s: float = Field(120.0, gt=0, description="for an utterance and its reply, where a request names none")
+    max_sessions: int = Field(1024, ge=1, description="conversations open at once; one more is refused")
+    max_turns: int = Field(20, ge=1, description="utterances and replies remembered of each; older ones are forgotten")
+    idle_timeout_s: float = Field(1800.0, gt=0, description="a conversation in which nothing is said is forgotten")

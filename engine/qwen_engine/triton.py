@@ -9,37 +9,32 @@ import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from qwen_engine.errors import Cancelled, EngineError, Internal, InvalidRequest
+from qwen_engine.errors import Cancelled, EngineError, Internal
 from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
+from qwen_engine.messages import Inputs, Messages, Outputs, numbered
 from qwen_engine.settings import ModelSettings
-from qwen_engine.wire import ModelWire, Tensor
+from qwen_engine.wire import ModelWire
+
+__all__ = ["Adapter", "Inputs", "Outputs", "Ready", "SequenceStep", "settings_json"]  # what a model.py needs
 
 log = logging.getLogger(__name__)
 
-Outputs = dict[str, Any]  # bytes, or a dict that is sent as JSON
 Parse = Callable[..., tuple[Any, Any]]
 Encode = Callable[[Any, Any], Outputs]
 
-TRITON_CODES = {
-    "INVALID_ARGUMENT": "INVALID_ARG",
-    "UNAVAILABLE": "UNAVAILABLE",
-    "CANCELLED": "CANCELLED",
-    "DEADLINE_EXCEEDED": "CANCELLED",  # Triton has no code for it; the message begins with the status
-    "INTERNAL": "INTERNAL",
-}
 MAX_UNSENT = 4096
 SEND_TIMEOUT_S = 60.0
 # The device thread lets go of the interpreter in every operation. A thread that reads requests meanwhile would keep it
 # for 5 ms each time, Python's default.
 SWITCH_INTERVAL_S = 0.0005
 CLOSE_TIMEOUT_S = 25.0
+CANCEL_CHECK_S = 0.1  # so late a cancel may be heard of: to ask after it is a round trip to the server
 AT_ONCE = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
@@ -49,17 +44,6 @@ def settings_json(args: Mapping[str, str]) -> str:
     if "settings" not in parameters:
         raise ValueError("config.pbtxt has no parameter 'settings'; start the server with `qwen serve`")
     return parameters["settings"]["string_value"]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The input payloads of one request, by tensor: no items where it was left out."""
-
-    items: Mapping[str, tuple[bytes, ...]]
-
-    def __getitem__(self, name: str) -> bytes:
-        """The item of a tensor that has one; empty where it was left out."""
-        return next(iter(self.items[name]), b"")
 
 
 @dataclass(frozen=True)
@@ -94,6 +78,7 @@ class Adapter:
         self.pb_utils = pb_utils
         self.wire = wire
         self.encode = encode
+        self.messages = Messages(pb_utils, wire)
         self._parse = parse
         self._loop = EngineLoop(model, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
         self._unsent: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_UNSENT)
@@ -105,7 +90,7 @@ class Adapter:
         for request in requests:
             reply = _Reply(self, request.get_response_sender())
             try:
-                parsed, reply.asked = self._parse(self._inputs(request), *self._steps(request))
+                parsed, reply.asked = self._parse(self.messages.inputs(request), *self._steps(request))
             except EngineError as error:
                 reply.fail(error)
             except Exception:
@@ -131,24 +116,6 @@ class Adapter:
         """Have the response thread call `send`, after all that came before."""
         self._unsent.put(send, timeout=SEND_TIMEOUT_S)
 
-    def response(self, outputs: Outputs) -> Any:
-        """The outputs as an InferenceResponse with tensors of shape [1, 1]."""
-        payloads = {name: json.dumps(out).encode() if isinstance(out, dict) else out for name, out in outputs.items()}
-        tensor = self.pb_utils.Tensor
-        return self.pb_utils.InferenceResponse(
-            [tensor(name, np.array([[payload]], dtype=np.object_)) for name, payload in payloads.items()]
-        )
-
-    def error_response(self, error: EngineError) -> Any:
-        """The message begins with the status: on a gRPC stream Triton passes on the text alone."""
-        triton_error = self.pb_utils.TritonError
-        return self.pb_utils.InferenceResponse(
-            [], triton_error(f"{error.status}: {error}", getattr(triton_error, TRITON_CODES[error.status]))
-        )
-
-    def _inputs(self, request: Any) -> Inputs:
-        return Inputs({tensor.name: self._items(request, tensor) for tensor in self.wire.inputs})
-
     def _steps(self, request: Any) -> list[SequenceStep]:
         if not self.wire.sequences:
             return []
@@ -156,16 +123,6 @@ class Adapter:
         start = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
         end = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
         return [SequenceStep(request.correlation_id(), start, end)]
-
-    def _items(self, request: Any, tensor: Tensor) -> tuple[bytes, ...]:
-        sent = self.pb_utils.get_input_tensor_by_name(request, tensor.name)
-        if sent is None:
-            return ()
-        items = sent.as_numpy()
-        if items.shape[0] != 1 or (items.size != 1 and not tensor.several):
-            shape = "[1, n]" if tensor.several else "[1, 1], one item"
-            raise InvalidRequest(f"{tensor.name} has shape {list(items.shape)}: send one request at a time, {shape}")
-        return tuple(item.encode() if isinstance(item, str) else bytes(item) for item in items.reshape(-1))
 
     def _send_all(self) -> None:
         while (send := self._unsent.get()) is not None:
@@ -180,15 +137,21 @@ class _Reply:
         self.asked: Any = None
         self.session: Session | None = None
         self._adapter = adapter
+        self._response = adapter.messages.response
         self._sender = sender
         self._num_sent = 0
         self._result: Outputs = {}
         self._closed = False
+        self._next_check_s = 0.0
+        self._cancelled = False
         self._closing = threading.Lock()  # to ask after a request that is just ending can crash Triton
 
     def abandoned(self) -> bool:
         with self._closing:
-            return not self._closed and bool(self._sender.is_cancelled())
+            if not self._closed and time.monotonic() >= self._next_check_s:
+                self._cancelled = bool(self._sender.is_cancelled())
+                self._next_check_s = time.monotonic() + CANCEL_CHECK_S
+            return self._cancelled
 
     def emit(self, event: Any) -> None:
         self._adapter.enqueue(partial(self._guarded, self._emit, event))
@@ -208,29 +171,29 @@ class _Reply:
         except Exception:
             log.exception("an answer could not be made or sent")
             self._cancel()
-            self._close(self._adapter.error_response(Internal()))
+            self._close(self._adapter.messages.error_response(Internal()))
 
     def _emit(self, event: Any) -> None:
         self._result = self._adapter.encode(event, self.asked)
         if not self._adapter.wire.decoupled:
             return
-        self._sender.send(self._adapter.response(self._numbered(self._result)))
-        if self._sender.is_cancelled():
+        self._sender.send(self._response(self._numbered(self._result)))
+        if self.abandoned():
             self._cancel()
 
     def _end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
         closing = {"finish_reason": reason, **closing}
         if self._adapter.wire.decoupled:
             nothing: Outputs = dict.fromkeys(self._adapter.wire.outputs, b"")
-            self._close(self._adapter.response(self._numbered({**nothing, "EVENT": {"type": "end", **closing}})))
+            self._close(self._response(self._numbered({**nothing, "EVENT": {"type": "end", **closing}})))
         elif reason == "cancelled":
             self._fail(Cancelled("the request was cancelled"))
         else:
             last = self._adapter.wire.outputs[-1]
-            self._close(self._adapter.response({**self._result, last: {**self._result[last], **closing}}))
+            self._close(self._response({**self._result, last: {**self._result[last], **closing}}))
 
     def _fail(self, error: EngineError) -> None:
-        self._close(self._adapter.error_response(error))
+        self._close(self._adapter.messages.error_response(error))
 
     def _close(self, response: Any) -> None:
         with self._closing:
@@ -243,4 +206,4 @@ class _Reply:
 
     def _numbered(self, outputs: Outputs) -> Outputs:
         self._num_sent += 1
-        return {**outputs, "EVENT": {"index": self._num_sent - 1, **outputs["EVENT"]}}
+        return numbered(outputs, self._num_sent - 1)

@@ -1,10 +1,13 @@
 """The tensors of every model: the one table that config.pbtxt, adapters and docs agree on.
 
 Every payload is BYTES: encoded audio, UTF-8 text, an encoded image, or JSON. Its shape is [1] per request, and [n]
-where a tensor takes several items.
+where a tensor takes several items. Chat also takes the numbers that other frontends send as tensors of their own.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+DataType = Literal["BYTES", "BOOL", "INT32", "UINT64", "FP32"]
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,7 @@ class Tensor:
     name: str
     optional: bool = False
     several: bool = False
+    type: DataType = "BYTES"
 
 
 @dataclass(frozen=True)
@@ -51,5 +55,37 @@ IMAGE = ModelWire(
     ("IMAGE", "TEXT", "EVENT"),
     decoupled=True,
 )
+VISION = ModelWire(
+    "qwen3_vl", (Tensor("IMAGE"), Tensor("TEXT"), Tensor("OPTIONS")), ("TEXT", "RESULT"), decoupled=False
+)
+# The names, and the types of the numbers, are those of TensorRT-LLM's models: Triton's OpenAI frontend sends them. Older
+# ones call the seed random_seed.
+CHAT = ModelWire(
+    "qwen3_chat",
+    (
+        Tensor("text_input"),
+        Tensor("OPTIONS", optional=True),
+        Tensor("stream", optional=True, type="BOOL"),
+        Tensor("max_tokens", optional=True, type="INT32"),
+        Tensor("temperature", optional=True, type="FP32"),
+        Tensor("top_p", optional=True, type="FP32"),
+        Tensor("top_k", optional=True, type="INT32"),
+        Tensor("presence_penalty", optional=True, type="FP32"),
+        Tensor("frequency_penalty", optional=True, type="FP32"),
+        Tensor("seed", optional=True, type="UINT64"),
+        Tensor("random_seed", optional=True, type="UINT64"),
+        Tensor("stop_words", optional=True, several=True),
+        Tensor("guided_decoding_guide_type", optional=True),
+        Tensor("guided_decoding_guide", optional=True),
+    ),
+    ("text_output", "EVENT"),
+    decoupled=True,
+)
 CHART = ModelWire("chart_image", (Tensor("CHART"), Tensor("OPTIONS")), ("IMAGE", "RESULT"), decoupled=False)
-MODELS = (ASR, CAPTIONS, ALIGNER, TTS, IMAGE, CHART)
+MODELS = (ASR, CAPTIONS, ALIGNER, TTS, CHAT, IMAGE, VISION, CHART)
+WORKFLOW = ModelWire(
+    "workflow",
+    (Tensor("WORKFLOW"), Tensor("OPTIONS"), Tensor("PAYLOAD", optional=True, several=True)),
+    ("PAYLOAD", "EVENT"),
+    decoupled=True,
+)

@@ -14,9 +14,11 @@ from qwen_engine.settings import (
     AsrSettings,
     CaptionSettings,
     ChartSettings,
+    ChatSettings,
     ImageSettings,
     ModelSettings,
     TtsSettings,
+    VisionSettings,
 )
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
@@ -36,7 +38,9 @@ class Profile(BaseSettings):
     qwen3_asr_stream: CaptionSettings | None = None
     qwen3_aligner: AlignerSettings | None = None
     qwen3_tts: TtsSettings | None = None
+    qwen3_chat: ChatSettings | None = None
     qwen_image: ImageSettings | None = None
+    qwen3_vl: VisionSettings | None = None
     chart_image: ChartSettings | None = None
 
     def models(self) -> dict[str, ModelSettings]:

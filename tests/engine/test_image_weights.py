@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import QwenImagePipeline
-from peft import LoraConfig, get_peft_model_state_dict
 
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
 from qwen_engine.settings import ImageSettings
-from tests.image_checkpoints import BASE
+from tests.image_checkpoints import BASE, make_lora
 from tests.parity.image_cases import make_engine
 from tests.recorder import Recorder, run
 
@@ -67,15 +66,6 @@ def _stored_bytes(parameter: torch.Tensor) -> int:
 @pytest.mark.parametrize("offload", ["text_encoder", "group"])
 def test_layers_that_wait_elsewhere_draw_the_same(offload, plain):
     np.testing.assert_array_equal(pixels(run(make_engine(offload=offload), REQUEST)[0]), plain)
-
-
-def make_lora(folder: Path, name: str, seed: int) -> None:
-    """A LoRA of random weights that shows."""
-    torch.manual_seed(seed)
-    transformer = QwenImagePipeline.from_pretrained(BASE, dtype=torch.float32).transformer
-    transformer.add_adapter(LoraConfig(r=4, lora_alpha=16, init_lora_weights=False, target_modules=["to_q", "to_v"]))
-    layers = get_peft_model_state_dict(transformer)
-    QwenImagePipeline.save_lora_weights(folder, transformer_lora_layers=layers, weight_name=f"{name}.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def make_engine(edit_checkpoint: Path | None = None, **settings: object) -> Imag
                 "steps": 4,
                 "true_cfg_scale": 1.0,
                 "max_pixels": 256 * 256,
+                "max_mixed_tokens": 640,
                 "max_steps": 50,
                 **settings,
             }

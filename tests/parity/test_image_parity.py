@@ -77,8 +77,9 @@ def test_several_pictures_have_the_seeds_that_follow(bench):
         np.testing.assert_allclose(np.asarray(picture.image).astype(int), theirs.astype(int), atol=1)
 
 
-def test_the_fast_preset_draws_by_lightnings_scheduler(bench, monkeypatch):
-    preset = Preset(steps=4, true_cfg_scale=1.0, scheduler="lightning", lora=None)
+@pytest.mark.parametrize("steps", [4, 1])
+def test_the_fast_preset_draws_by_lightnings_scheduler(bench, monkeypatch, steps):
+    preset = Preset(steps=steps, true_cfg_scale=1.0, scheduler="lightning", lora=None)
     (picture,) = drawn(run(make_engine(presets={"fast": preset}), ImageRequest("a red ring", preset="fast"))[0])
     upstream = bench("edit-plus").upstream
     shift = math.log(3)
@@ -86,7 +87,7 @@ def test_the_fast_preset_draws_by_lightnings_scheduler(bench, monkeypatch):
         upstream.base.scheduler.config, base_shift=shift, max_shift=shift, shift_terminal=None
     )
     monkeypatch.setattr(upstream.base, "scheduler", scheduler)
-    assert picture.request.steps == 4
+    assert picture.request.steps == steps
     np.testing.assert_array_equal(np.asarray(picture.image), upstream.draw(picture.request))
 
 

@@ -206,6 +206,13 @@ def chart(inputs: Payloads) -> Iterator[Payloads]:
     yield {"IMAGE": encoded(width, height, file_format), "RESULT": json.dumps(result).encode()}
 
 
+def description(inputs: Payloads) -> Iterator[Payloads]:
+    """Tells how large the file is."""
+    told = {"text": f"{len(inputs['IMAGE'])} bytes", "question": inputs["TEXT"].decode() or "Describe the picture.",
+            "width": 64, "height": 48, "usage": {"prompt_tokens": 20, "completion_tokens": 3}, **ENDING}  # fmt: skip
+    yield {"TEXT": told["text"].encode(), "RESULT": json.dumps(told).encode()}
+
+
 SCRIPTS: dict[str, Script] = {
     "qwen3_asr": transcript,
     "qwen3_asr_stream": Captioner(),
@@ -214,5 +221,6 @@ SCRIPTS: dict[str, Script] = {
     "qwen3_tts": speech,
     "qwen_image": picture,
     "spoken_image": spoken_picture,
+    "qwen3_vl": description,
     "chart_image": chart,
 }

@@ -26,6 +26,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "aligned_transcript": lambda client: client.chains.aligned_transcript(b""),
     "qwen3_tts": lambda client: client.tts.synthesize("hello"),
     "qwen_image": lambda client: client.image.generate("a ring"),
+    "qwen3_vl": lambda client: client.vision.describe(b""),
     "chart_image": lambda client: client.charts.bars({"a": [1.0]}, ["b"]),
     "spoken_image": lambda client: client.chains.spoken_image(b""),
 }

@@ -83,3 +83,9 @@ def test_the_smaller_the_strength_the_more_steps_are_skipped(steps, strength, sk
 def test_a_strength_without_a_step_is_refused():
     with pytest.raises(InvalidRequest, match=r"OPTIONS\.strength is 1e-20, too little for a single step"):
         resolved(ImageRequest("a star", "vary", images=(Image.new("RGB", (64, 64)),), strength=1e-20))
+
+
+def test_a_single_step_is_the_schedulers_matter():
+    assert resolved(ImageRequest("a star", preset="fast", steps=1)).steps == 1
+    with pytest.raises(InvalidRequest, match=r"OPTIONS\.steps is 1; allowed: 2 to 100"):
+        resolved(ImageRequest("a star", steps=1))

@@ -14,6 +14,7 @@ ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), max_size=1
 class Row:
     key: str
     num_tokens: int = 1
+    mixture: str | None = None
 
 
 def test_a_large_shape_never_delays_a_small_one_by_more_than_a_step():
@@ -51,6 +52,20 @@ def test_nothing_is_left_of_what_was_removed():
     turns.remove(row)
     turns.remove(row)
     assert turns.next() == []
+
+
+def test_small_rows_of_other_shapes_come_along_as_far_as_padding_allows():
+    turns: Turns[Row] = Turns(max_tokens=10, max_mixed_tokens=12)
+    small, large = [Row("small", 2, "drawn") for _ in range(2)], Row("large", 4, "drawn")
+    other, edit = Row("other", 2, "lora"), Row("edit", 2)
+    for row in (*small, large, other, edit):
+        turns.add(row)
+    assert turns.next() == [*small, large]
+    assert turns.next() == [large, *small]  # whose turn it is comes first
+    assert turns.next() == [other]
+    assert turns.next() == [edit]
+    turns.add(Row("large", 4, "drawn"))
+    assert turns.next() == [*small, large]
 
 
 @given(ROWS)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tritonclient.grpc.model_config_pb2 import TYPE_STRING
+from tritonclient.grpc.model_config_pb2 import TYPE_STRING, DataType
 
 from qwen_engine import wire
 from qwen_server import repository
@@ -31,7 +31,9 @@ def test_config_agrees_with_the_table(model):
     assert [tensor.name for tensor in config.output] == list(model.outputs)
     assert [list(tensor.dims) for tensor in config.input] == [[-1 if one.several else 1] for one in model.inputs]
     assert all(list(tensor.dims) == [1] for tensor in config.output)
-    assert all(tensor.data_type == TYPE_STRING for tensor in [*config.input, *config.output])
+    types = [f"TYPE_{tensor.type.replace('BYTES', 'STRING')}" for tensor in model.inputs]
+    assert [DataType.Name(tensor.data_type) for tensor in config.input] == types
+    assert all(tensor.data_type == TYPE_STRING for tensor in config.output)
 
 
 @pytest.mark.parametrize("folder", repository.ensembles().values(), ids=lambda folder: folder.name)
@@ -47,11 +49,29 @@ def test_ensembles_map_tensors_that_their_members_have(folder):
 
 
 def test_the_wire_protocol_page_names_every_tensor_and_option():
-    from qwen_engine.options import AlignerOptions, AsrOptions, CaptionOptions, ChartOptions, ImageOptions, TtsOptions
+    from qwen_engine.options import (
+        AlignerOptions,
+        AsrOptions,
+        CaptionOptions,
+        ChartOptions,
+        ChatOptions,
+        ImageOptions,
+        TtsOptions,
+        VisionOptions,
+    )
 
     page = (HOME / "docs" / "wire-protocol.md").read_text()
     tensors = {name for model in wire.MODELS for name in [*(t.name for t in model.inputs), *model.outputs]}
-    schemas = (AsrOptions, AlignerOptions, CaptionOptions, TtsOptions, ImageOptions, ChartOptions)
+    schemas = (
+        AsrOptions,
+        AlignerOptions,
+        CaptionOptions,
+        TtsOptions,
+        ImageOptions,
+        VisionOptions,
+        ChartOptions,
+        ChatOptions,
+    )
     options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}
     assert missing == set()

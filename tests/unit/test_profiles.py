@@ -39,6 +39,7 @@ def test_gpu_profiles_name_published_checkpoints():
         ('[qwen3_asr]\ncheckpoint = "x"\ndtype = "float16"', r"qwen3_asr\.dtype = 'float16'.*bfloat16"),
         ("[qwen3_asr]\nmax_batch = 3", r"qwen3_asr\.checkpoint.*required"),
         ('[qwen4_asr]\ncheckpoint = "x"', r"qwen4_asr"),
+        ('[qwen_image]\ncheckpoint = "x"\nedit_checkpoint = "y"\noffload = "model"', r"offload is 'model', .* 'group'"),
         ("[qwen3_asr", "not TOML"),
         ("", "serves no model"),
     ],

@@ -1,5 +1,35 @@
 """Models joined on the server: `client.chains`."""
 
+from qwen_client.chains.advert import ProductAd, product_ad
+from qwen_client.chains.conversation import AsyncConversation, Conversation, conversation
+from qwen_client.chains.described import SpokenDescription, describe_aloud
 from qwen_client.chains.ensembles import AlignedTranscript, SpokenPicture, aligned_transcript, spoken_image
+from qwen_client.chains.lessons import Courseware, courseware
+from qwen_client.chains.minutes import MeetingMinutes, meeting_minutes
+from qwen_client.chains.stories import Storyboard, storyboard
+from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
 
-__all__ = ["AlignedTranscript", "SpokenPicture", "aligned_transcript", "spoken_image"]
+__all__ = [
+    "AlignedTranscript",
+    "AsyncConversation",
+    "Conversation",
+    "Courseware",
+    "Heard",
+    "MeetingMinutes",
+    "ProductAd",
+    "ReplySound",
+    "ReplyText",
+    "SpokenDescription",
+    "SpokenPicture",
+    "Storyboard",
+    "VoiceReply",
+    "aligned_transcript",
+    "conversation",
+    "courseware",
+    "describe_aloud",
+    "meeting_minutes",
+    "product_ad",
+    "spoken_image",
+    "storyboard",
+    "voice_chat",
+]

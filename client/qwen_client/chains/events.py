@@ -40,18 +40,19 @@ class StageProgress(Stage):
 class StageResult(Stage):
     """The stage, or one item of it, is done: `value` where that is JSON or text, `payload` where it is a file.
 
-    `output` names which of its model's outputs this is; `event` is the last one that the model told.
+    `output` names which of its model's outputs this is.
     """
 
+    output: str
     value: Any = None
-    output: str | None = None
     payload: bytes = b""
-    event: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class StageSkipped(Stage):
-    """There was nothing for the stage to do, or it was not wished for."""
+    """There was nothing for the stage to do, or it was not wished for: `reason`."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,9 @@ def read_stage(answer: Answer) -> StageEvent:
         case "stage_progress":
             return StageProgress(*where, told.get("event", {}), told.get("output"), answer.payload("PAYLOAD"))
         case "stage_result":
-            payload = answer.payload("PAYLOAD")
-            return StageResult(*where, told.get("value"), told.get("output"), payload, told.get("event"))
+            return StageResult(*where, told["output"], told.get("value"), answer.payload("PAYLOAD"))
         case "stage_skipped":
-            return StageSkipped(*where)
+            return StageSkipped(*where, told["reason"])
         case "stage_failed":
             error = told["error"]
             return StageFailed(*where, error["status"], error["message"])

@@ -19,13 +19,13 @@ import torch
 
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.ears import Ears
-from qwen_engine.asr.graphs import GraphedLanguageModel
-from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
 from qwen_engine.asr.waiting import PATIENCE_STEPS, Waiting, first_much_shorter
 from qwen_engine.errors import EngineError, Internal, InvalidRequest
 from qwen_engine.graphs import Capture, cuda_capture, sent
+from qwen_engine.language_graphs import GraphedLanguageModel
+from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import FinishReason
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import RecogniserSettings

@@ -7,8 +7,8 @@ import torch
 from qwen_engine.asr.config import AsrConfig
 from qwen_engine.asr.encoder import AudioEncoder
 from qwen_engine.asr.features import LogMel
-from qwen_engine.asr.language_model import LanguageModel
 from qwen_engine.asr.prompt import Prompts
+from qwen_engine.language_model import LanguageModel
 from qwen_engine.settings import RecogniserSettings
 from qwen_engine.weights import Weights
 
@@ -24,7 +24,11 @@ class AsrCheckpoint:
             self.log_mel = LogMel(self.config.features, settings.device)
             self.encoder = AudioEncoder(self.config.encoder, self.weights.below("model."))
             self.language_model = LanguageModel(
-                self.config.decoder, self.weights, num_slots=settings.max_batch, length=settings.max_positions
+                self.config.decoder,
+                self.weights,
+                below="model.language_model.",
+                num_slots=settings.max_batch,
+                length=settings.max_positions,
             )
         self.prompts = Prompts(folder)
 

@@ -38,7 +38,10 @@ class ChainEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(ChainEvent):
+    """`items`: the stage will run so many times, once for each item; each of them starts with an event of its own."""
+
     type = "stage_started"
+    items: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

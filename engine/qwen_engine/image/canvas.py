@@ -1,5 +1,6 @@
 """One picture under way: noise that turns into a picture, step by step."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,11 @@ class CanvasKey(NamedTuple):
     edits: bool
     lora: str | None
     shapes: tuple[Shape, ...]
+
+    @property
+    def mixture(self) -> Hashable | None:
+        """Canvases that agree in it may share a forward even so, padded to one size; None: never."""
+        return None if self.edits else ("drawn", self.lora)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,7 @@ class Canvas:
 
     `references` (1, tokens, channels) are pictures that the transformer sees beside the latents; the key's shapes are
     the latents', then theirs. The `scheduler` is this canvas's own; `timesteps` (steps,) are the ones it goes through.
+    `alone`: no step of it was taken together with others, so it is the pipelines' to the last bit.
     """
 
     key: CanvasKey
@@ -63,6 +70,7 @@ class Canvas:
     references: torch.Tensor | None = None
     kept: Kept | None = None
     step: int = 0
+    alone: bool = True
 
     @property
     def steps(self) -> int:

@@ -80,8 +80,6 @@ def _place(pipeline: DiffusionPipeline, settings: ImageSettings, already_placed:
     if settings.offload == "none":
         pipeline.to(device)
     elif settings.offload == "model":
-        if settings.edit_checkpoint is not None:
-            raise ValueError("offload = 'model' makes room within one checkpoint; with an edit_checkpoint use 'group'")
         pipeline.enable_model_cpu_offload(device=device)
     else:
         stays = [] if settings.offload == "group" else ["transformer"]

@@ -1,12 +1,15 @@
-"""The transformer's forwards: rows of one shape at different steps, each with its own prompt."""
+"""The transformer's forwards: rows at different steps, each with its own prompt, mostly of one shape."""
 
 from collections.abc import Sequence
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from qwen_engine.image.attention import JointAttention
+from qwen_engine.image.attention import JointAttention, Mixture
 from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.checkpoint import ImageCheckpoint
+
+Row = tuple[Canvas, torch.Tensor]  # with the prompt, or the negative one
 
 
 class Denoiser:
@@ -19,48 +22,74 @@ class Denoiser:
     def __init__(self, checkpoint: ImageCheckpoint) -> None:
         self._transformer = checkpoint.transformer
         self._transformer.set_attn_processor(JointAttention())
+        self._mixture: tuple[object, Mixture | None] = (None, None)  # rows stay together for many steps
 
     def __call__(self, canvases: Sequence[Canvas]) -> list[torch.Tensor]:
-        """A velocity (1, tokens, channels) for each canvas; all are of the same shapes."""
+        """A velocity (1, tokens, channels) for each canvas; all are of the same shapes, or of one mixture."""
         rows = [(canvas, canvas.prompt) for canvas in canvases]
         negative = [(canvas, canvas.negative) for canvas in canvases if canvas.negative is not None]
         if len(canvases) == 1:
             velocities = [*self._forward(rows), *(self._forward(negative) if negative else ())]
         else:
             velocities = self._forward([*rows, *negative])
+            for canvas in canvases:
+                canvas.alone = False
         away_from = iter(velocities[len(rows) :])
         return [
             velocity if canvas.negative is None else _guide(velocity, next(away_from), canvas.true_cfg_scale)
             for canvas, velocity in zip(canvases, velocities[: len(rows)], strict=True)
         ]
 
-    def _forward(self, rows: Sequence[tuple[Canvas, torch.Tensor]]) -> list[torch.Tensor]:
-        tokens = torch.cat([canvas.tokens for canvas, _ in rows])
-        timesteps = torch.stack([canvas.timestep for canvas, _ in rows]).to(tokens.dtype)
-        embeddings, mask = _padded([prompt for _, prompt in rows])
+    def _forward(self, rows: Sequence[Row]) -> list[torch.Tensor]:
+        canvases = [canvas for canvas, _ in rows]
+        timesteps = torch.stack([canvas.timestep for canvas in canvases])
+        tokens = pad_sequence([canvas.tokens[0] for canvas in canvases], batch_first=True)
+        prompts = [prompt[0] for _, prompt in rows]
+        mixes = len({canvas.key for canvas in canvases}) > 1
         velocities = self._transformer(
             hidden_states=tokens,
-            timestep=timesteps / 1000,
-            encoder_hidden_states=embeddings,
-            encoder_hidden_states_mask=mask,
-            img_shapes=[list(canvas.key.shapes) for canvas, _ in rows],
+            timestep=timesteps.to(tokens.dtype) / 1000,
+            encoder_hidden_states=pad_sequence(prompts, batch_first=True),
+            encoder_hidden_states_mask=None if mixes else _mask(prompts),
+            img_shapes=[list(canvases[0].key.shapes)] * len(rows),
+            attention_kwargs={"mixture": self._mixed(rows)} if mixes else None,
             return_dict=False,
         )[0]
-        num_tokens = rows[0][0].latents.shape[1]  # without the references
-        return [velocity[None, :num_tokens] for velocity in velocities]
+        # Without padding and references.
+        return [
+            velocity[None, : canvas.latents.shape[1]] for velocity, canvas in zip(velocities, canvases, strict=True)
+        ]
+
+    def _mixed(self, rows: Sequence[Row]) -> Mixture:
+        kind = [(canvas.key.shapes, prompt.shape[1]) for canvas, prompt in rows]
+        if self._mixture[0] != kind:
+            self._mixture = (kind, self._new_mixture(rows))
+        mixture = self._mixture[1]
+        assert mixture is not None
+        return mixture
+
+    def _new_mixture(self, rows: Sequence[Row]) -> Mixture:
+        device = rows[0][1].device
+        text_length = max(prompt.shape[1] for _, prompt in rows)
+        positions = torch.arange(text_length, device=device)
+        rotary, known = [], []
+        for canvas, prompt in rows:
+            picture, text = self._transformer.pos_embed([list(canvas.key.shapes)], device, text_length)
+            rotary.append(torch.cat([text, picture]))
+            known.append(torch.cat([positions < prompt.shape[1], positions.new_ones(len(picture), dtype=torch.bool)]))
+        return Mixture(
+            mask=pad_sequence(known, batch_first=True)[:, None, None, :],
+            rotary=pad_sequence(rotary, batch_first=True).unsqueeze(2),
+        )
 
 
-def _padded(prompts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(rows, tokens, hidden), and a mask (rows, tokens) where some are shorter than others."""
-    lengths = [prompt.shape[1] for prompt in prompts]
-    if min(lengths) == max(lengths):
-        return torch.cat(list(prompts)), None
-    embeddings = prompts[0].new_zeros(len(prompts), max(lengths), prompts[0].shape[2])
-    mask = torch.zeros(embeddings.shape[:2], dtype=torch.bool, device=embeddings.device)
-    for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        embeddings[row, :length] = prompt[0]
-        mask[row, :length] = True
-    return embeddings, mask
+def _mask(prompts: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """(rows, tokens) False where a prompt is padded; None where they are equally long."""
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=prompts[0].device)
+    longest = max(map(len, prompts))
+    if min(map(len, prompts)) == longest:
+        return None
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]
 
 
 def _guide(velocity: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:

@@ -3,7 +3,8 @@
 import logging
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -59,6 +60,10 @@ class _Row:
         return self.canvas.key
 
     @property
+    def mixture(self) -> Hashable | None:
+        return self.canvas.key.mixture
+
+    @property
     def num_tokens(self) -> int:
         return self.canvas.num_tokens
 
@@ -78,10 +83,11 @@ class ImageEngine(Model[ImageRequest]):
         self.max_batch = settings.max_requests
         self.family = FAMILIES[settings.family](settings)
         self._jobs: dict[Session[ImageRequest], _Job] = {}
-        self._turns: Turns[_Row] = Turns(settings.max_step_tokens)
+        self._turns: Turns[_Row] = Turns(settings.max_step_tokens, settings.max_mixed_tokens)
         self._pace = Pace(settings.device)
         self._step_s = 0.0  # what the last one took
         self._chores = Chores(beside=settings.offload != "model")
+        self._unprepared: deque[_Job] = deque()
         self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
 
     def check(self, request: ImageRequest) -> None:
@@ -106,11 +112,17 @@ class ImageEngine(Model[ImageRequest]):
 
     def _begin(self, session: Session[ImageRequest]) -> None:
         job = self._jobs[session] = _Job(session, self.family.resolve(session.request))
-        self._chores.add(Chore(session, partial(self._prepare, job)))
+        self._unprepared.append(job)
+        self._chores.add(Chore(session, self._prepare))
 
-    def _prepare(self, job: _Job) -> None:
-        """A chore."""
-        self._prepared.put((job, self.family.begin(job.request)))
+    def _prepare(self) -> None:
+        """A chore, for whoever has come meanwhile: several prompts together take less time."""
+        came = [self._unprepared.popleft() for _ in range(len(self._unprepared))]
+        jobs = [job for job in came if not job.session.ended]
+        with self.family.together([job.request for job in jobs]):
+            for job in jobs:
+                with fail_alone(job.session):
+                    self._prepared.put((job, self.family.begin(job.request)))
 
     def _gather(self) -> None:
         """Start what is prepared, and give the rest the time of some steps: a row more costs less than a step more."""

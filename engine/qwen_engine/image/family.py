@@ -4,6 +4,7 @@ A family turns a request into canvases, one a picture, and moves them on; docs/i
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -16,8 +17,8 @@ from qwen_engine.image.request import ImageRequest, ResolvedRequest
 class Family(Protocol):
     """What depends on the model.
 
-    `resolve` is called on any thread, `begin` and `decode` on that of the chores, `predict` and `preview` on the
-    device's, while the chores' goes on.
+    `resolve` is called on any thread, `together`, `begin` and `decode` on that of the chores, `predict` and `preview`
+    on the device's, while the chores' goes on.
     """
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
@@ -26,6 +27,10 @@ class Family(Protocol):
         Raises:
             InvalidRequest: what these checkpoints or the profile's limits cannot serve.
         """
+        ...
+
+    def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
+        """Within it these requests are begun: what they have in common may be done at once."""
         ...
 
     def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:

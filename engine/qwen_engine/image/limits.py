@@ -17,7 +17,8 @@ REFERENCE_MULTIPLE = 32
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a loaded checkpoint can do. `num_tokens`: of a prompt with the words that frame it."""
+    """What a loaded checkpoint can do. `min_steps`: by its own scheduler; `num_tokens`: of a prompt with the words that
+    frame it."""
 
     pixel_multiple: int
     min_steps: int
@@ -142,10 +143,10 @@ def _check_size(request: ResolvedRequest, settings: ImageSettings, multiple: int
 
 
 def _check_steps(request: ResolvedRequest, settings: ImageSettings, abilities: Abilities) -> None:
-    if not abilities.min_steps <= request.steps <= settings.max_steps:
-        raise InvalidRequest(
-            f"OPTIONS.steps is {request.steps}; allowed: {abilities.min_steps} to {settings.max_steps}"
-        )
+    preset = _preset(request, settings)
+    min_steps = 1 if preset is not None and preset.scheduler == "lightning" else abilities.min_steps
+    if not min_steps <= request.steps <= settings.max_steps:
+        raise InvalidRequest(f"OPTIONS.steps is {request.steps}; allowed: {min_steps} to {settings.max_steps}")
     if request.strength is not None and not 0 < request.strength <= 1:
         raise InvalidRequest(f"OPTIONS.strength is {request.strength:g}; allowed: above 0, up to 1")
     if skipped_steps(request.steps, request.strength) == request.steps:

@@ -1,6 +1,7 @@
 """The family Qwen-Image 1.x: Qwen-Image, -2512, Edit, Edit-2509 and -2511, with or without Lightning."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -33,6 +34,10 @@ class QwenImageFamily:
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
         return resolve(request, self._settings, self._studio(request.task == "edit").abilities)
+
+    def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
+        """Prompts with pictures are encoded one by one even so."""
+        return self._base.together([request for request in requests if request.task != "edit"])
 
     def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
         return self._studio(request.task == "edit").begin(request)

@@ -1,6 +1,7 @@
 """One checkpoint at work: requests become canvases, canvases move on, and at last they are pictures."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -57,6 +58,15 @@ class Studio:
             num_tokens=self._prompts.num_tokens,
         )
 
+    def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
+        """As `Family.together`."""
+        if len(requests) < 2 or self._edits:
+            return nullcontext()
+        self._checkpoint.make_room()
+        guided = [request for request in requests if request.true_cfg_scale > 1]
+        prompts = [*(request.prompt for request in requests), *(request.negative_prompt for request in guided)]
+        return self._prompts.together(prompts)
+
     def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
         """As `Family.begin`."""
         self._checkpoint.make_room()
@@ -73,7 +83,7 @@ class Studio:
 
     def decode(self, canvas: Canvas) -> Image.Image:
         """The finished picture."""
-        drawn = self._space.decode(canvas.latents, canvas.width, canvas.height)
+        drawn = self._space.decode(canvas.latents, canvas.width, canvas.height, exact=canvas.alone)
         return drawn if canvas.kept is None else canvas.kept.mask.cover(drawn)
 
     def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image.Image:

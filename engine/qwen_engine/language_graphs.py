@@ -1,8 +1,8 @@
-"""The token step of a recogniser's language model as CUDA graphs.
+"""The token step of a language model as CUDA graphs.
 
 There is a graph for each number of rows (a bucket) and each length of the cache that is looked at. Rows without a
-piece are carried along: what they write lands in free places, which the next prompt fills anew. Prompts, and rows of
-which one is sampled, run without.
+request are carried along: what they write lands in free places, which the next prompt fills anew. Prompts, and rows of
+which one is sampled or told what not to write, run without.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ from functools import partial
 
 import torch
 
-from qwen_engine.asr.language_model import LanguageModel
+from qwen_engine.decoder import SlotCache
 from qwen_engine.graphs import Capture, at_least, doubling, sent
+from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.sampling import RowSampler, Sampling
 
 SHORTEST_LENGTH = 256
@@ -27,7 +28,7 @@ class GraphedLanguageModel:
 
     def __init__(self, model: LanguageModel, *, num_slots: int, capture: Capture) -> None:
         self._model = model
-        self.device, self.length = model.device, model.length
+        self.device, self.length, self.num_tokens = model.device, model.length, model.num_tokens
         self._buckets = doubling(1, num_slots)
         self._lengths = doubling(SHORTEST_LENGTH, model.length)
         with torch.inference_mode():
@@ -42,6 +43,11 @@ class GraphedLanguageModel:
             }
             self._draws = {rows: capture(partial(self._draw, rows)) for rows in self._buckets}
 
+    @property
+    def cache(self) -> SlotCache:
+        """As `LanguageModel.cache`."""
+        return self._model.cache
+
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """As `LanguageModel.embed`."""
         return self._model.embed(ids)
@@ -50,9 +56,9 @@ class GraphedLanguageModel:
         """As `LanguageModel.sampler`; one for all greedy rows is that of the graphs."""
         return self._model.sampler(rows) if any(row.temperature for row in rows) else self._greedy
 
-    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int = 0) -> None:
         """As `LanguageModel.prefill`."""
-        self._model.prefill(prompts, first_row)
+        self._model.prefill(prompts, first_row, start)
 
     def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
         """As `LanguageModel.advance`."""
@@ -63,10 +69,12 @@ class GraphedLanguageModel:
         self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
         self._advances[at_least(self._buckets, len(positions)), at_least(self._lengths, max(positions) + 1)]()
 
-    def draw(self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0) -> torch.Tensor:
+    def draw(
+        self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0, change: Change | None = None
+    ) -> torch.Tensor:
         """As `LanguageModel.draw`; good until the next call."""
-        if first_row or sampler is not self._greedy:
-            return self._model.draw(sampler, uniforms, first_row)
+        if first_row or change is not None or sampler is not self._greedy:
+            return self._model.draw(sampler, uniforms, first_row, change)
         self._draws[at_least(self._buckets, len(uniforms))]()
         return self._drawn[: len(uniforms)]
 

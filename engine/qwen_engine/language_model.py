@@ -1,31 +1,43 @@
-"""The language model of a recogniser: the first rows are live, when one ends the last one moves into its place."""
+"""A Qwen3 language model: the first rows are live, when one ends the last one moves into its place."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch.nn.functional import embedding, linear
 
-from qwen_engine.decoder import Decoder, DecoderConfig
+from qwen_engine.decoder import Decoder, DecoderConfig, SlotCache
 from qwen_engine.graphs import sent
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.weights import Weights
+
+Change: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 MOST_PADDED = 512  # positions in all: fewer take no longer padded together than apart
 LEAST_FILLED = 0.7
 
 
 class LanguageModel:
-    """Rows of a Qwen3 decoder: `prefill` starts some, `draw` gives each its next token, `advance` reads it."""
+    """Rows of a Qwen3 decoder: `prefill` starts some, `draw` gives each its next token, `advance` reads it.
 
-    def __init__(self, config: DecoderConfig, weights: Weights, *, num_slots: int, length: int) -> None:
-        below = weights.below("model.language_model.")
-        self._embeddings = below.take("embed_tokens.weight")
+    `below`: what the names of its weights begin with, but for the head's.
+    """
+
+    def __init__(self, config: DecoderConfig, weights: Weights, *, below: str, num_slots: int, length: int) -> None:
+        stack = weights.below(below)
+        self._embeddings = stack.take("embed_tokens.weight")
         self._head = weights.take("lm_head.weight") if "lm_head.weight" in weights else self._embeddings
-        self._decoder = Decoder(config, below, num_slots=num_slots, length=length)
+        self._decoder = Decoder(config, stack, num_slots=num_slots, length=length)
         self.length = length
+        self.num_tokens = len(self._head)
         self.device = self._head.device
         self._hidden = self._head.new_zeros(num_slots, config.hidden_size)
         self._tokens = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
+
+    @property
+    def cache(self) -> SlotCache:
+        """What the rows have read, a slot each."""
+        return self._decoder.cache
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """(len(ids), hidden)."""
@@ -33,14 +45,15 @@ class LanguageModel:
 
     def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
         """What `draw` needs of each row's sampling."""
-        return RowSampler(rows, len(self._head), self.device)
+        return RowSampler(rows, self.num_tokens, self.device)
 
-    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
-        """Start rows `first_row`, … with `prompts`, each (positions, hidden)."""
-        start = 0
+    def prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int = 0) -> None:
+        """Start rows `first_row`, … with `prompts`, each (positions, hidden), which follow `start` positions that the
+        cache holds."""
+        first = 0
         for end in group_ends([len(prompt) for prompt in prompts]):
-            self._prefill(prompts[start:end], first_row + start)
-            start = end
+            self._prefill(prompts[first:end], first_row + first, start)
+            first = end
 
     def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
         """Have the rows from `first_row` on read their last tokens, each at its position of `positions`."""
@@ -52,23 +65,27 @@ class LanguageModel:
         hidden = embedding(self._tokens[rows], self._embeddings)
         self._hidden[rows] = self._decoder.step(hidden[:, None], positions, length, first_row)[:, 0]
 
-    def draw(self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0) -> torch.Tensor:
-        """The next tokens (rows,) of the rows from `first_row` on; uniforms (rows,)."""
+    def draw(
+        self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0, change: Change | None = None
+    ) -> torch.Tensor:
+        """The next tokens (rows,) of the rows from `first_row` on; uniforms (rows,). `change` has a say in their logits
+        (rows, tokens) first."""
         rows = slice(first_row, first_row + len(uniforms))
-        tokens = sampler.draw(linear(self._hidden[rows], self._head).float(), uniforms)
+        logits = linear(self._hidden[rows], self._head).float()
+        tokens = sampler.draw(logits if change is None else change(logits), uniforms)
         self._tokens[rows] = tokens
         return tokens
 
     def move(self, source: int, target: int, length: int) -> None:
         """Have the row `source`, `length` positions long, take the place of `target`, which has ended."""
-        self._decoder.cache.move(source, target, length)
+        self.cache.move(source, target, length)
         self._hidden[target] = self._hidden[source]
         self._tokens[target] = self._tokens[source]
 
-    def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
+    def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int) -> None:
         lasts = sent(torch.tensor([len(prompt) - 1 for prompt in prompts]), self.device)
         padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
-        outputs = self._decoder.prefill(padded, first_row)
+        outputs = self._decoder.prefill(padded, first_row, start)
         rows = torch.arange(len(prompts), device=self.device)
         self._hidden[first_row : first_row + len(prompts)] = outputs[rows, lasts]
 

@@ -1,0 +1,126 @@
+"""An advertisement in words, voices and pictures: `client.chains.product_ad`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qwen_client.audio import AudioInput
+from qwen_client.chains.made import Made, SpokenText
+from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.stories import Shot, text_and_speech
+from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
+from qwen_client.documents.folder import Folder
+from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
+from qwen_client.image import Size, parse_size
+
+
+@dataclass(frozen=True)
+class AdVariant:
+    """One way to put it, and `readings` of its text, a voice each."""
+
+    headline: str
+    text: str
+    readings: tuple[SpokenText, ...]
+
+
+@dataclass(frozen=True)
+class ProductAd:
+    """What was told of the `product`, the copy made of it, and scenes to go with it."""
+
+    product: str
+    variants: tuple[AdVariant, ...]
+    scenes: tuple[Shot, ...]
+
+    def as_markdown(self) -> str:
+        """The document as `save` writes it."""
+        return markdown(self._blocks())
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write `ad.md` and `.docx`, the readings (WAV) and the pictures into a folder; returns the files.
+
+        The Word document needs python-docx: `qwen-triton[documents]`.
+        """
+        require_word()  # before anything is written
+        files = Folder(folder)
+        for number, variant in enumerate(self.variants, 1):
+            for reading in variant.readings:
+                reading.save(files.file(_sound_name(number, reading)))
+        for number, scene in enumerate(self.scenes, 1):
+            if scene.picture is not None:
+                files.picture(f"scene-{number}", scene.picture)
+        files.document("ad", self._blocks())
+        return files.written
+
+    def _blocks(self) -> list[Block]:
+        blocks: list[Block] = [Heading("Advertisement", 1), Paragraph(self.product)]
+        for number, variant in enumerate(self.variants, 1):
+            sounds = [Sound(_sound_name(number, reading), _told(reading)) for reading in variant.readings]
+            blocks += [Heading(variant.headline), Paragraph(variant.text), *sounds]
+        figures = [
+            Figure(scene.picture, f"scene-{number}.{scene.picture.format}", scene.prompt)
+            for number, scene in enumerate(self.scenes, 1)
+            if scene.picture is not None
+        ]
+        return [*blocks, Heading("Scenes"), *figures] if figures else blocks
+
+
+def product_ad(
+    product: str | None = None,
+    *,
+    audio: AudioInput | None = None,
+    language: str | None = None,
+    voices: Sequence[str] | None = None,
+    style: str | None = None,
+    size: Size | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> ChainJob[ProductAd]:
+    """Advertise a product: a run to iterate over, whose `result()` is a `ProductAd`.
+
+        client.chains.product_ad("The red ring is small.", voices=["ava", "dan"]).result().save("ad/")
+
+    `audio`: what is told of the product as speech, in place of the text or after it, in `language` (None: detected).
+    Each of three variants is read by each of `voices` (None: the server's choice), with `seed`; the scenes have the
+    seeds `seed`, `seed` + 1, … `style`, `size` and `steps` as for `image.generate`.
+    """
+    return chain_job(
+        "product_ad",
+        text_and_speech(product, audio, "product"),
+        _read,
+        language=language,
+        voices=None if voices is None else list(voices),
+        style=style,
+        steps=steps,
+        seed=seed,
+        **parse_size(size),
+    )
+
+
+def _read(made: Made) -> ProductAd:
+    variants = made.value("advert", "json", default={}).get("variants", ())
+    readings = list(enumerate(made.value("readings", default=[])))
+    spoken = [
+        (reading["variant"], made.speech("speech", reading["text"], number, voice=reading["voice"]))
+        for number, reading in readings
+    ]
+    shots = made.value("shots", default=[])
+    return ProductAd(
+        product=made.value("product", default=""),
+        variants=tuple(
+            AdVariant(variant["headline"], variant["text"], tuple(one for at, one in spoken if at == number and one))
+            for number, variant in enumerate(variants)
+        ),
+        scenes=tuple(
+            Shot(shot["prompt"], shot["seed"], made.picture("pictures", number)) for number, shot in enumerate(shots)
+        ),
+    )
+
+
+def _sound_name(number: int, reading: SpokenText) -> str:
+    return f"variant-{number}-{reading.voice}.wav" if reading.voice else f"variant-{number}.wav"
+
+
+def _told(reading: SpokenText) -> str:
+    return f"Read by {reading.voice}" if reading.voice else "Read aloud"

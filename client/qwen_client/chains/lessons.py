@@ -1,0 +1,176 @@
+"""A lesson in several languages, with slides and narration: `client.chains.courseware`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qwen_client.audio import AudioInput
+from qwen_client.chains.made import Made, SpokenText
+from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.stories import text_and_speech
+from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound
+from qwen_client.documents.folder import Folder
+from qwen_client.documents.markdown import markdown
+from qwen_client.documents.slides import Slide, require_slides, write_slides
+from qwen_client.documents.word import require_word
+from qwen_client.pictures import Picture
+from qwen_client.subtitles import Cue, subtitles
+
+
+@dataclass(frozen=True)
+class LessonSlide:
+    """One step of a lesson; `narration` is None where its language has no voice, or speaking failed."""
+
+    title: str
+    text: str
+    key_terms: tuple[str, ...]
+    narration: SpokenText | None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The lesson in one language (ISO code), and how its key terms hang together: (from, to, label) and a picture."""
+
+    language: str
+    title: str
+    slides: tuple[LessonSlide, ...]
+    links: tuple[tuple[str, str, str], ...]
+    concepts: Picture | None
+
+    def as_markdown(self) -> str:
+        """The document as `Courseware.save` writes it."""
+        return markdown(self._blocks())
+
+    def save(self, files: Folder) -> None:
+        """Write `lesson-LANGUAGE.md`, `.docx` and `.pptx`, the narration and the picture."""
+        for number, slide in enumerate(self.slides, 1):
+            if slide.narration is not None:
+                slide.narration.save(files.file(self._sound_name(number)))
+        if self.concepts is not None:
+            files.picture(f"concepts-{self.language}", self.concepts)
+        name = f"lesson-{self.language}"
+        files.document(name, self._blocks())
+        write_slides(self.title, self.language, self._presented(files.path), files.file(f"{name}.pptx"))
+
+    def _sound_name(self, number: int) -> str:
+        return f"narration-{self.language}-{number}.wav"
+
+    def _presented(self, folder: Path) -> list[Slide]:
+        shown = [
+            Slide(
+                slide.title,
+                (slide.text, *slide.key_terms),
+                notes=slide.text,
+                sound=folder / self._sound_name(number) if slide.narration else None,
+            )
+            for number, slide in enumerate(self.slides, 1)
+        ]
+        return shown if self.concepts is None else [*shown, Slide(self.title, picture=self.concepts)]
+
+    def _blocks(self) -> list[Block]:
+        blocks: list[Block] = [Heading(self.title, 1)]
+        for number, slide in enumerate(self.slides, 1):
+            blocks += [Heading(slide.title), Paragraph(slide.text), Items(slide.key_terms)]
+            if slide.narration is not None:
+                blocks.append(Sound(self._sound_name(number), slide.title))
+        if self.concepts is not None:
+            blocks.append(Figure(self.concepts, f"concepts-{self.language}.{self.concepts.format}", self.title))
+        return blocks
+
+
+@dataclass(frozen=True)
+class Courseware:
+    """The lesson by language, the first one being the one it was given in.
+
+    `silent`: the languages in which nothing is spoken, since no voice for them was given. `cues`: subtitles of the
+    lecture, where it came as speech.
+    """
+
+    source: str
+    lessons: Mapping[str, Lesson]
+    silent: tuple[str, ...]
+    cues: tuple[Cue, ...]
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write each language's presentation, documents, narration and concept graph into a folder; returns the files.
+
+        The Word and PowerPoint documents need `qwen-triton[documents]`.
+        """
+        require_word()
+        require_slides()
+        files = Folder(folder)
+        for lesson in self.lessons.values():
+            lesson.save(files)
+        if self.cues:
+            files.text("lecture.srt", subtitles(self.cues, "srt"))
+        return files.written
+
+
+def courseware(
+    text: str | None = None,
+    *,
+    audio: AudioInput | None = None,
+    language: str | None = None,
+    languages: Sequence[str] | None = None,
+    voices: Mapping[str, str | None] | None = None,
+    max_audio_s: float | None = None,
+    seed: int | None = None,
+) -> ChainJob[Courseware]:
+    """Make a lesson of a lecture: a run to iterate over, whose `result()` is `Courseware`.
+
+        client.chains.courseware("Good morning. The meeting ...", languages=["zh", "ja"]).result().save("lesson/")
+
+    `audio`: the lecture as speech, in place of the text or after it. `language` of the lecture: ISO code or name; None:
+    as recognised, English for text. `languages`: ISO codes of those to have it in besides (None: zh, en and ja).
+    `voices`: by ISO code, who narrates in it, {"en": "ava", "zh": None} (None there: the server's choice); None: as the
+    server's profile says. Languages without a voice have no narration. `max_audio_s` as for `asr.transcribe`.
+    """
+    return chain_job(
+        "courseware",
+        text_and_speech(text, audio, "lecture"),
+        _read,
+        language=language,
+        languages=None if languages is None else list(languages),
+        voices=None if voices is None else dict(voices),
+        max_audio_s=max_audio_s,
+        seed=seed,
+    )
+
+
+def _read(made: Made) -> Courseware:
+    lessons: dict[str, Any] = made.value("lessons", default={})
+    narration = made.value("narration", default={"scripts": [], "silent": []})
+    scripts = list(enumerate(narration["scripts"]))
+    spoken = {
+        (script["language"], script["slide"]): made.speech(
+            "speech", script["text"], number, language=script["language"], voice=script["voice"]
+        )
+        for number, script in scripts
+    }
+    cues = made.value("heard", "RESULT", 0, default={}).get("cues", ())
+    return Courseware(
+        source=made.value("source", default=""),
+        lessons={
+            code: _lesson(code, lesson, spoken, made.picture("concepts", number))
+            for number, (code, lesson) in enumerate(lessons.items())
+        },
+        silent=tuple(narration["silent"]),
+        cues=tuple(Cue(cue["start_s"], cue["end_s"], cue["text"]) for cue in cues),
+    )
+
+
+def _lesson(
+    code: str, told: Mapping[str, Any], spoken: Mapping[tuple[str, int], SpokenText | None], concepts: Picture | None
+) -> Lesson:
+    return Lesson(
+        language=code,
+        title=told["title"],
+        slides=tuple(
+            LessonSlide(slide["title"], slide["text"], tuple(slide["key_terms"]), spoken.get((code, number)))
+            for number, slide in enumerate(told["slides"])
+        ),
+        links=tuple((edge["from"], edge["to"], edge["label"]) for edge in told["concepts"]["edges"]),
+        concepts=concepts,
+    )

@@ -1,0 +1,223 @@
+"""Minutes of a meeting: `client.chains.meeting_minutes`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from qwen_client.audio import AudioInput
+from qwen_client.chains.made import Made
+from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.tracks import speaker_tracks
+from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
+from qwen_client.documents.folder import Folder
+from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
+from qwen_client.pictures import Picture
+from qwen_client.subtitles import Cue, SubtitleFormat, subtitles
+
+FIGURES = {
+    "timeline": "When it was said",
+    "responsibilities": "Who does what",
+    "gantt": "Until when",
+    "illustration": "Illustration",
+}
+
+
+@dataclass(frozen=True)
+class SpokenLine:
+    """A sentence of one speaker."""
+
+    start_s: float
+    end_s: float
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """A task, who does it and until when: `due` as it was said, `due_date` where that names a day."""
+
+    task: str
+    owner: str
+    due: str
+    due_date: date | None
+
+
+@dataclass(frozen=True)
+class DatedEvent:
+    """An event and its day: as it was said, and `on` where that names a day."""
+
+    event: str
+    day: str
+    on: date | None
+
+
+@dataclass(frozen=True)
+class MeetingMinutes:
+    """What was said, decided and left to do. A picture is None where there was nothing to draw.
+
+    `day` is the day from which "Friday" is counted. `untranscribed`: stretches of the recordings whose text is missing,
+    each told in words.
+    """
+
+    title: str
+    day: date | None
+    speakers: tuple[str, ...]
+    decisions: tuple[str, ...]
+    actions: tuple[Action, ...]
+    dates: tuple[DatedEvent, ...]
+    lines: tuple[SpokenLine, ...]
+    cues: tuple[Cue, ...]
+    untranscribed: tuple[str, ...]
+    timeline: Picture | None
+    responsibilities: Picture | None
+    gantt: Picture | None
+    illustration: Picture | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the pictures and cues, as JSON writes them; days are ISO dates."""
+        fields = {name: value for name, value in asdict(self).items() if name not in (*FIGURES, "cues")}
+        return _plain(fields)
+
+    def as_subtitles(self, subtitle_format: SubtitleFormat) -> str:
+        """The content of a subtitle file; each speaker is named."""
+        return subtitles(self.cues, subtitle_format)
+
+    def as_markdown(self) -> str:
+        """The document as `save` writes it."""
+        return markdown(self._blocks())
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write `minutes.md`, `.docx` and `.json`, `transcript.srt` and the pictures into a folder; returns the files.
+
+        The Word document needs python-docx: `qwen-triton[documents]`.
+        """
+        require_word()  # before anything is written
+        files = Folder(folder)
+        for name, picture in self._pictures():
+            files.picture(name, picture)
+        files.text("transcript.srt", self.as_subtitles("srt"))
+        files.json("minutes.json", self.as_dict())
+        files.document("minutes", self._blocks())
+        return files.written
+
+    def _pictures(self) -> list[tuple[str, Picture]]:
+        named = [(name, getattr(self, name)) for name in FIGURES]
+        return [(name, picture) for name, picture in named if picture is not None]
+
+    def _blocks(self) -> list[Block]:
+        tasks = tuple((action.task, action.owner, _day(action.due, action.due_date)) for action in self.actions)
+        dates = tuple((_day(entry.day, entry.on), entry.event) for entry in self.dates)
+        said = tuple((_clock(line.start_s), line.speaker, line.text) for line in self.lines)
+        about = [f"Speakers: {', '.join(self.speakers)}"]
+        if self.day is not None:
+            about.insert(0, f"Date: {self.day.isoformat()}")
+        figures = {
+            name: Figure(picture, f"{name}.{picture.format}", FIGURES[name]) for name, picture in self._pictures()
+        }
+        parts: list[tuple[str, list[Block]]] = [
+            ("Decisions", [Items(self.decisions)] if self.decisions else []),
+            ("Actions", [Table(("Task", "Owner", "Due"), tasks)] if tasks else []),
+            ("Dates", [Table(("Day", "Event"), dates)] if dates else []),
+            ("Charts", list(figures.values())),
+            ("Transcript", [Table(("Time", "Speaker", "Said"), said)] if said else []),
+            ("Not transcribed", [Items(self.untranscribed)] if self.untranscribed else []),
+        ]
+        found = [block for name, blocks in parts if blocks for block in (Heading(name), *blocks)]
+        return [Heading(self.title or "Minutes", 1), *map(Paragraph, about), *found]
+
+
+def meeting_minutes(
+    recordings: AudioInput | Sequence[AudioInput],
+    *,
+    speakers: Sequence[str] | None = None,
+    day: date | None = None,
+    language: str | None = None,
+    context: str | None = None,
+    illustration: str | None = None,
+    illustrate: bool | None = None,
+    max_audio_s: float | None = None,
+    seed: int | None = None,
+) -> ChainJob[MeetingMinutes]:
+    """Write the minutes of a meeting: a run to iterate over, whose `result()` is `MeetingMinutes`.
+
+        client.chains.meeting_minutes(["anna.wav", "ben.wav"], speakers=["Anna", "Ben"]).result().save("minutes/")
+
+    Each of `recordings`, which all begin at the same moment, is one speaker's; of a single recording with several
+    channels, each channel is. `speakers`: their names, as many as there are recordings, or as channels in all of them;
+    one name for one stereo file makes its channels one. `day`: the meeting's, from which "Friday" is counted; None:
+    today. `language` None: detected. `context`: words to expect. `illustration`: what to draw besides the charts; None:
+    the title. `illustrate` False: nothing. `max_audio_s`: recordings up to this long are taken; None: up to the server's usual
+    limit. Events tell each stage's results as soon as they are there.
+    """
+    return chain_job(
+        "meeting_minutes",
+        {"AUDIO": speaker_tracks(recordings, speakers)},
+        _read,
+        speakers=None if speakers is None else list(speakers),
+        date=None if day is None else day.isoformat(),
+        language=language,
+        context=context,
+        illustration=illustration,
+        illustrate=illustrate,
+        max_audio_s=max_audio_s,
+        seed=seed,
+    )
+
+
+def _read(made: Made) -> MeetingMinutes:
+    transcript = made.value("transcript", default={})
+    minutes = made.value("minutes", default={})
+    day = made.value("day")
+    return MeetingMinutes(
+        title=minutes.get("title", ""),
+        day=None if day is None else date.fromisoformat(day),
+        speakers=tuple(transcript.get("speakers", ())),
+        decisions=tuple(entry["text"] for entry in minutes.get("decisions", ())),
+        actions=tuple(
+            Action(entry["task"], entry["owner"], entry["due"], _date(entry["due_date"]))
+            for entry in minutes.get("actions", ())
+        ),
+        dates=tuple(
+            DatedEvent(entry["event"], entry["date"], _date(entry["on"])) for entry in minutes.get("dates", ())
+        ),
+        lines=tuple(
+            SpokenLine(line["start_s"], line["end_s"], line["speaker"], line["text"])
+            for line in transcript.get("lines", ())
+        ),
+        cues=tuple(
+            Cue(cue["start_s"], cue["end_s"], f"{cue['speaker']}: {cue['text']}") for cue in transcript.get("cues", ())
+        ),
+        untranscribed=tuple(
+            f"{_clock(lost['start_s'])} to {_clock(lost['end_s'])}, {lost['speaker']}: {lost['message']}"
+            for lost in transcript.get("failed", ())
+        ),
+        **{name: made.picture(name) for name in FIGURES},
+    )
+
+
+def _date(iso: str | None) -> date | None:
+    return None if iso is None else date.fromisoformat(iso)
+
+
+def _day(words: str, on: date | None) -> str:
+    return words if on is None else f"{words} ({on.isoformat()})"
+
+
+def _clock(time_s: float) -> str:
+    minutes, seconds = divmod(int(time_s), 60)
+    return f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case date():
+            return value.isoformat()
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
+    return value

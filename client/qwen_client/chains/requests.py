@@ -1,0 +1,19 @@
+"""The requests of named chains."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from qwen_client.chains.events import StageEvent, read_stage
+from qwen_client.chains.made import Made, MadeT, collecting
+from qwen_client.jobs import StreamJob
+from qwen_client.wire import Inputs
+
+ChainJob: TypeAlias = StreamJob[StageEvent, MadeT]
+
+
+def chain_job(name: str, tensors: Inputs, make: Callable[[Made], MadeT], **inputs: Any) -> "ChainJob[MadeT]":
+    """A request to the chain `name`; of its other `inputs`, those that are None are left to the server."""
+    given = {key: value for key, value in inputs.items() if value is not None}
+    options = json.dumps({"inputs": given} if given else {}, ensure_ascii=False).encode()
+    return StreamJob(name, {**tensors, "OPTIONS": options}, read_stage, collecting(make))

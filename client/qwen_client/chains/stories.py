@@ -1,0 +1,121 @@
+"""A story in pictures: `client.chains.storyboard`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qwen_client.audio import AudioInput, audio_bytes
+from qwen_client.chains.made import Made
+from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph
+from qwen_client.documents.folder import Folder
+from qwen_client.documents.markdown import markdown
+from qwen_client.documents.word import require_word
+from qwen_client.errors import InvalidRequest
+from qwen_client.image import Size, parse_size
+from qwen_client.pictures import Picture
+from qwen_client.wire import Inputs
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of a story; `picture` is None where it was not drawn."""
+
+    prompt: str
+    seed: int
+    picture: Picture | None
+
+
+@dataclass(frozen=True)
+class Storyboard:
+    """The `idea` as it was written or heard, the story made of it, and its pictures."""
+
+    idea: str
+    draft: str
+    shots: tuple[Shot, ...]
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Those that were drawn, for example for `contact_sheet`."""
+        return tuple(shot.picture for shot in self.shots if shot.picture is not None)
+
+    def as_markdown(self) -> str:
+        """The document as `save` writes it."""
+        return markdown(self._blocks())
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write `storyboard.md` and `.docx` and the pictures into a folder; returns the files.
+
+        The Word document needs python-docx: `qwen-triton[documents]`.
+        """
+        require_word()  # before anything is written
+        files = Folder(folder)
+        for number, shot in enumerate(self.shots, 1):
+            if shot.picture is not None:
+                files.picture(f"picture-{number}", shot.picture)
+        files.document("storyboard", self._blocks())
+        return files.written
+
+    def _blocks(self) -> list[Block]:
+        figures = [
+            Figure(shot.picture, f"picture-{number}.{shot.picture.format}", shot.prompt)
+            for number, shot in enumerate(self.shots, 1)
+            if shot.picture is not None
+        ]
+        return [
+            Heading("Storyboard", 1), Heading("Idea"), Paragraph(self.idea), Heading("Story"), Paragraph(self.draft),
+            Heading("Pictures"), *figures,
+        ]  # fmt: skip
+
+
+def storyboard(
+    idea: str | None = None,
+    *,
+    audio: AudioInput | None = None,
+    language: str | None = None,
+    style: str | None = None,
+    size: Size | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> ChainJob[Storyboard]:
+    """Make a story with three to five pictures of an idea: a run to iterate over, whose `result()` is a `Storyboard`.
+
+        client.chains.storyboard("A red circle meets a green star.").result().save("board/")
+
+    `audio`: the idea as speech, in place of the text or after it, in `language` (None: detected). `style`, `size` and
+    `steps` of each picture as for `image.generate`; the pictures have the seeds `seed`, `seed` + 1, … Each picture is
+    told as soon as it is drawn.
+    """
+    return chain_job(
+        "storyboard",
+        text_and_speech(idea, audio, "idea"),
+        _read,
+        language=language,
+        style=style,
+        steps=steps,
+        seed=seed,
+        **parse_size(size),
+    )
+
+
+def text_and_speech(text: str | None, audio: AudioInput | None, name: str) -> Inputs:
+    """The tensors of a chain that reads or listens.
+
+    Raises:
+        InvalidRequest: there is neither.
+    """
+    if text is None and audio is None:
+        raise InvalidRequest(f"there is no {name}: give it as text, or as speech with audio=")
+    told: Inputs = {} if text is None else {"TEXT": text.encode()}
+    return told if audio is None else {**told, "AUDIO": audio_bytes(audio)}
+
+
+def _read(made: Made) -> Storyboard:
+    shots = made.value("shots", default=[])
+    return Storyboard(
+        idea=made.value("idea", default=""),
+        draft=made.value("story", "json", default={}).get("draft", ""),
+        shots=tuple(
+            Shot(shot["prompt"], shot["seed"], made.picture("pictures", number)) for number, shot in enumerate(shots)
+        ),
+    )

@@ -1,0 +1,177 @@
+"""Speech in, speech out: `client.chains.voice_chat`."""
+
+import base64
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
+from qwen_client.chains.events import Stage, StageEvent, StageProgress, StageResult, read_stage
+from qwen_client.chat import Message
+from qwen_client.errors import ChainFailed, InvalidRequest
+from qwen_client.jobs import Ending, StreamJob
+from qwen_client.pcm import SCALE
+from qwen_client.wire import Answer, options_json
+
+DEFAULT_SAMPLE_RATE = 24_000
+
+
+@dataclass(frozen=True)
+class Heard(Stage):
+    """What was said: all of it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReplyText(Stage):
+    """The next bit of the reply, as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReplySound(Stage):
+    """The next samples of the reply (float32, -1 to 1): of its piece number `item`, which says `text`."""
+
+    text: str
+    samples: Samples
+    sample_rate: int
+
+
+VoiceEvent: TypeAlias = Heard | ReplyText | ReplySound | StageEvent
+OnEvent: TypeAlias = Callable[[VoiceEvent], object]
+
+
+@dataclass(frozen=True)
+class VoiceReply:
+    """A turn of a conversation: what was `heard`, the `text` of the reply, what of it was `spoken`, and its sound.
+
+    `was_interrupted`: another utterance came. `messages` is the conversation as the server remembers it, of replies as
+    much as was heard. A player that began with the first sound would have run dry for `underrun_s`. `times_s`: seconds
+    from the request to its being heard, the first text, the first sound and the end.
+    """
+
+    heard: str
+    text: str
+    spoken: str
+    samples: Samples
+    sample_rate: int
+    was_interrupted: bool
+    messages: tuple[Message, ...]
+    underrun_s: float
+    times_s: Mapping[str, float]
+    request_id: str
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `.wav` (16 bit), `.flac`, `.ogg`, `.opus` or `.mp3` file."""
+        Path(path).write_bytes(encode_audio(self.samples, self.sample_rate, audio_suffix(path)))
+
+    def _repr_html_(self) -> str:
+        source = base64.b64encode(encode_audio(self.samples, self.sample_rate, ".wav")).decode()
+        return f'<audio controls src="data:audio/wav;base64,{source}"></audio>'
+
+
+def voice_chat(
+    audio: AudioInput | None = None,
+    *,
+    text: str | None = None,
+    session: str | None = None,
+    end_session: bool = False,
+    messages: Sequence[Message] | None = None,
+    played_s: float | None = None,
+    voice: str | None = None,
+    language: str | None = None,
+    context: str = "",
+    max_tokens: int | None = None,
+    seed: int = 0,
+    on_event: OnEvent | None = None,
+) -> StreamJob[VoiceEvent, VoiceReply]:
+    """Say something and hear the reply, which is spoken while it is written: a run to iterate over.
+
+        with client.chains.voice_chat("hello.wav", session="anna") as run:  # leaving early cancels
+            for event in run:
+                if isinstance(event, ReplySound):
+                    play(event.samples, event.sample_rate)
+        client.chains.voice_chat("hello.wav").result().save("reply.wav")
+
+    `audio` and `language`, `context` as for `asr.transcribe`; or `text`, what was said as text. Turns with the same
+    `session` are one conversation (see `conversation`, which keeps its name): another one interrupts the reply, and of
+    replies only what was heard is remembered: what was delivered, or what was played for `played_s` of the last one.
+    `end_session`: the server forgets the conversation after this turn. `messages`: what was said before its first
+    turn; one with role "system" first instructs the model. `voice` and `seed` as for `tts.synthesize`. `max_tokens`:
+    longest reply. `on_event` is called with each event.
+    """
+    if (audio is None) == (text is None) and not (audio is None and end_session):
+        raise InvalidRequest("give what is said: either audio or text")
+    given = {} if messages is None else {"messages": [dict(message) for message in messages]}
+    options = options_json(
+        session=session,
+        end_session=end_session or None,
+        played_s=played_s,
+        voice=voice,
+        language=language,
+        context=context,
+        max_tokens=max_tokens,
+        seed=seed,
+        **given,
+    )
+    spoken = {} if audio is None else {"AUDIO": audio_bytes(audio)}
+    written = {} if text is None else {"TEXT": text.encode()}
+    return StreamJob("voice_chat", {**spoken, **written, "OPTIONS": options}, announcing(on_event), _collect)
+
+
+def announcing(on_event: OnEvent | None) -> Callable[[Answer], VoiceEvent]:
+    """Read responses as events, and tell `on_event` each."""
+
+    def read(answer: Answer) -> VoiceEvent:
+        event = read_voice(answer)
+        if on_event is not None:
+            on_event(event)
+        return event
+
+    return read
+
+
+def read_voice(answer: Answer) -> VoiceEvent:
+    """The event in a response of the voice chat."""
+    match read_stage(answer):
+        case StageResult(stage="heard") as event:
+            return Heard(event.stage, event.item, event.time_s, event.value)
+        case StageProgress(stage="reply") as event:
+            return ReplyText(event.stage, event.item, event.time_s, event.payload.decode())
+        case StageProgress(stage="speech") as event:
+            samples = np.frombuffer(event.payload, "<i2").astype(np.float32) / SCALE
+            rate, text = event.event["sample_rate_hz"], answer.json("EVENT")["text"]
+            return ReplySound(event.stage, event.item, event.time_s, text, samples, rate)
+        case event:
+            return event
+
+
+def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
+    """Raises `ChainFailed`, which holds the reply as far as it got, where a stage failed."""
+    sounds = [event for event in events if isinstance(event, ReplySound)]
+    told: Mapping[str, Any] = ending.details
+    reply = VoiceReply(
+        heard=told["outputs"]["heard"],
+        text=told["outputs"]["reply"],
+        spoken=told["outputs"]["spoken"],
+        samples=np.concatenate([np.zeros(0, np.float32), *(sound.samples for sound in sounds)]),
+        sample_rate=sounds[0].sample_rate if sounds else DEFAULT_SAMPLE_RATE,
+        was_interrupted=ending.finish_reason == "cancelled",
+        messages=tuple(told["history"]),
+        underrun_s=told["underrun_s"],
+        times_s=told["times"],
+        request_id=ending.request_id,
+    )
+    if error := told.get("error"):
+        raise ChainFailed(error["stage"], error["message"], error["status"], ending.request_id, reply)
+    return reply

@@ -1,0 +1,191 @@
+"""Trains the demo checkpoint that sees: `python -m demo.training.vl_train [RUN]`.
+
+Run 0 starts afresh; runs 1, 2, … go on from where the last one ended, with other pictures and the rate raised anew. A
+run that was stopped goes on from its last save. Only scenes of the training side are shown.
+"""
+
+import random
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
+
+from demo.training.manifest import CHECKPOINTS, record
+from demo.training.optimisation import learning_rate
+from demo.training.vl_model import MERGED, PATCH_PX, new_image_processor, new_model, save
+from demo.training.vl_pictures import OTHER_SIDES_PX, PLACES, SQUARE, Example, example, scenes, worn
+from demo.training.vl_text import ANSWERS, SHARES, asked, describing_tokenizer
+from qwen_engine.vision.prompt import Prompts
+
+NUM_THREADS = 1
+STEPS = 2500
+BATCH = 32
+LEARNING_RATE = 1.5e-3  # at its peak in run 0, half of it in later runs
+NUM_PICTURES = 12_000
+SQUARE_SHARE = 0.75
+MIDDLE_SHARE = 0.25  # of the pictures have their shape in the centre, where the image model draws it
+MAX_NOISE, COLOUR_SHIFT, LIGHT = 12.0, 8.0, (0.93, 1.07)  # of 255; laid over the pictures anew each time
+SAVE_EVERY_STEPS = 200
+NAME = "vl"
+BUILD = Path("build/training/vl")
+COMMANDS = [*(f"python -m demo.training.vl_train {run}" for run in range(2)), "python -m demo.training.evaluate_vl"]
+
+Sides = tuple[int, int]
+
+
+class Examples:
+    """Pictures of training scenes with a question and its answer; a batch has pictures of one shape."""
+
+    def __init__(self, prompts: Prompts, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._prompts = prompts
+        self._processor = new_image_processor()
+        drawn: dict[Sides, list[Example]] = defaultdict(list)
+        shown = scenes(held_out=False)
+        for number in range(NUM_PICTURES):
+            sides_px = SQUARE if self._rng.random() < SQUARE_SHARE else self._rng.choice(OTHER_SIDES_PX)
+            place = "centre" if self._rng.random() < MIDDLE_SHARE else self._rng.choice(tuple(PLACES))
+            drawn[sides_px].append(example(shown[number % len(shown)], place, self._rng, sides_px=sides_px))
+        self._drawn = drawn
+        self._pixels = {sides: self._patched(some) for sides, some in drawn.items()}
+
+    def draw(self) -> dict[str, Tensor]:
+        """What the model is called with, `labels` included."""
+        sides = self._rng.choices(tuple(self._drawn), [len(some) for some in self._drawn.values()])[0]
+        chosen = self._rng.choices(range(len(self._drawn[sides])), k=BATCH)
+        pixels, grid = self._pixels[sides]
+        patches = _as_patches(_in_other_light(pixels[chosen]))
+        num_tokens = pixels.shape[1] // MERGED**2
+        rows = [self._conversation(self._drawn[sides][index], num_tokens) for index in chosen]
+        ids = pad_sequence([torch.tensor(question + answer) for question, answer in rows], batch_first=True)
+        labels = pad_sequence(
+            [torch.tensor([-100] * len(question) + answer) for question, answer in rows], True, padding_value=-100
+        )
+        return {
+            "input_ids": ids,
+            "labels": labels,
+            "pixel_values": patches.flatten(0, 1),
+            "image_grid_thw": grid.expand(BATCH, 3),
+            "mm_token_type_ids": (ids == self._prompts.picture).int(),
+        }
+
+    def _conversation(self, shown: Example, num_picture_tokens: int) -> tuple[list[int], list[int]]:
+        kind = self._rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+        question = self._prompts.ids(asked(kind, shown.scene, self._rng), num_picture_tokens)
+        return question, [*self._prompts.words(ANSWERS[kind](shown.scene, shown.place)), self._prompts.end]
+
+    def _patched(self, drawn: list[Example]) -> tuple[Tensor, Tensor]:
+        """uint8 (pictures, patches, 3, 64), as the processor resizes and cuts them, and the grid (3,) of one."""
+        pictures = [Image.fromarray(worn(some.pixels, self._rng)) for some in drawn]
+        read = self._processor(images=pictures, return_tensors="pt")
+        patches = read["pixel_values"].view(len(pictures), -1, 3, 2, PATCH_PX**2)[:, :, :, 0]
+        return ((patches + 1) * 127.5).round().to(torch.uint8), read["image_grid_thw"][0]
+
+
+def _in_other_light(pixels: Tensor) -> Tensor:
+    """float (pictures, patches, 3, 64), 0 to 255: brighter or darker, of other colours by a touch, noisy."""
+    count = len(pixels)
+    light = torch.empty(count, 1, 1, 1).uniform_(*LIGHT)
+    shift = torch.empty(count, 1, 3, 1).uniform_(-COLOUR_SHIFT, COLOUR_SHIFT)
+    noise = torch.randn(pixels.shape) * torch.empty(count, 1, 1, 1).uniform_(0, MAX_NOISE)
+    return (pixels * light + shift + noise).clamp(0, 255)
+
+
+def _as_patches(pixels: Tensor) -> Tensor:
+    """(pictures, patches, 384): the same picture twice, as the frames of a still."""
+    normal = pixels / 127.5 - 1
+    return normal[:, :, :, None].expand(-1, -1, -1, 2, -1).reshape(*pixels.shape[:2], -1)
+
+
+def positions(model: Qwen3VLForConditionalGeneration, batch: dict[str, Tensor]) -> Tensor:
+    """(3, 1, length): pictures of one shape stand in the same place in every row."""
+    found, _ = model.model.get_rope_index(
+        batch["input_ids"][:1], batch["mm_token_type_ids"][:1], batch["image_grid_thw"][:1]
+    )
+    return found
+
+
+class Run:
+    """One run of the training, resumed where its file is there."""
+
+    def __init__(self, number: int, tokenizer: Qwen2Tokenizer) -> None:
+        self._number = number
+        self._tokenizer = tokenizer
+        self._file = BUILD / f"run_{number}.pt"
+        self.model = new_model(tokenizer)
+        self._adam = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+        self._peak = LEARNING_RATE / 2 if number else LEARNING_RATE
+        self.step = 0
+        self.seconds = 0.0
+        self._resume()
+
+    def learn(self, batch: dict[str, Tensor]) -> float:
+        """One step; returns the loss."""
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate(self.step, STEPS, self._peak)
+        loss = self.model(**batch, position_ids=positions(self.model, batch)).loss
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._adam.step()
+        self.step += 1
+        return float(loss.item())
+
+    def save(self) -> None:
+        state = {"model": self.model.state_dict(), "adam": self._adam.state_dict()}
+        torch.save({**state, "step": self.step, "seconds": self.seconds}, self._file)
+        save(self.model, self._tokenizer, CHECKPOINTS / NAME)
+
+    def _resume(self) -> None:
+        if self._file.exists():
+            state = torch.load(self._file)
+            self.model.load_state_dict(state["model"])
+            self._adam.load_state_dict(state["adam"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        elif self._number:
+            self.model.load_state_dict(torch.load(BUILD / f"run_{self._number - 1}.pt")["model"])
+
+
+def train(number: int) -> float:
+    """Saves as it goes; returns the seconds of a core it took. `number` is the seed as well."""
+    tokenizer = describing_tokenizer()
+    tokenizer.save_pretrained(BUILD)
+    torch.manual_seed(number)
+    run = Run(number, tokenizer)
+    examples = Examples(Prompts(BUILD), number + run.step)
+    torch.manual_seed(number + run.step)
+    recent: list[float] = []
+    while run.step < STEPS:
+        started_s = time.process_time()
+        recent.append(run.learn(examples.draw()))
+        run.seconds += time.process_time() - started_s
+        if run.step % 50 == 0:
+            print(f"step {run.step} loss {np.mean(recent[-50:]):.4f} {run.seconds / run.step:.3f} s a step", flush=True)
+        if run.step % SAVE_EVERY_STEPS == 0 or run.step == STEPS:
+            run.save()
+    return run.seconds
+
+
+def main() -> None:
+    torch.set_num_threads(NUM_THREADS)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    training_s = train(number)
+    record(
+        NAME,
+        seed=number,
+        command=COMMANDS,
+        corpus=f"{NUM_PICTURES} drawings a run of {len(scenes(held_out=False))} training scenes, each asked about anew",
+        training_s={f"run {number}": round(training_s)},
+    )
+
+
+if __name__ == "__main__":
+    main()

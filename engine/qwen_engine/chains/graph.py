@@ -1,0 +1,111 @@
+"""A workflow as its JSON says: inputs, nodes and outputs. What only the whole of it shows is checked in validate.py."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from qwen_engine.chains.references import Reference, references
+from qwen_engine.errors import InvalidRequest
+
+InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+RESERVED = ("inputs", "item", "index")
+TENSOR_TYPES = ("bytes", "text")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class GraphInput(Part):
+    """What a workflow is given: files (`bytes`) and texts, or a JSON value."""
+
+    type: InputType
+    several: bool = Field(False, description="a list of them")
+    optional: bool = Field(False, description="null, where it is left out")
+    default: Any = Field(None, description="where it is left out")
+
+    @property
+    def is_required(self) -> bool:
+        return not self.optional and self.default is None
+
+
+class Node(Part):
+    """One stage: a call of a `model`, or a `function`; once, or once for each item of the list `foreach`."""
+
+    model: str | None = None
+    function: str | None = None
+    inputs: dict[str, Any] = Field(default_factory=dict, description="tensors of the model")
+    options: dict[str, Any] = Field(default_factory=dict, description="its OPTIONS")
+    prompt: str | None = Field(None, description="a task of prompts.toml, for a chat model")
+    user: str | None = Field(None, description="what the user says, with `prompt`")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="of the function")
+    foreach: Any = None
+    max_parallel: int | None = Field(None, ge=1, le=256, description="items at once; null: the profile's")
+    when: Any = Field(True, description="false, null, empty or zero: the node is skipped")
+    retries: int = Field(0, ge=0, le=5, description="after UNAVAILABLE and INTERNAL")
+    timeout_s: float | None = Field(None, gt=0, description="of each attempt")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if (self.model is None) == (self.function is None):
+            raise ValueError("it needs either a model or a function")
+        foreign = ("arguments",) if self.model else ("inputs", "options", "prompt", "user", "timeout_s", "retries")
+        wrong = [name for name in foreign if name in self.model_fields_set]
+        if wrong:
+            raise ValueError(f"{wrong[0]} does not go with a {'model' if self.model else 'function'}")
+        if (self.prompt is None) != (self.user is None):
+            raise ValueError("prompt and user go together")
+        return self
+
+    def references(self) -> Iterator[Reference]:
+        """All that the node refers to."""
+        return references([self.inputs, self.options, self.user, self.arguments, self.foreach, self.when])
+
+    @property
+    def is_list(self) -> bool:
+        """It runs once for each of several items, so each of its outputs is a list."""
+        return self.foreach is not None
+
+    @property
+    def chooses_items(self) -> bool:
+        """`when` is asked for each item."""
+        return any(one.source in ("item", "index") for one in references(self.when))
+
+
+class Graph(Part):
+    """A whole workflow; a name in `outputs` stands for a value that the run gives back."""
+
+    inputs: dict[Name, GraphInput] = Field(default_factory=dict)
+    nodes: dict[Name, Node] = Field(min_length=1)
+    outputs: dict[str, Any] = Field(default_factory=dict)
+
+    def needs(self, name: str) -> set[str]:
+        """The nodes that one refers to."""
+        return {one.source for one in self.nodes[name].references()} - set(RESERVED)
+
+
+def read_graph(payload: bytes | str, name: str) -> Graph:
+    """The workflow in `payload`, a JSON document that messages call `name`.
+
+    Raises:
+        InvalidRequest: not JSON, or not as a workflow is; the message names the node and the field.
+    """
+    try:
+        graph = Graph.model_validate_json(payload)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(_explain(name, problem) for problem in error.errors()[:5])) from None
+    for reserved in RESERVED:
+        if reserved in graph.nodes:
+            raise InvalidRequest(f"{name}.nodes.{reserved}: a node cannot be called {', '.join(RESERVED)}")
+    return graph
+
+
+def _explain(name: str, problem: Any) -> str:
+    where = ".".join([name, *(str(part) for part in problem["loc"] if part != "[key]")])
+    if problem["type"] == "extra_forbidden":
+        return f"{where} is unknown"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['ctx']['error']}"
+    return f"{where}: {problem['msg']}"

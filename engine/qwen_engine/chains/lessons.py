@@ -1,0 +1,148 @@
+"""A lesson as the chat model writes it, in several languages, and what is spoken of it.
+
+A lesson: {"title", "slides": [{"title", "text", "key_terms"}], "concepts": {"nodes", "edges"}}, an edge having "from",
+"to" and "label".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from qwen_engine.asr.languages import NAMES, resolve_language
+from qwen_engine.errors import InvalidRequest
+
+Lesson = Mapping[str, Any]
+MAX_CONCEPTS, MAX_LINKS = 60, 120  # of CHART
+
+
+def whole_text(text: str, heard: Sequence[str], name: str) -> str:
+    """What was written and, after it, what was heard, as one text; messages call it `name`.
+
+    Raises:
+        InvalidRequest: there is neither, or nothing was said.
+    """
+    whole = "\n".join(part.strip() for part in (text, *heard) if part.strip())
+    if not whole:
+        raise InvalidRequest(f"there is no {name}: give it as text, or as speech in which something is said")
+    return whole
+
+
+def translation_requests(lesson: Lesson, languages: Sequence[str], source: str) -> list[dict[str, str]]:
+    """What has to be translated: each text of the lesson once, for each of `languages` but `source`.
+
+    Languages are ISO codes. Returns [{"language", "text", "prompt": what the chat model is asked}].
+    """
+    for code in (*languages, source):
+        if code not in NAMES:
+            raise InvalidRequest(f"languages has {code!r}; allowed: {', '.join(NAMES)}")
+    texts = list(dict.fromkeys(_texts(lesson)))
+    return [
+        {"language": code, "text": text, "prompt": f"{code}: {text}"}
+        for code in dict.fromkeys(languages)
+        if code != source
+        for text in texts
+    ]
+
+
+def localised_lessons(
+    lesson: Lesson,
+    requests: Sequence[Mapping[str, str]],
+    translations: Sequence[str],
+    languages: Sequence[str],
+    source: str,
+) -> dict[str, Any]:
+    """The lesson by language: in `source` as it is, in the others with every text replaced by its translation."""
+    found = {
+        (request["language"], request["text"]): translation.strip()
+        for request, translation in zip(requests, translations, strict=True)
+    }
+    by_language = {source: dict(lesson)}
+    for code in languages:
+        if code != source:
+            by_language[code] = _replaced(lesson, partial(_translated, found, code))
+    return by_language
+
+
+def narration(lessons: Mapping[str, Lesson], voices: Mapping[str, str | None]) -> dict[str, Any]:
+    """What to say on each slide, in those languages that have a voice.
+
+    `voices`: by ISO code, a voice's name, or null for the server's choice. Returns {"scripts": [{"language", "slide",
+    "text", "voice"}], "silent": the languages without a voice}.
+    """
+    scripts = [
+        {"language": code, "slide": number, "text": slide["text"], "voice": voices[code]}
+        for code, lesson in lessons.items()
+        if code in voices
+        for number, slide in enumerate(lesson["slides"])
+    ]
+    return {"scripts": scripts, "silent": [code for code in lessons if code not in voices]}
+
+
+def concept_charts(lessons: Mapping[str, Lesson]) -> list[dict[str, Any]]:
+    """The concept graph of each language as CHART.
+
+    What an edge names is a concept, too; an edge of a concept to itself is left out.
+    """
+    return [_concept_chart(lesson) for lesson in lessons.values()]
+
+
+def _concept_chart(lesson: Lesson) -> dict[str, Any]:
+    edges = [edge for edge in lesson["concepts"]["edges"] if edge["from"].strip() != edge["to"].strip()]
+    ends = (edge[end] for edge in edges for end in ("from", "to"))
+    names = list(dict.fromkeys(filter(None, map(str.strip, (*lesson["concepts"]["nodes"], *ends)))))[:MAX_CONCEPTS]
+    links = [
+        {"source": edge["from"].strip(), "target": edge["to"].strip(), "label": edge["label"]}
+        for edge in edges
+        if {edge["from"].strip(), edge["to"].strip()} <= set(names)
+    ]
+    concepts = [{"name": name} for name in names]
+    return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
+
+
+def lesson_language(heard: Sequence[Mapping[str, Any]], given: str | None) -> str:
+    """The ISO code of the lesson's language: as `given` (a name or a code), else as recognised, else English.
+
+    `heard`: RESULTs of `qwen3_asr`.
+    """
+    spoken = next((result["language"] for result in heard if result["language"]), None)
+    name = resolve_language(given, "language") or spoken
+    return next((code for code, known in NAMES.items() if known == name), "en")
+
+
+def _translated(found: Mapping[tuple[str, str], str], code: str, text: str) -> str:
+    return found[code, text]
+
+
+def _texts(lesson: Lesson) -> list[str]:
+    found: list[str] = []
+
+    def keep(text: str) -> str:
+        found.append(text)
+        return text
+
+    _replaced(lesson, keep)
+    return found
+
+
+def _replaced(lesson: Lesson, replace: Callable[[str], str]) -> dict[str, Any]:
+    """The lesson with every text that is not empty replaced."""
+
+    def each(text: str) -> str:
+        return replace(text) if text.strip() else text
+
+    concepts = lesson["concepts"]
+    return {
+        "title": each(lesson["title"]),
+        "slides": [
+            {
+                "title": each(slide["title"]),
+                "text": each(slide["text"]),
+                "key_terms": list(map(each, slide["key_terms"])),
+            }
+            for slide in lesson["slides"]
+        ],
+        "concepts": {
+            "nodes": list(map(each, concepts["nodes"])),
+            "edges": [{end: each(edge[end]) for end in ("from", "to", "label")} for edge in concepts["edges"]],
+        },
+    }

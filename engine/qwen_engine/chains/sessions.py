@@ -1,0 +1,216 @@
+"""Conversations: what has been said in each of them, and of the replies as much as was heard.
+
+A listener is taken to play each sound as soon as it comes, from the first one on. So an interrupted reply was heard up
+to the moment of the interruption at most, and never further than its sound was delivered; whoever plays it knows
+better, and may say so (`played_s`). Pieces of text count as said when all of their sound was heard.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from qwen_engine.errors import Unavailable
+
+Clock = Callable[[], float]
+Message = dict[str, str]
+FRAME_S = 0.08  # a piece that was heard but for less than this was heard
+
+
+@dataclass
+class _Piece:
+    """`end_s`: where its sound ends within the reply; None: not all of it was delivered."""
+
+    text: str
+    end_s: float | None = None
+
+
+class Reply:
+    """What is said in one reply, piece by piece, and when.
+
+    Example:
+        reply.begin("Good morning,")
+        reply.deliver(0.4)
+        reply.complete()
+        reply.spoken()  # "Good morning,"
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._pieces: list[_Piece] = []
+        self._first_s: float | None = None
+        self._heard_s: float | None = None
+        self.audio_s = 0.0
+        self.dry_s = 0.0
+
+    def begin(self, text: str) -> None:
+        """The next piece; its sound follows."""
+        self._pieces.append(_Piece(text))
+
+    def deliver(self, audio_s: float) -> None:
+        """So much more of the running piece's sound has gone to the listener."""
+        now_s = self._clock()
+        self._first_s = now_s if self._first_s is None else self._first_s
+        self.dry_s = max(self.dry_s, now_s - self._first_s - self.audio_s)
+        self.audio_s += audio_s
+
+    def complete(self) -> None:
+        """All of the running piece's sound has gone to the listener."""
+        self._pieces[-1].end_s = self.audio_s
+
+    def interrupt(self) -> None:
+        """Nobody listens from now on."""
+        if self._heard_s is None:
+            elapsed_s = 0.0 if self._first_s is None else self._clock() - self._first_s
+            self._heard_s = min(self.audio_s, elapsed_s)
+
+    def spoken(self, played_s: float | None = None) -> str:
+        """The text that was heard; `played_s`: how much of the sound was played, where that is known."""
+        heard_s = self._heard_s if played_s is None else played_s
+        said = []
+        for piece in self._pieces:
+            if piece.end_s is None or (heard_s is not None and piece.end_s > heard_s + FRAME_S):
+                break
+            said.append(piece.text)
+        return "".join(said).strip()
+
+
+@dataclass(eq=False)
+class Turn:
+    """One utterance and what is said in reply; `stop` ends what is still being done for it."""
+
+    said: Reply = field(default_factory=Reply)
+    heard: str = ""
+    stop: Callable[[], object] = lambda: None
+    was_interrupted: bool = False
+
+    def interrupt(self) -> None:
+        """Another utterance has come."""
+        self.was_interrupted = True
+        self.said.interrupt()
+        self.stop()
+
+
+class Session:
+    """One conversation: its `messages` so far, the last turn's not among them."""
+
+    def __init__(self, messages: Sequence[Message], *, max_turns: int, clock: Clock = time.monotonic) -> None:
+        self._messages = list(messages)
+        self._max_turns = max_turns
+        self._clock = clock
+        self._turn: Turn | None = None
+        self._is_running = False
+        self._used_s = clock()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no turn yet."""
+        return self._turn is None
+
+    @property
+    def idle_s(self) -> float:
+        """How long it is since something was said."""
+        return 0.0 if self._is_running else self._clock() - self._used_s
+
+    def open_with(self, messages: Sequence[Message]) -> None:
+        """What was said before the first turn; an instruction to the model takes the place of the usual one."""
+        begins_with_instruction = bool(messages) and messages[0]["role"] == "system"
+        self._messages = [*([] if begins_with_instruction else self._messages), *messages]
+
+    def begin(self, turn: Turn, played_s: float | None = None) -> None:
+        """The next turn: a running one is interrupted. `played_s`: how much of the last reply was played, if known."""
+        if self._turn is not None:
+            if self._is_running:
+                self._turn.interrupt()
+            self._messages = self._with(self._turn, played_s)
+        self._turn, self._is_running = turn, True
+
+    def end(self, turn: Turn) -> bool:
+        """All that was to be done for `turn` is done; False where another turn has begun meanwhile."""
+        if self._turn is not turn:
+            return False
+        self._is_running, self._used_s = False, self._clock()
+        return True
+
+    def history(self) -> list[Message]:
+        """What was said, the last turn included, as far as it was heard."""
+        return self._messages if self._turn is None else self._with(self._turn, None)
+
+    def prompt(self, heard: str) -> list[Message]:
+        """The chat to reply to `heard`."""
+        return _joined(self._messages, {"role": "user", "content": heard})
+
+    def _with(self, turn: Turn, played_s: float | None) -> list[Message]:
+        if not turn.heard:
+            return self._messages
+        messages = _joined(self._messages, {"role": "user", "content": turn.heard})
+        if spoken := turn.said.spoken(played_s):
+            messages.append({"role": "assistant", "content": spoken})
+        return self._newest(messages)
+
+    def _newest(self, messages: list[Message]) -> list[Message]:
+        """The last turns; an instruction to the model stays."""
+        instructions = [message for message in messages if message["role"] == "system"]
+        said = [message for message in messages if message["role"] != "system"][-2 * self._max_turns :]
+        while said and said[0]["role"] != "user":
+            said.pop(0)
+        return instructions + said
+
+
+def _joined(messages: Sequence[Message], message: Message) -> list[Message]:
+    """`messages` with one more; what follows an utterance without reply is a part of that utterance."""
+    if messages and messages[-1]["role"] == message["role"]:
+        content = f"{messages[-1]['content']} {message['content']}"
+        return [*messages[:-1], {**message, "content": content}]
+    return [*messages, message]
+
+
+class Sessions:
+    """The conversations that are open, by name; one without a turn for `idle_timeout_s` is forgotten.
+
+    Each begins with `messages`, such as an instruction to the model, and keeps its last `max_turns`.
+    """
+
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_sessions: int,
+        max_turns: int,
+        idle_timeout_s: float,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._new = partial(Session, messages, max_turns=max_turns, clock=clock)
+        self._max_sessions = max_sessions
+        self._idle_timeout_s = idle_timeout_s
+        self._open: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, name: str | None) -> Session:
+        """The conversation `name`, opened where there is none; without a name, one for a single turn.
+
+        Raises:
+            Unavailable: it would be one too many.
+        """
+        if name is None:
+            return self._new()
+        self._forget_idle()
+        if name not in self._open:
+            self._require_room()
+            self._open[name] = self._new()
+        return self._open[name]
+
+    def forget(self, name: str) -> None:
+        """The conversation `name` is over."""
+        self._open.pop(name, None)
+
+    def _require_room(self) -> None:
+        if len(self._open) >= self._max_sessions:
+            raise Unavailable(f"{len(self._open)} conversations are open, the limit; end one, or try again later")
+
+    def _forget_idle(self) -> None:
+        for name, session in list(self._open.items()):
+            if session.idle_s > self._idle_timeout_s:
+                del self._open[name]

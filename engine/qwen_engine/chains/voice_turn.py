@@ -1,0 +1,186 @@
+"""One turn of a voice chat: a reply is written and, at the same time, spoken piece by piece.
+
+    heard    what was said, by the recogniser; or the text that came in its place
+    reply    the chat model's answer, token by token
+    speech   its pieces (see `clauses.py`), one after another, each as soon as it is whole; `item` is its number
+
+A stage that fails leaves what is done: what the chat model wrote until then is spoken, and a reply that cannot be
+spoken is still written to its end.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
+from qwen_engine.chains.clauses import Clauses
+from qwen_engine.chains.events import (
+    Emit,
+    StageFailed,
+    StageProgress,
+    StageResult,
+    StageSkipped,
+    StageStarted,
+    told_error,
+)
+from qwen_engine.chains.sessions import Session, Turn
+from qwen_engine.chains.voice_request import VoiceRequest
+from qwen_engine.errors import EngineError, Internal
+from qwen_engine.tts.sentences import pronounceable
+
+log = logging.getLogger(__name__)
+
+ASR, CHAT, TTS = "qwen3_asr", "qwen3_chat", "qwen3_tts"
+HEARD, REPLY, SPEECH = "heard", "reply", "speech"
+SAMPLE_BYTES = 2
+MAX_UNSPOKEN = 64  # pieces that are written and wait for their turn; then the writer waits
+
+Pieces = asyncio.Queue[str | None]
+"""Pieces of a reply, and None behind the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechProgress(StageProgress):
+    """The next sound of a piece; `text` is the piece."""
+
+    text: str
+
+
+@dataclass(eq=False)
+class Talk:
+    """Runs one turn: `run` tells its events and returns when all of it was told; `end_s` is when it has to be done."""
+
+    calls: ModelCalls
+    request: VoiceRequest
+    session: Session
+    turn: Turn
+    trace: Trace
+    emit: Emit
+    end_s: float
+    reply: str = ""
+    error: dict[str, str] | None = None
+    times_s: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._began_s = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._began_s
+
+    async def run(self) -> None:
+        """All stages; `error` is then the first that one of them failed with."""
+        await self._hear()
+        if not self.turn.heard:
+            if self.error is None:
+                for stage in (REPLY, SPEECH):
+                    await self.emit(StageSkipped(stage=stage, reason="nothing was said"))
+            return
+        pieces: Pieces = asyncio.Queue(MAX_UNSPOKEN)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write(pieces))
+            tasks.create_task(self._speak(pieces))
+
+    async def _hear(self) -> None:
+        async with self._stage(HEARD):
+            heard = self.request.text or await self._transcribed()
+            await self.emit(StageResult(stage=HEARD, output="TEXT", value=heard))
+            self.turn.heard = heard
+            self._mark("heard_s")
+
+    async def _transcribed(self) -> str:
+        inputs = {"AUDIO": self.request.audio, "OPTIONS": self.request.asr_options()}
+        async with self._answers(ASR, inputs) as answers:
+            return "".join([answer["TEXT"].decode() async for answer in answers]).strip()
+
+    async def _write(self, pieces: Pieces) -> None:
+        async with self._stage(REPLY):
+            await self._written(pieces)
+        await pieces.put(None)
+
+    async def _written(self, pieces: Pieces) -> None:
+        """Put each piece of the reply into `pieces` as soon as it is whole."""
+        clauses = Clauses()
+        options = self.request.chat_options(self.session.prompt(self.turn.heard))
+        async with self._answers(CHAT, {"text_input": b"", "OPTIONS": options}) as answers:
+            async for answer in answers:
+                for piece in clauses.add(await self._read_on(answer)):
+                    await pieces.put(piece)
+        for piece in clauses.finish():
+            await pieces.put(piece)
+        await self.emit(StageResult(stage=REPLY, output="TEXT", value=self.reply))
+
+    async def _read_on(self, answer: Mapping[str, bytes]) -> str:
+        """The next bit of the reply; empty where an answer has none."""
+        event = json.loads(answer["EVENT"])
+        if event["type"] != "text":
+            return ""
+        self._mark("first_text_s")
+        bit = answer["text_output"].decode()
+        self.reply += bit
+        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
+        return bit
+
+    async def _speak(self, pieces: Pieces) -> None:
+        left = _until_none(pieces)
+        async with self._stage(SPEECH):
+            async for number, piece in left:
+                await self._say(number, piece)
+        async for _ in left:  # the writer must not wait for a speaker that has failed
+            pass
+
+    async def _say(self, number: int, piece: str) -> None:
+        text, said = piece.strip(), self.turn.said
+        said.begin(piece)
+        if pronounceable(text):
+            inputs = {"TEXT": text.encode(), "OPTIONS": self.request.tts_options()}
+            async with self._answers(TTS, inputs) as answers:
+                async for answer in answers:
+                    await self._sound(number, text, answer)
+            await self.emit(StageResult(stage=SPEECH, item=number, output="TEXT", value=text))
+        said.complete()
+
+    async def _sound(self, number: int, text: str, answer: Mapping[str, bytes]) -> None:
+        event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
+        if event["type"] != "audio":
+            return
+        progress = SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=sound, text=text)
+        await self.emit(progress)
+        self._mark("first_audio_s")
+        self.turn.said.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
+
+    def _answers(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
+        """The answers of `model`, for an `async with`, which ends the call however it is left."""
+        deadline_s = max(0.0, self.end_s - time.monotonic())
+        return aclosing(self.calls.stream(model, inputs, deadline_s=deadline_s, trace=self.trace))
+
+    @asynccontextmanager
+    async def _stage(self, name: str) -> AsyncIterator[None]:
+        """What goes wrong in the block is the failure of the stage `name`, and is told as such."""
+        await self.emit(StageStarted(stage=name))
+        try:
+            yield
+        except EngineError as error:
+            await self._fail(name, error)
+        except Exception:
+            log.exception("stage %s failed", name)
+            await self._fail(name, Internal())
+
+    async def _fail(self, stage: str, error: EngineError) -> None:
+        self.error = self.error or told_error(error, stage)
+        await self.emit(StageFailed(stage=stage, error=told_error(error)))
+
+    def _mark(self, name: str) -> None:
+        """Note when something was reached for the first time."""
+        self.times_s.setdefault(name, round(self.elapsed_s, 4))
+
+
+async def _until_none(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:
+    number = 0
+    while (piece := await pieces.get()) is not None:
+        yield number, piece
+        number += 1

@@ -1,0 +1,26 @@
+"""What the chat engine takes and gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qwen_engine.chat.grammar import Grammar
+from qwen_engine.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """Go on with `prompt` (token ids) for `max_tokens` at most.
+
+    `thinking`: the answer begins with the model's thinking, which is told apart; None: all is text as the model writes
+    it. `stop`: words that end the answer and are no part of it. `grammar`: what the answer must be. With `stream` it
+    comes token by token, otherwise whole.
+    """
+
+    prompt: Sequence[int]
+    max_tokens: int
+    sampling: Sampling
+    seed: int = 0
+    thinking: bool | None = None
+    stop: Sequence[str] = ()
+    grammar: Grammar | None = None
+    stream: bool = True

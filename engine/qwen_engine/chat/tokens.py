@@ -1,0 +1,117 @@
+"""The tokenizer of one chat checkpoint: turns of a conversation to token ids, token ids to bytes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from jinja2 import TemplateError
+from llguidance import LLTokenizer
+from transformers import AutoTokenizer
+
+from qwen_engine.errors import InvalidRequest
+
+THINK, END_OF_THINK = "<think>", "</think>"
+PRIVATE_USE = range(0xE000, 0xF8FF)
+
+
+class ChatTokens:
+    """Reads tokenizer.json and the chat template of a checkpoint folder.
+
+    Example:
+        tokens = ChatTokens(folder)
+        ids = tokens.conversation([{"role": "user", "content": "Hello"}], thinking=False)
+        tokens.bytes_of(ids[0])
+    """
+
+    def __init__(self, folder: Path) -> None:
+        description = json.loads((folder / "tokenizer.json").read_bytes())
+        if (description.get("decoder") or {}).get("type") != "ByteLevel":
+            raise ValueError(f"the tokenizer in {folder} is not a byte-level one, as Qwen's are")
+        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._encoder = self._tokenizer.backend_tokenizer
+        self._added = self._encoder.get_added_tokens_decoder()
+        self._special = {added.content for added in self._added.values() if added.special}
+        self._bytes = {number: _bytes_of(token) for token, number in description["model"]["vocab"].items()}
+        self._bytes |= {
+            number: b"" if added.special else added.content.encode() for number, added in self._added.items()
+        }
+        self.think: int | None = self._encoder.token_to_id(THINK)
+        self.end_of_think: int | None = self._encoder.token_to_id(END_OF_THINK)
+
+    @cached_property
+    def thinks(self) -> bool:
+        """Whether the checkpoint's template lets the model think before it answers."""
+        template = self._tokenizer.chat_template or ""
+        return None not in (self.think, self.end_of_think) and "enable_thinking" in template
+
+    def conversation(self, messages: Sequence[Mapping[str, str]], *, thinking: bool) -> list[int]:
+        """The ids of `messages` (role, content) in the checkpoint's template, up to where the answer begins.
+
+        Contents are text, whatever they spell: only the template itself writes control tokens.
+
+        Raises:
+            InvalidRequest: the template does not take these messages.
+        """
+        mark = self._unused_character(messages)
+        marked = [{**message, "content": self._marked(message, mark)} for message in messages]
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                marked, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+            )
+        except (TemplateError, ValueError) as error:
+            raise InvalidRequest(f"OPTIONS.messages do not fit the checkpoint's chat template: {error}") from error
+        return [token for part in text.split(mark) for token in self.ids(part)]
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of a prompt whose control tokens count."""
+        ids: list[int] = self._encoder.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token adds to the text's UTF-8; nothing for control tokens and numbers without a token."""
+        return self._bytes.get(token, b"")
+
+    def opens_thinking(self, prompt: Sequence[int]) -> bool:
+        """Whether the answer to `prompt` begins inside the model's thinking."""
+        for token in reversed(prompt):
+            if token in (self.think, self.end_of_think):
+                return token == self.think
+        return False
+
+    def begin_thinking(self, prompt: Sequence[int]) -> list[int]:
+        """`prompt` and the mark that begins the thinking, of a checkpoint that `thinks`."""
+        assert self.think is not None
+        return [*prompt, self.think]
+
+    def for_grammars(self, num_tokens: int, eos_ids: Sequence[int]) -> LLTokenizer:
+        """The tokenizer as llguidance takes it, for logits of `num_tokens`."""
+        return LLTokenizer(self._encoder.to_str(), n_vocab=num_tokens, eos_token=list(eos_ids))
+
+    def _marked(self, message: Mapping[str, str], mark: str) -> str:
+        """The content with `mark` inside whatever spells a control token. An assistant's may hold its thinking, which
+        the template knows how to leave out."""
+        names = self._special if message["role"] == "assistant" else {added.content for added in self._added.values()}
+        content = message["content"]
+        for name in names:
+            content = content.replace(name, name[0] + mark + name[1:])
+        return content
+
+    def _unused_character(self, messages: Sequence[Mapping[str, str]]) -> str:
+        used = {character for message in messages for character in message["content"]}
+        return next(chr(code) for code in PRIVATE_USE if chr(code) not in used)
+
+
+def _bytes_of(token: str) -> bytes:
+    return bytes(BYTE_OF[character] for character in token)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Byte-level tokenizers write each byte as a character: printable ones as themselves, the others, in order, as
+    those from U+0100 on."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}
+
+
+BYTE_OF: Mapping[str, int] = _byte_alphabet()

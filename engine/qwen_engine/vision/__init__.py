@@ -1,0 +1,1 @@
+"""Image understanding: a picture and a question in, text out."""

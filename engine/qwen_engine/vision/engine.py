@@ -1,0 +1,141 @@
+"""The vision engine: one continuous batch, which requests join and leave between any two tokens.
+
+A step gives every row its next token:
+
+    go on     every row reads its last token
+    begin     pictures that came are looked at and their prompts read, those of one shape together
+    draw      every row gets its next token, or its end
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.loop import FinishReason, Model, Session
+from qwen_engine.sampling import Sampling, Uniforms
+from qwen_engine.settings import VisionSettings
+from qwen_engine.vision.checkpoint import VisionCheckpoint
+from qwen_engine.vision.request import Description, VisionRequest
+from qwen_engine.vision.rows import RowCache
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Row:
+    """A request that is being answered."""
+
+    session: Session[VisionRequest]
+    prompt: Sequence[int]
+    uniforms: Uniforms
+    ids: list[int] = field(default_factory=list)
+
+    @property
+    def request(self) -> VisionRequest:
+        return self.session.request
+
+
+class VisionEngine(Model[VisionRequest]):
+    """A `Model` for the engine loop."""
+
+    def __init__(self, settings: VisionSettings) -> None:
+        torch.set_num_threads(settings.num_threads)
+        self.max_batch = settings.max_batch
+        self.checkpoint = VisionCheckpoint(settings)
+        self._max_positions = min(settings.max_positions, self.checkpoint.max_positions)
+        self._max_step_positions = settings.max_step_positions
+        self._rows: list[_Row] = []
+        self._read = RowCache()
+
+    def check(self, request: VisionRequest) -> None:
+        num_positions = len(self._prompt(request)) + request.max_new_tokens
+        if num_positions > self._max_positions:
+            raise InvalidRequest(
+                f"picture ({request.view.num_tokens}), question and answer (OPTIONS.max_new_tokens: "
+                f"{request.max_new_tokens}) take {num_positions} tokens; the limit is {self._max_positions}"
+            )
+
+    def step(self, sessions: Sequence[Session[VisionRequest]]) -> bool:
+        self._let_go()
+        logits = [self.checkpoint.go_on(self._read, [row.ids[-1] for row in self._rows])] if self._rows else []
+        begun = {row.session for row in self._rows}
+        new = [_new_row(session, self._prompt(session.request)) for session in sessions if session not in begun]
+        for group in self._due(new):
+            logits += self._begin(group)
+        if logits:
+            self._draw(torch.cat(logits))
+        return True
+
+    def retire(self, session: Session[VisionRequest]) -> None:
+        if all(row.session.ended for row in self._rows):
+            self._let_go()
+
+    def _prompt(self, request: VisionRequest) -> Sequence[int]:
+        return self.checkpoint.prompts.ids(request.question, request.view.num_tokens)
+
+    def _let_go(self) -> None:
+        """Forget the rows whose session has ended."""
+        kept = [index for index, row in enumerate(self._rows) if not row.session.ended]
+        self._read.keep(kept)
+        self._rows = [self._rows[index] for index in kept]
+
+    def _due(self, new: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+        """Rows of one shape together, in the order they came, as many as a step reads; one at least."""
+        groups: dict[tuple[object, int], list[_Row]] = defaultdict(list)
+        num_positions = 0
+        for row in new:
+            num_positions += len(row.prompt)
+            if groups and num_positions > self._max_step_positions:
+                break
+            groups[row.request.view.grid, len(row.prompt)].append(row)
+        yield from groups.values()
+
+    def _begin(self, rows: Sequence[_Row]) -> list[torch.Tensor]:
+        """The first logits of rows that have begun; what fails together is tried one by one, so that it fails alone."""
+        told = self._try(rows)
+        if isinstance(told, torch.Tensor):
+            return [told]
+        if len(rows) > 1:
+            return [logits for row in rows for logits in self._begin([row])]
+        rows[0].session.fail(told)
+        return []
+
+    def _try(self, rows: Sequence[_Row]) -> torch.Tensor | EngineError:
+        try:
+            views = [row.request.view for row in rows]
+            logits, read, next_position = self.checkpoint.read(views, [row.prompt for row in rows])
+            self._read.join(read, next_position)
+        except EngineError as error:
+            return error
+        except Exception:
+            log.exception("%d pictures could not be looked at", len(rows))
+            return Internal()
+        self._rows += rows
+        return logits
+
+    def _draw(self, logits: torch.Tensor) -> None:
+        sampler = self.checkpoint.sampler([Sampling(row.request.temperature, top_k=0) for row in self._rows])
+        uniforms = torch.tensor([row.uniforms.next()[0] for row in self._rows], device=logits.device)
+        for row, token in zip(self._rows, sampler.draw(logits, uniforms).tolist(), strict=True):
+            self._take(row, token)
+
+    def _take(self, row: _Row, token: int) -> None:
+        if token in self.checkpoint.end_ids:
+            self._finish(row, "stop")
+            return
+        row.ids.append(token)
+        if len(row.ids) == row.request.max_new_tokens:
+            self._finish(row, "length")
+
+    def _finish(self, row: _Row, reason: FinishReason) -> None:
+        text = self.checkpoint.prompts.text(row.ids)
+        row.session.emit(Description(row.request, text, len(row.prompt), len(row.ids)))
+        row.session.finish(reason)
+
+
+def _new_row(session: Session[VisionRequest], prompt: Sequence[int]) -> _Row:
+    return _Row(session, prompt, Uniforms(session.request.seed, 1))

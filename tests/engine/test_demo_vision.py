@@ -1,0 +1,142 @@
+"""What the demo checkpoint sees, and how requests live in the engine: they end, leave, fail and are refused alone."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demo.training.evaluate_vl import DESCRIBE, WHERE, marks, sentence
+from demo.training.manifest import CHECKPOINTS
+from demo.training.vl_pictures import PLACES, Example, example, noisy, scenes, worn
+from demo.training.vl_text import ANSWERS
+from qwen_engine.errors import Internal, InvalidRequest
+from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.settings import VisionSettings
+from qwen_engine.vision.engine import VisionEngine
+from qwen_engine.vision.request import VisionRequest
+from tests.recorder import WAIT_S, Recorder, run, submit
+
+NUM_PICTURES = 40
+MIN_RIGHT = 34  # of them; the manifest has the share of a hundred others
+
+
+@pytest.fixture(scope="module")
+def engine() -> VisionEngine:
+    return VisionEngine(VisionSettings(checkpoint=str(CHECKPOINTS / "vl"), max_batch=16, max_positions=256))
+
+
+def request(engine: VisionEngine, pixels: np.ndarray, question: str = DESCRIBE, limit: int = 24) -> VisionRequest:
+    return VisionRequest(engine.checkpoint.eyes.look(Image.fromarray(pixels)), question, limit)
+
+
+def grey(sides: tuple[int, int] = (64, 64)) -> np.ndarray:
+    return np.full((*sides, 3), 175, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def unseen() -> list[Example]:
+    """Scenes that no training showed, at any place, blurred and noisy."""
+    rng = random.Random(6)
+    shown = [
+        example(scene, rng.choice(tuple(PLACES)), rng) for scene in rng.sample(scenes(held_out=True), NUM_PICTURES)
+    ]
+    return [
+        Example(some.scene, some.place, noisy(worn(some.pixels, rng), rng.uniform(0, 12), number))
+        for number, some in enumerate(shown)
+    ]
+
+
+def texts(sinks: list[Recorder]) -> list[str]:
+    assert [sink.outcome() for sink in sinks] == ["stop"] * len(sinks)
+    return [sink.events[0].text for sink in sinks]
+
+
+def test_unseen_pictures_are_described_and_their_place_is_told(engine, unseen):
+    described, places = (
+        texts(run(engine, *(request(engine, some.pixels, question) for some in unseen)))
+        for question in (DESCRIBE, WHERE)
+    )
+    right = [marks(some, *told)["all"] for some, *told in zip(unseen, described, places, strict=True)]
+    assert sum(right) >= MIN_RIGHT, [*zip(map(sentence, (some.scene for some in unseen)), described, places)]
+
+
+def test_unseen_pictures_are_described_in_chinese(engine, unseen):
+    told = texts(run(engine, *(request(engine, some.pixels, "请描述这张图片。") for some in unseen)))
+    right = [text == ANSWERS["chinese"](some.scene, some.place) for text, some in zip(told, unseen, strict=True)]
+    assert sum(right) >= MIN_RIGHT, told
+
+
+def test_an_answer_ends_where_its_budget_does(engine):
+    (sink,) = run(engine, request(engine, grey(), limit=3))
+    assert (sink.outcome(), sink.events[0].num_tokens) == ("length", 3)
+
+
+def test_what_is_too_long_together_is_refused_at_once(engine):
+    (sink,) = run(engine, request(engine, grey(), "What is it? " * 100))
+    assert isinstance(sink.outcome(), InvalidRequest)
+    assert "question and answer (OPTIONS.max_new_tokens: 24) take" in str(sink.outcome())
+
+
+def test_a_picture_that_cannot_be_looked_at_fails_alone(engine):
+    good, bad = request(engine, grey()), request(engine, grey())
+    broken = VisionRequest(
+        type(bad.view)(bad.view.patches[:-1], bad.view.rows, bad.view.columns, bad.view.num_tokens, 64, 64),
+        DESCRIBE,
+        24,
+    )
+    (alone,) = run(engine, good)
+    for sink in run(engine, good, broken, good, request(engine, grey((64, 96)))):
+        assert isinstance(sink.outcome(), Internal) or sink.outcome() == "stop"
+    first, failed, third = run(engine, good, broken, good)
+    assert isinstance(failed.outcome(), Internal)
+    assert texts([first, third]) == texts([alone]) * 2
+
+
+def test_a_step_that_fails_ends_its_requests_and_harms_no_later_one(engine, monkeypatch):
+    good = request(engine, grey())
+    (alone,) = run(engine, good)
+    go_on = engine.checkpoint.go_on
+
+    def fails(rows, tokens):
+        if len(tokens) == 3:
+            raise RuntimeError("out of memory")
+        return go_on(rows, tokens)
+
+    monkeypatch.setattr(engine.checkpoint, "go_on", fails)
+    assert {type(sink.outcome()) for sink in run(engine, good, good, good)} == {Internal}
+    assert texts(run(engine, good, good)) == texts([alone]) * 2
+
+
+def test_a_caller_who_leaves_frees_the_row(engine):
+    sinks, sessions = [Recorder(), Recorder()], []
+    sessions = [Session(request(engine, grey()), sink) for sink in sinks]
+    engine.step(sessions)
+    sessions[0].finish("cancelled")
+    engine.retire(sessions[0])
+    engine.step(sessions[1:])
+    assert len(engine._read) == 1
+    while not sessions[1].ended:
+        engine.step(sessions[1:])
+    engine.retire(sessions[1])
+    assert (len(engine._read), engine._rows) == (0, [])
+    assert texts(sinks[1:]) == texts(run(engine, request(engine, grey())))
+
+
+def test_a_step_reads_no_more_prompts_than_it_may(engine, monkeypatch):
+    monkeypatch.setattr(engine, "_max_step_positions", 1)
+    sizes = []
+    read = engine.checkpoint.read
+    monkeypatch.setattr(engine.checkpoint, "read", lambda views, ids: (sizes.append(len(views)), read(views, ids))[1])
+    told = texts(run(engine, *[request(engine, grey())] * 5))
+    assert sizes == [1] * 5
+    assert len(set(told)) == 1
+
+
+def test_more_requests_than_places_wait_their_turn(engine):
+    loop = EngineLoop(engine, max_queue=64, max_wait_s=WAIT_S)
+    sinks, _ = submit(loop, [request(engine, grey()) for _ in range(40)])
+    assert len(set(texts(sinks))) == 1
+    loop.close(WAIT_S)
+    assert torch.get_num_threads() == 1

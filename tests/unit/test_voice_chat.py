@@ -1,0 +1,376 @@
+"""The voice chat on small models: what it tells, what it remembers, and how it stops."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from qwen_engine.chains.calls import Trace
+from qwen_engine.chains.events import ChainEvent, End, StageFailed, StageProgress, StageResult
+from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.voice_chat import VoiceChat
+from qwen_engine.chains.voice_turn import ASR, CHAT, TTS, SpeechProgress
+from qwen_engine.errors import Internal, InvalidRequest, Unavailable
+from qwen_engine.messages import Inputs
+from qwen_engine.settings import VoiceChatSettings
+from tests.small_calls import FRAMES_A_PIECE, SmallCalls, sound_of
+
+TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
+GREETING = "Good morning, dear Anna. The plan is ready. Please call Ben today."
+PIECES = ["Good morning,", "dear Anna.", "The plan is ready.", "Please call Ben today."]
+FRAME_S = 0.08
+PIECE_S = FRAMES_A_PIECE * FRAME_S
+SYSTEM = {"role": "system", "content": prompt("assistant").system}
+
+
+def said(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def echo(messages: list[dict[str, str]]) -> str:
+    """Says how many utterances there were, and the last one."""
+    heard = [message["content"] for message in messages if message["role"] == "user"]
+    return f"Number {len(heard)} is here: {heard[-1]} Is that all of it, please?"
+
+
+@dataclass
+class Talking:
+    """A voice chat on small models, and the turns taken in it."""
+
+    calls: SmallCalls
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chat = VoiceChat(self.calls, VoiceChatSettings(**self.settings))
+
+    async def turn(
+        self,
+        audio: bytes = b"Hello there.",
+        text: bytes = b"",
+        on_event: Callable[[ChainEvent], Awaitable[None] | None] = lambda _: None,
+        **options: Any,
+    ) -> tuple[list[ChainEvent], End]:
+        events: list[ChainEvent] = []
+
+        async def emit(event: ChainEvent) -> None:
+            await asyncio.sleep(0)
+            events.append(event)
+            if (waiting := on_event(event)) is not None:
+                await waiting
+
+        items = {"AUDIO": (audio,), "TEXT": (text,), "OPTIONS": (json.dumps(options).encode(),)}
+        return events, await self.chat.run(Inputs(items), TRACE, emit)
+
+
+def talking(answer=lambda _: GREETING, **settings: Any) -> Talking:
+    return Talking(SmallCalls(answer), settings)
+
+
+def sounds(events: list[ChainEvent]) -> list[tuple[str, bytes]]:
+    """Each piece that was spoken, with all of its sound."""
+    spoken: dict[int, tuple[str, bytes]] = {}
+    for event in events:
+        if isinstance(event, SpeechProgress):
+            spoken[event.item] = (event.text, spoken.get(event.item, ("", b""))[1] + event.payload)
+    return [spoken[item] for item in sorted(spoken)]
+
+
+def types(events: list[ChainEvent], stage: str) -> list[str]:
+    return [event.type for event in events if event.stage == stage]
+
+
+def test_what_is_heard_is_answered_and_spoken_in_pieces():
+    talk = talking()
+    events, end = asyncio.run(talk.turn())
+    assert (end.finish_reason, end.error) == ("stop", None)
+    assert end.details["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": GREETING}
+    assert sounds(events) == [(piece, sound_of(piece)) for piece in PIECES]
+    texts = [event.payload.decode() for event in events if isinstance(event, StageProgress) and event.stage == "reply"]
+    assert "".join(texts) == GREETING
+    results = [(event.stage, event.value) for event in events if isinstance(event, StageResult)]
+    assert results[0] == ("heard", "Hello there.")
+    assert ("reply", GREETING) in results
+    assert end.details["audio_s"] == pytest.approx(4 * PIECE_S)
+    assert types(events, "speech")[0] == "stage_started"
+
+
+def test_the_first_clause_is_spoken_before_the_reply_is_written():
+    events, _ = asyncio.run(talking().turn())
+    kinds = [(event.stage, event.type) for event in events]
+    assert kinds.index(("speech", "stage_progress")) < kinds.index(("reply", "stage_result"))
+
+
+def test_the_steps_are_what_a_client_would_call():
+    talk = talking()
+    asyncio.run(talk.turn(voice="vivian", seed=3, language="en", context="Anna", max_tokens=50))
+    assert talk.calls.calls_of(ASR) == [
+        {"audio_format": "auto", "num_channels": 1, "language": "en", "context": "Anna", "timestamps": "none"}
+    ]
+    messages = [SYSTEM, said("user", "Hello there.")]
+    assert talk.calls.calls_of(CHAT) == [{"messages": messages, "max_tokens": 50, "seed": 3}]
+    assert talk.calls.calls_of(TTS) == [{"voice": "vivian", "seed": 3}] * len(PIECES)
+
+
+def test_every_call_belongs_to_the_trace_of_the_request():
+    talk = talking()
+    asyncio.run(talk.turn())
+    assert {trace for _, _, trace in talk.calls.made} == {TRACE.inside()}
+
+
+def test_a_text_needs_no_recogniser():
+    talk = talking(echo)
+    events, end = asyncio.run(talk.turn(b"", b"Hello again."))
+    assert end.details["outputs"]["heard"] == "Hello again."
+    assert talk.calls.calls_of(ASR) == []
+    assert sounds(events)
+
+
+def test_where_nothing_is_said_nothing_is_answered():
+    talk = talking()
+    events, end = asyncio.run(talk.turn(b" ", session="a"))
+    assert end.finish_reason == "stop"
+    assert types(events, "reply") == types(events, "speech") == ["stage_skipped"]
+    assert talk.calls.calls_of(CHAT) == []
+    assert end.details["history"] == [SYSTEM]
+
+
+def test_signs_alone_are_no_speech_but_stay_in_the_reply():
+    talk = talking(lambda _: "The plan is ready! 🙂")
+    events, end = asyncio.run(talk.turn(session="a"))
+    assert [text for text, _ in sounds(events)] == ["The plan is ready!"]
+    assert end.details["outputs"]["spoken"] == "The plan is ready! 🙂"
+
+
+def test_a_conversation_remembers_its_turns():
+    talk = talking(echo)
+
+    async def three() -> End:
+        for word in (b"One.", b"Two."):
+            await talk.turn(word, session="a")
+        return (await talk.turn(b"Three.", session="a"))[1]
+
+    history = asyncio.run(three()).details["history"]
+    assert [message["role"] for message in history] == ["system", *["user", "assistant"] * 3]
+    assert [message["content"] for message in history[1::2]] == ["One.", "Two.", "Three."]
+    assert history[-1]["content"].startswith("Number 3 is here")
+    assert talk.calls.calls_of(CHAT)[-1]["messages"] == history[:-1]
+
+
+def test_conversations_do_not_mix():
+    talk = talking(echo)
+
+    async def many() -> list[End]:
+        async def conversation(name: str) -> End:
+            for number in range(3):
+                _, end = await talk.turn(f"{name}{number}".encode(), session=name)
+            return end
+
+        return await asyncio.gather(*(conversation(f"talk {number}") for number in range(32)))
+
+    for number, end in enumerate(asyncio.run(many())):
+        said_by_user = [message["content"] for message in end.details["history"][1::2]]
+        assert said_by_user == [f"talk {number}{turn}" for turn in range(3)]
+    assert talk.calls.live == []
+
+
+def test_without_a_session_nothing_is_remembered():
+    talk = talking(echo)
+    asyncio.run(talk.turn(b"One."))
+    _, end = asyncio.run(talk.turn(b"Two."))
+    assert len(end.details["history"]) == 3
+
+
+def test_old_turns_are_forgotten():
+    talk = talking(echo, max_turns=2)
+
+    async def four() -> End:
+        for word in (b"One.", b"Two.", b"Three."):
+            await talk.turn(word, session="a")
+        return (await talk.turn(b"Four.", session="a"))[1]
+
+    history = asyncio.run(four()).details["history"]
+    assert [message["content"] for message in history[1::2]] == ["Three.", "Four."]
+    assert history[0] == SYSTEM
+
+
+def test_a_new_conversation_may_bring_what_was_said_before():
+    talk = talking(echo)
+    before = [said("system", "Be brief."), said("user", "Zero."), said("assistant", "Yes, zero.")]
+
+    async def two() -> tuple[End, str]:
+        _, end = await talk.turn(b"One.", session="a", messages=before)
+        with pytest.raises(InvalidRequest, match="the conversation 'a' has begun"):
+            await talk.turn(b"Two.", session="a", messages=before)
+        return end
+
+    assert asyncio.run(two()).details["history"][:4] == [*before, said("user", "One.")]
+
+
+def test_a_conversation_can_be_ended():
+    talk = talking(echo)
+
+    async def over() -> list[End]:
+        ends = [(await talk.turn(b"One.", session="a"))[1]]
+        ends.append((await talk.turn(b"", session="a", end_session=True))[1])
+        ends.append((await talk.turn(b"Two.", session="a", end_session=True))[1])
+        ends.append((await talk.turn(b"Three.", session="a"))[1])
+        return ends
+
+    ends = asyncio.run(over())
+    assert [end.finish_reason for end in ends] == ["stop"] * 4
+    assert [len(end.details["history"]) for end in ends] == [3, 3, 3, 3]
+
+
+def test_there_is_room_for_so_many_conversations():
+    talk = talking(echo, max_sessions=2)
+
+    async def three() -> None:
+        await talk.turn(session="a")
+        await talk.turn(session="b")
+        with pytest.raises(Unavailable, match="2 conversations are open"):
+            await talk.turn(session="c")
+        await talk.turn(b"", session="a", end_session=True)
+        await talk.turn(session="c")
+
+    asyncio.run(three())
+
+
+# --- barge-in -----------------------------------------------------------------------------------------------------
+
+
+async def interrupted(talk: Talking, *, after_pieces: int, **second: Any) -> tuple[list[ChainEvent], End, End]:
+    """The first turn's events and end, and the end of the one that came when `after_pieces` had been delivered."""
+    came = asyncio.Event()
+
+    async def hold(event: ChainEvent) -> None:
+        if isinstance(event, SpeechProgress) and event.item == after_pieces:
+            came.set()
+            await asyncio.Event().wait()
+
+    first = asyncio.create_task(talk.turn(on_event=hold, session="a"))
+    await came.wait()
+    _, end = await talk.turn(b"Stop, please.", session="a", **second)
+    return *await first, end
+
+
+def test_another_utterance_stops_the_speech():
+    talk = talking()
+    events, cut, end = asyncio.run(interrupted(talk, after_pieces=1))
+    assert cut.finish_reason == "cancelled"
+    assert cut.error is None
+    assert end.finish_reason == "stop"
+    assert sum(isinstance(event, SpeechProgress) for event in events) == FRAMES_A_PIECE + 1
+    assert talk.calls.live == []
+
+
+@pytest.mark.parametrize(
+    ("played_s", "remembered"),
+    [
+        (10.0, "Good morning, dear Anna."),  # no more than was delivered
+        (2 * PIECE_S, "Good morning, dear Anna."),
+        (2 * PIECE_S - 0.9 * FRAME_S, "Good morning, dear Anna."),
+        (1.5 * PIECE_S, "Good morning,"),
+        (0.0, None),
+    ],
+)
+def test_words_that_were_not_spoken_are_not_remembered(played_s, remembered):
+    talk = talking()
+    _, _, end = asyncio.run(interrupted(talk, after_pieces=2, played_s=played_s))
+    replied = [said("assistant", remembered)] if remembered else []
+    if remembered:
+        before = [said("user", "Hello there."), *replied, said("user", "Stop, please.")]
+    else:
+        before = [said("user", "Hello there. Stop, please.")]
+    assert end.details["history"] == [SYSTEM, *before, said("assistant", GREETING)]
+
+
+def test_how_much_of_a_whole_reply_was_played_counts_too():
+    talk = talking()
+
+    async def two() -> End:
+        await talk.turn(session="a")
+        return (await talk.turn(b"Stop, please.", session="a", played_s=1.2 * PIECE_S))[1]
+
+    assert asyncio.run(two()).details["history"][2] == said("assistant", "Good morning,")
+
+
+@pytest.mark.parametrize("model", [ASR, CHAT, TTS])
+def test_a_caller_who_leaves_leaves_nothing_running(model):
+    talk = talking()
+
+    async def leave() -> End:
+        talk.calls.gates[model] = asyncio.Event()
+        turn = asyncio.create_task(talk.turn(session="a"))
+        while model not in talk.calls.live:
+            await asyncio.sleep(0)
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert talk.calls.live == []
+        talk.calls.gates.clear()
+        return (await talk.turn(b"Again.", session="a"))[1]
+
+    history = asyncio.run(leave()).details["history"]
+    heard = "Again." if model == ASR else "Hello there. Again."
+    assert history == [SYSTEM, said("user", heard), said("assistant", GREETING)]
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("model", "stage"), [(ASR, "heard"), (CHAT, "reply"), (TTS, "speech")])
+def test_a_stage_that_fails_names_itself(model, stage):
+    talk = talking()
+    talk.calls.failing[model] = Unavailable("the queue is full")
+    events, end = asyncio.run(talk.turn(session="a"))
+    assert end.finish_reason == "failed"
+    assert end.error == {"stage": stage, "status": "UNAVAILABLE", "message": "the queue is full"}
+    assert [event.stage for event in events if isinstance(event, StageFailed)] == [stage]
+    assert talk.calls.live == []
+
+
+def test_a_reply_that_cannot_be_spoken_is_still_written():
+    talk = talking()
+    talk.calls.failing[TTS] = Unavailable("the queue is full")
+    events, end = asyncio.run(talk.turn(session="a"))
+    assert end.details["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": ""}
+    assert any(isinstance(event, StageResult) and event.value == GREETING for event in events)
+
+
+def test_what_was_written_before_a_failure_is_spoken():
+    talk = talking()
+    bits = talk.calls.qwen3_chat({}, {"messages": []})
+    talk.calls.qwen3_chat = lambda *_: [{**bits[0], "text_output": b"Good morning, dear Anna. Th"}, *bits[1:]]
+    talk.calls.failing[CHAT] = Internal()
+    events, end = asyncio.run(talk.turn(session="a"))
+    assert [text for text, _ in sounds(events)] == PIECES[:2]
+    assert end.error["stage"] == "reply"
+    assert end.details["outputs"]["spoken"] == "Good morning, dear Anna."
+
+
+def test_what_goes_wrong_inside_is_not_told():
+    talk = talking()
+    talk.calls.failing[CHAT] = KeyError("secret")
+    _, end = asyncio.run(talk.turn())
+    assert end.error == {"stage": "reply", "status": "INTERNAL", "message": str(Internal())}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"audio": b""}, "AUDIO and TEXT are both empty"),
+        ({"text": b"Hello"}, "AUDIO and TEXT are both given"),
+        ({"end_session": True}, "OPTIONS.end_session is given without OPTIONS.session"),
+        ({"played_s": 1.0}, "OPTIONS.played_s is given without OPTIONS.session"),
+        ({"deadline_s": 1e6}, "OPTIONS.deadline_s is 1e.06; the limit is 10800"),
+        ({"colour": "red"}, "OPTIONS.colour is unknown"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "OPTIONS.messages.0.role"),
+        ({"audio": b"", "text": b"x" * 5000}, "TEXT has 5000 characters"),
+    ],
+)
+def test_bad_requests_are_refused_by_name(options, message):
+    with pytest.raises(InvalidRequest, match=message):
+        asyncio.run(talking().turn(**options))
