@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image perf-quick perf-locust
+.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image bench-chains perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -111,6 +111,10 @@ bench-asr: env
 # Against diffusers, in one run.
 bench-image: env
 	$(BIN)/python -m perf.bench_image
+
+# Against the same steps one after another, in one run.
+bench-chains: env
+	$(BIN)/python -m perf.bench_chains
 
 perf-quick: env
 	$(BIN)/python -m perf.quick

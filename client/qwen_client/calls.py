@@ -4,8 +4,9 @@ Free of the engine: who hands this to a chain says how an error of a called mode
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
 
 import grpc
 from tritonclient.grpc import service_pb2_grpc
@@ -22,7 +23,7 @@ class Headers(Protocol):
 
 
 class GrpcCalls:
-    """Calls the models of the server at `address`. Make it inside a running loop, and use it there.
+    """Calls the models of the server at `address`, all of them from one asyncio loop.
 
     `failure` makes the error that is raised, of a gRPC status name and a message.
     """
@@ -30,8 +31,11 @@ class GrpcCalls:
     def __init__(self, address: str, failure: Callable[[str, str], Exception]) -> None:
         self._address = address
         self._failure = failure
-        self._channel = grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    @cached_property
+    def _stub(self) -> Any:
+        """Made with the first call: a channel belongs to the loop that runs then."""
+        return service_pb2_grpc.GRPCInferenceServiceStub(grpc.aio.insecure_channel(self._address, CHANNEL_OPTIONS))
 
     async def stream(
         self,
@@ -40,8 +44,8 @@ class GrpcCalls:
         *,
         deadline_s: float | None,
         trace: Headers,
-    ) -> AsyncIterator[Mapping[str, bytes]]:
-        """Every response of `model`, output name to payload. To leave the iteration early cancels the call."""
+    ) -> AsyncGenerator[Mapping[str, bytes], None]:
+        """Every response of `model`, output name to payload. To close the generator early cancels the call."""
         items = {name: given if isinstance(given, bytes) else tuple(given) for name, given in inputs.items()}
         message = infer_request(model, items, uuid.uuid4().hex)
         metadata = tuple(trace.headers().items())
@@ -54,10 +58,6 @@ class GrpcCalls:
             raise self._failure(error.status, error.message) from error
         finally:
             call.cancel()  # does nothing to one that is over
-
-    async def close(self) -> None:
-        """Cancel what still runs."""
-        await self._channel.close()
 
 
 async def _responses(call: grpc.aio.Call, request_id: str) -> AsyncIterator[Mapping[str, bytes]]:

@@ -101,6 +101,7 @@ class ChainAdapter:
 
         try:
             async with self._places.one(trace.depth):
+                caller.admitted_s = time.monotonic()
                 end = await self._run(inputs, trace, emit)
             await self._send(caller.end, end)
         except EngineError as error:
@@ -130,6 +131,8 @@ class _Caller:
         self._sender = sender
         self._final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
         self._began_s = time.monotonic()
+        self.admitted_s: float | None = None
+        self._first_event_s: float | None = None
         self._num_sent = 0
         self._has_left = False
         self._closed = False
@@ -144,13 +147,20 @@ class _Caller:
             return self._has_left
 
     def emit(self, event: ChainEvent) -> None:
+        self._first_event_s = self._first_event_s or time.monotonic()
         self._sender.send(self._response(event.told(), event.payload))
 
     def end(self, end: End) -> None:
-        self._close(self._response(end.told(), b""))
+        told = end.told()
+        self._close(self._response({**told, "timings": {**self._timings(), **told.get("timings", {})}}, b""))
 
     def fail(self, error: EngineError) -> None:
         self._close(self._messages.error_response(error))
+
+    def _timings(self) -> dict[str, float | None]:
+        """Seconds since arrival: until there was a place, until the first event (None: there was none), until now."""
+        marks = {"queue_s": self.admitted_s, "first_event_s": self._first_event_s, "total_s": time.monotonic()}
+        return {name: None if mark is None else round(mark - self._began_s, 4) for name, mark in marks.items()}
 
     def _response(self, told: dict[str, Any], payload: bytes) -> Any:
         event = {**told, "time_s": round(time.monotonic() - self._began_s, 4)}

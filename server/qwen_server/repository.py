@@ -41,7 +41,7 @@ def stage(profile: Profile, work_folder: Path) -> tuple[list[Path], list[str]]:
     for name, settings in served.items():
         source = project_home() / "model_repository" / name
         _write(source, models / name, _completed(read_config(source), settings))
-    whole = {name: folder for name, folder in ensembles().items() if members(folder) <= set(served)}
+    whole = {name: folder for name, folder in ensembles().items() if set() < members(folder) <= set(served)}
     for name, folder in whole.items():
         _write(folder, chains / name, read_config(folder))
     return [models, chains], [*served, *whole]

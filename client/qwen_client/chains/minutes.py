@@ -150,8 +150,8 @@ def meeting_minutes(
     channels, each channel is. `speakers`: their names, as many as there are recordings, or as channels in all of them;
     one name for one stereo file makes its channels one. `day`: the meeting's, from which "Friday" is counted; None:
     today. `language` None: detected. `context`: words to expect. `illustration`: what to draw besides the charts; None:
-    the title. `illustrate` False: nothing. `max_audio_s`: recordings up to this long are taken; None: up to the server's usual
-    limit. Events tell each stage's results as soon as they are there.
+    the title. `illustrate` False: nothing. `max_audio_s`: recordings up to this long are taken; None: up to the
+    server's usual limit. Events tell each stage's results as soon as they are there.
     """
     return chain_job(
         "meeting_minutes",

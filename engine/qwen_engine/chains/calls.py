@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -52,11 +52,11 @@ class ModelCalls(Protocol):
 
     def stream(
         self, model: str, inputs: Tensors, *, deadline_s: float | None, trace: Trace
-    ) -> AsyncIterator[Mapping[str, bytes]]:
+    ) -> AsyncGenerator[Mapping[str, bytes], None]:
         """Every response of `model`, output name to payload; a unary model gives one.
 
-        To close the iterator early, or to cancel the task that reads it, cancels the call. `deadline_s`: seconds from
-        now. `trace` is passed on as it is: hand in `trace.inside()`.
+        To close the generator early (`contextlib.aclosing` is sure to), or to cancel the task that reads it, cancels
+        the call. `deadline_s`: seconds from now. `trace` is passed on as it is: hand in `trace.inside()`.
 
         Raises:
             EngineError: of the kind that the model's status says; `DeadlineExceeded` after `deadline_s`.

@@ -4,8 +4,8 @@ A chain is a coroutine that takes an `Emit` for its events and returns its `End`
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, Self
 
 from qwen_engine.errors import EngineError
 
@@ -34,6 +34,10 @@ class ChainEvent:
     def told(self) -> dict[str, Any]:
         """The EVENT, without `index` and `time_s`."""
         return {"type": self.type, **_given(self)}
+
+    def with_payload(self, payload: bytes) -> Self:
+        """The same event with another payload."""
+        return replace(self, payload=payload)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ class Places:
         """
         if depth > self._settings.max_depth:
             raise InvalidRequest(
-                f"{depth} chains are around this one; the limit is {self._settings.max_depth}: does a chain call itself?"
+                f"{depth} chains are around this one, the limit is {self._settings.max_depth}: does one call itself?"
             )
         free = self._free[depth]
         await self._take(free, depth)
@@ -47,7 +47,8 @@ class Places:
             raise Unavailable(f"the queue is full ({self._settings.max_queue} waiting); try again later")
         self._num_waiting[depth] += 1
         try:
-            await asyncio.wait_for(free.acquire(), self._settings.max_wait_s)
+            async with asyncio.timeout(self._settings.max_wait_s):
+                await free.acquire()
         except TimeoutError:
             raise Unavailable(f"no place became free within {self._settings.max_wait_s:g} s; try again later") from None
         finally:

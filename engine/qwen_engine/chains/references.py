@@ -71,8 +71,10 @@ def resolved(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def look_up(reference: Reference, scope: Mapping[str, Any]) -> Any:
-    """What a reference stands for."""
+    """What a reference stands for; null, where its source is null: a node that was skipped."""
     value: Any = scope[reference.source]
+    if value is None:
+        return None
     for number, part in enumerate(reference.path):
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]
@@ -86,6 +88,8 @@ def _as_text(reference: Reference, scope: Mapping[str, Any]) -> str:
     value = look_up(reference, scope)
     if isinstance(value, bytes):
         raise InvalidRequest(f"{reference} is a file, which cannot be part of a text")
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

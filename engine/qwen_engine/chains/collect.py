@@ -1,0 +1,192 @@
+"""The responses of one call: what is told of them at once, and the outputs that they make together."""
+
+import io
+import json
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from qwen_engine.chains.signatures import KINDS, Signature
+from qwen_engine.errors import Cancelled, InvalidRequest, child_error
+
+Response = Mapping[str, bytes]
+Outputs = dict[str, Any]
+"""By name: text, JSON, the bytes of a file, or a list of these."""
+
+NO_RESULTS = ("queued", "progress", "thinking")  # events whose payload is a preview, or not what was asked for
+PCM_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a call shows while it runs: the model's own `event`, and a piece or preview of an `output`."""
+
+    event: Mapping[str, Any]
+    output: str | None = None
+    payload: bytes = b""
+
+
+class Answers(Protocol):
+    """The responses of one call, in order."""
+
+    def take(self, response: Response) -> Sign | None: ...
+
+    def outputs(self) -> Outputs:
+        """After the last response."""
+        ...
+
+
+def answers_of(signature: Signature, options: Mapping[str, Any]) -> Answers:
+    """For a call of a model with this signature and these OPTIONS."""
+    match signature.form:
+        case "unary":
+            return _Unary()
+        case "stream":
+            return _Stream()
+        case "chat":
+            return _Chat(wants_json="json_schema" in options)
+        case "chain":
+            return _Chain()
+
+
+class _Unary:
+    def __init__(self) -> None:
+        self._outputs: Outputs = {}
+
+    def take(self, response: Response) -> Sign | None:
+        self._outputs = {name: _read(name, payload) for name, payload in response.items()}
+        return None
+
+    def outputs(self) -> Outputs:
+        return self._outputs
+
+
+class _Stream:
+    """A file or text of its own with each event that is a result; the pieces of AUDIO make one file."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[bytes]] = {}
+        self._sample_rate_hz = 0
+        self._end: Mapping[str, Any] = {}
+
+    def take(self, response: Response) -> Sign | None:
+        event = json.loads(response["EVENT"])
+        if event["type"] == "end":
+            self._end = _complete(event)
+            return None
+        self._sample_rate_hz = event.get("sample_rate_hz", self._sample_rate_hz)
+        payloads = {name: payload for name, payload in response.items() if name != "EVENT" and payload}
+        is_result = event["type"] not in NO_RESULTS
+        if is_result:
+            for name, payload in payloads.items():
+                self._found.setdefault(name, []).append(payload)
+        for name, payload in payloads.items():
+            if name == "AUDIO" or not is_result:
+                return Sign(event, name, payload)
+        return Sign(event)
+
+    def outputs(self) -> Outputs:
+        made: Outputs = {"EVENT": self._end}
+        for name, payloads in self._found.items():
+            if name == "AUDIO":
+                made[name] = wav(b"".join(payloads), self._sample_rate_hz)
+            else:
+                read = [_read(name, payload) for payload in payloads]
+                made[name] = read[0] if len(read) == 1 else read
+        return made
+
+
+class _Chat:
+    def __init__(self, *, wants_json: bool) -> None:
+        self._wants_json = wants_json
+        self._pieces: list[bytes] = []
+        self._end: Mapping[str, Any] = {}
+
+    def take(self, response: Response) -> Sign | None:
+        event, piece = json.loads(response["EVENT"]), response["text_output"]
+        if event["type"] not in NO_RESULTS:
+            self._pieces.append(piece)
+        if event["type"] == "end":
+            self._end = _complete(event)
+            return None
+        return Sign(event, "text", piece)
+
+    def outputs(self) -> Outputs:
+        text = b"".join(self._pieces).decode()
+        made: Outputs = {"text": text, "EVENT": self._end}
+        return {**made, "json": self._parsed(text)} if self._wants_json else made
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError:
+            reason = self._end.get("finish_reason")
+            hint = "; it was cut: allow more max_tokens" if reason == "length" else ""
+            raise InvalidRequest(f"the answer is not JSON{hint}") from None
+
+
+class _Chain:
+    """Its events are passed on as they are; its outputs are those that its end tells."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str, int | None], bytes] = {}
+        self._outputs: Outputs = {}
+
+    def take(self, response: Response) -> Sign | None:
+        event, payload = json.loads(response["EVENT"]), response["PAYLOAD"]
+        if event["type"] == "end":
+            self._outputs = {name: self._filled(value) for name, value in _done(event).get("outputs", {}).items()}
+            return None
+        if event["type"] == "stage_result" and payload:
+            self._files[event["stage"], event["output"], event.get("item")] = payload
+        return Sign(event, event.get("output"), payload)
+
+    def outputs(self) -> Outputs:
+        return self._outputs
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._filled(one) for one in value]
+        if isinstance(value, dict) and is_place(value):
+            return self._files[value["stage"], value["output"], value.get("item")]
+        return value
+
+
+def is_place(value: Mapping[str, Any]) -> bool:
+    """True of what stands for a file in the outputs of a chain: the result that was the file."""
+    return {"stage", "output"} <= set(value) <= {"stage", "output", "item"}
+
+
+def wav(pcm: bytes, sample_rate_hz: int) -> bytes:
+    """A file of little-endian 16-bit mono samples."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(PCM_BYTES)
+        writer.setframerate(sample_rate_hz)
+        writer.writeframes(pcm)
+    return file.getvalue()
+
+
+def _read(name: str, payload: bytes) -> Any:
+    match KINDS[name]:
+        case "text":
+            return payload.decode()
+        case "json":
+            return json.loads(payload)
+    return payload
+
+
+def _complete(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    if event["finish_reason"] == "cancelled":
+        raise Cancelled("the called model cancelled the request")
+    return event
+
+
+def _done(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The end of a chain; what failed of it is raised, with the names of its stage."""
+    if event["finish_reason"] == "failed":
+        error = event["error"]
+        raise child_error(error["status"], f"{error.get('stage', 'the chain')}: {error['message']}")
+    return _complete(event)

@@ -1,0 +1,130 @@
+"""One call of a model for a node: its tensors, its attempts, and a slot to make it in."""
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
+from qwen_engine.chains.collect import Outputs, Sign, answers_of
+from qwen_engine.chains.graph import Node
+from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.references import resolved
+from qwen_engine.chains.signatures import DEFAULTS, Port, Signature
+from qwen_engine.errors import DeadlineExceeded, Internal, InvalidRequest, Unavailable
+
+OnSign = Callable[[Sign], Awaitable[None]]
+PASSING = (Unavailable, Internal)  # what another attempt may not meet again
+FIRST_PAUSE_S = 0.1  # before the second attempt; then twice as long each time
+
+
+class CallSlots:
+    """Bounds the calls to each model, of all runs together. Calls to chains need none: they bound themselves, and a
+    slot that a chain holds could be the one that it waits for."""
+
+    def __init__(self, max_calls: int) -> None:
+        self._free: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(max_calls))
+
+    @asynccontextmanager
+    async def one(self, model: str, signature: Signature) -> AsyncIterator[None]:
+        if signature.form == "chain":
+            yield
+        else:
+            async with self._free[model]:
+                yield
+
+
+@dataclass(frozen=True)
+class NodeCall:
+    """What a node asks of its model, with all references resolved."""
+
+    model: str
+    signature: Signature
+    tensors: Tensors
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, node: Node, model: str, signature: Signature, scope: Mapping[str, Any]) -> "NodeCall":
+        """Raises `InvalidRequest` where a value is not what its tensor takes."""
+        options = {**_prompted(node, scope), **resolved(node.options, scope)}
+        given = {name: resolved(value, scope) for name, value in node.inputs.items()}
+        tensors = {name: _payload(name, value, signature.inputs[name]) for name, value in given.items()}
+        made = {name: payload for name, payload in tensors.items() if payload is not None}
+        if signature.takes_options:
+            made["OPTIONS"] = json.dumps(options, ensure_ascii=False).encode()
+        defaults = {name: default for name, default in DEFAULTS.items() if name in signature.inputs}
+        return cls(model, signature, {**defaults, **made}, options)
+
+    async def attempt(self, calls: ModelCalls, trace: Trace, timeout_s: float, on_sign: OnSign) -> Outputs:
+        """Make the call once. Raises an `EngineError` as the model does, or `DeadlineExceeded` after `timeout_s`."""
+        answers = answers_of(self.signature, self.options)
+        try:
+            async with asyncio.timeout(timeout_s):
+                responses = calls.stream(self.model, self.tensors, deadline_s=timeout_s, trace=trace)
+                async with aclosing(responses):
+                    async for response in responses:
+                        if (sign := answers.take(response)) is not None:
+                            await on_sign(sign)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:.3g} s") from None
+        return answers.outputs()
+
+
+async def with_retries(
+    attempt: Callable[[float], Awaitable[Outputs]], node: Node, end_s: float, on_failure: Callable[..., Awaitable[None]]
+) -> Outputs:
+    """What `attempt` gives, which takes the seconds it has; at most `node.retries` further ones, until `end_s`.
+
+    `on_failure` is told of each that is followed by another: its number, from 1, and its error.
+    """
+    for number in range(1, node.retries + 1):
+        try:
+            return await attempt(_seconds(node, end_s))
+        except PASSING as error:
+            await on_failure(number, error)
+            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (number - 1))
+    return await attempt(_seconds(node, end_s))
+
+
+def _seconds(node: Node, end_s: float) -> float:
+    left_s = max(end_s - time.monotonic(), 0.001)
+    return min(node.timeout_s or left_s, left_s)
+
+
+def _prompted(node: Node, scope: Mapping[str, Any]) -> dict[str, Any]:
+    if node.prompt is None:
+        return {}
+    task, text = prompt(node.prompt), resolved(node.user, scope)
+    if not isinstance(text, str):
+        raise InvalidRequest(f"user is {json.dumps(text, default=str)[:80]}; it has to be a text")
+    schema = {} if task.schema is None else {"json_schema": task.schema}
+    return {"messages": task.messages(text), **schema}
+
+
+def _payload(name: str, value: Any, port: Port) -> bytes | tuple[bytes, ...] | None:
+    """What is sent of a value; None: nothing."""
+    if value is None and port.optional:
+        return None
+    if port.several and isinstance(value, list):
+        return tuple(_item(name, one, port) for one in value)
+    return _item(name, value, port)
+
+
+def _item(name: str, value: Any, port: Port) -> bytes:
+    if port.kind == "json":
+        return value.encode() if isinstance(value, str) else json.dumps(value, ensure_ascii=False).encode()
+    if port.kind in ("text", "bytes", "any") and isinstance(value, str):
+        return value.encode()
+    if port.kind != "text" and isinstance(value, bytes):
+        return value
+    raise InvalidRequest(f"{name} takes {port}, but is given {_told(value)}")
+
+
+def _told(value: Any) -> str:
+    return (
+        "a file" if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, default=lambda _: "a file")[:80]
+    )

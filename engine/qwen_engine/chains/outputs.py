@@ -1,0 +1,33 @@
+"""Files in the outputs of a workflow: they were sent as results, so their place is told instead."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qwen_engine.chains.record import flattened
+
+
+class Places:
+    """Remembers as which result each file was sent."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, dict[str, Any]] = {}
+        self._files: list[bytes] = []  # kept alive: an id may be used again
+
+    def remember(self, stage: str, item: int | None, outputs: Mapping[str, Any]) -> None:
+        """The `outputs` of a stage, or of one item of it."""
+        for name, value in outputs.items():
+            for part, one in flattened(name, value):
+                if isinstance(one, bytes):
+                    place = {"stage": stage, "output": part}
+                    self._places[id(one)] = place if item is None else {**place, "item": item}
+                    self._files.append(one)
+
+    def told(self, value: Any) -> Any:
+        """A value as JSON: the place of each file instead of it."""
+        if isinstance(value, bytes):
+            return self._places[id(value)]
+        if isinstance(value, Mapping):
+            return {name: self.told(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.told(one) for one in value]
+        return value

@@ -1,0 +1,164 @@
+"""What became of each node of a run, and what of it a later run need not do again."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qwen_engine.chains.events import told_error
+from qwen_engine.chains.graph import Graph
+from qwen_engine.errors import EngineError, InvalidRequest
+
+State = Literal["waiting", "running", "done", "kept", "skipped", "failed", "cancelled"]
+HAS_OUTPUTS = ("done", "kept")
+DIGEST_CHARS = 32
+
+
+@dataclass
+class Record:
+    """One node, or one item of it. Times are seconds since the run began."""
+
+    state: State = "waiting"
+    start_s: float | None = None
+    end_s: float | None = None
+    attempts: int = 0
+    error: EngineError | None = None
+    reason: str | None = None
+    digest: str = ""
+    items: list["Record"] = field(default_factory=list)
+    is_after_failure: bool = False  # left out since something before it failed
+
+    def cancel_items(self) -> None:
+        """Those that have not ended never will."""
+        for item in self.items:
+            if item.state in ("waiting", "running"):
+                item.state = "cancelled"
+
+    def told(self) -> dict[str, Any]:
+        """As JSON; what there is none of is left out."""
+        times = {"start_s": _rounded(self.start_s), "end_s": _rounded(self.end_s)}
+        error = told_error(self.error) if self.error else None
+        optional = {
+            **times,
+            "attempts": self.attempts or None,
+            "error": error,
+            "reason": self.reason,
+            "digest": self.digest or None,
+            "items": [item.told() for item in self.items] or None,
+        }
+        return {"state": self.state, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def _rounded(time_s: float | None) -> float | None:
+    return None if time_s is None else round(time_s, 4)
+
+
+def digests(graph: Graph, values: Mapping[str, Any]) -> dict[str, str]:
+    """For each node a digest of all that its outputs depend on: its definition, inputs, and the nodes before it."""
+    made: dict[str, str] = {}
+
+    def digest(name: str) -> str:
+        if name not in made:
+            node = graph.nodes[name]
+            read = sorted({one.path[0] for one in node.references() if one.source == "inputs"})
+            parts = [node.model_dump_json(), *(digest(need) for need in sorted(graph.needs(name)))]
+            made[name] = _sha256([*parts, *(_told(values[one]) for one in read)])
+        return made[name]
+
+    return {name: digest(name) for name in graph.nodes}
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, list):
+        return json.dumps([_told(one) for one in value])
+    return json.dumps(value, sort_keys=True)
+
+
+def _sha256(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_CHARS]
+
+
+class KeptResult(BaseModel):
+    """A `stage_result` event of an earlier run; `payload` says which item of PAYLOAD its file is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    stage: str
+    output: str
+    item: int | None = Field(None, ge=0)
+    value: Any = None
+    payload: int | None = Field(None, ge=0)
+
+
+class KeptRecord(BaseModel):
+    """What matters here of a `Record` that was told."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    state: str = ""
+    digest: str = ""
+    items: list["KeptRecord"] = Field(default_factory=list)
+
+
+class Resume(BaseModel):
+    """What an earlier run told: the `record` of its end, and its results."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    record: dict[str, KeptRecord]
+    results: list[KeptResult]
+
+
+class Kept:
+    """The outputs of nodes and items that are as they would be made again."""
+
+    def __init__(self, resume: Resume | None, payloads: Sequence[bytes], digests: Mapping[str, str]) -> None:
+        self.digests = digests
+        self._record = resume.record if resume else {}
+        self._outputs: dict[tuple[str, int | None], dict[str, Any]] = {}
+        for result in resume.results if resume else ():
+            outputs = self._outputs.setdefault((result.stage, result.item), {})
+            _insert(outputs, result.output.split("."), _value(result, payloads))
+
+    def outputs(self, name: str, item: int | None = None) -> dict[str, Any] | None:
+        """None: the node, or the item of it, has to run."""
+        record = self._record.get(name, KeptRecord())
+        if record.digest != self.digests[name]:
+            return None
+        if item is not None:
+            record = record.items[item] if item < len(record.items) else KeptRecord()
+        return self._outputs.get((name, item)) if record.state in HAS_OUTPUTS else None
+
+
+def _value(result: KeptResult, payloads: Sequence[bytes]) -> Any:
+    if result.payload is None:
+        return result.value
+    if result.payload >= len(payloads):
+        raise InvalidRequest(f"OPTIONS.resume.results: PAYLOAD has no item {result.payload}, it has {len(payloads)}")
+    return payloads[result.payload]
+
+
+def _insert(target: Any, path: Sequence[str], value: Any) -> None:
+    """Put a result where its output's name says: IMAGE, or IMAGE.0 where there are several, in order."""
+    key, *rest = path
+    if not rest:
+        if isinstance(target, list):
+            target.append(value)
+        else:
+            target[key] = value
+    else:
+        _insert(target.setdefault(key, []), rest, value)
+
+
+def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """An output as results: JSON and files as they are, each file of a list apart."""
+    if isinstance(value, list) and any(isinstance(one, bytes) for one in value):
+        for number, one in enumerate(value):
+            yield f"{name}.{number}", one
+    else:
+        yield name, value

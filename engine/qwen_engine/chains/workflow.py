@@ -1,0 +1,168 @@
+"""Requests of graphs: the general `workflow`, which is sent one, and the named chains, which are one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from qwen_engine.chains.calls import ModelCalls, Trace
+from qwen_engine.chains.events import ChainEvent, Emit, End
+from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput, read_graph
+from qwen_engine.chains.node_call import CallSlots
+from qwen_engine.chains.record import Kept, Resume, digests
+from qwen_engine.chains.run import GraphRun, Surroundings
+from qwen_engine.chains.signatures import built_in
+from qwen_engine.chains.validate import check
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.messages import Inputs
+from qwen_engine.options import Options, parse_options, parse_text
+from qwen_engine.settings import ChainSettings
+
+PAYLOAD = "payload"
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "json": (object,),
+}
+
+
+class ChainOptions(Options):
+    """Of every chain that is a graph."""
+
+    inputs: dict[str, Any] = Field(default_factory=dict, description="the graph's, but for those that are tensors")
+    deadline_s: float | None = Field(None, gt=0, description="for the whole; null: the profile's")
+    resume: Resume | None = Field(None, description="what an earlier run told and made: only the rest is done")
+
+
+def graphs_beside(model_folder: Path) -> dict[str, Graph]:
+    """The named chains served from the same repository as the model in `model_folder`, by name."""
+    files = sorted(model_folder.parent.glob("*/1/graph.json"))
+    return {file.parents[1].name: read_graph(file.read_bytes(), file.parents[1].name) for file in files}
+
+
+class Workflows:
+    """Runs graphs on the models of `calls`. `chains` are those that nodes may call by name.
+
+    Example:
+        workflows = Workflows(calls, settings, chains)
+        end = await workflows.run(inputs, trace, emit)
+    """
+
+    def __init__(self, calls: ModelCalls, settings: ChainSettings, chains: Mapping[str, Graph]) -> None:
+        self._settings = settings
+        self._around = Surroundings(calls, built_in(chains), settings, CallSlots(settings.max_calls))
+
+    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+        """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""
+        options = parse_options(ChainOptions, inputs["OPTIONS"])
+        payloads = tuple(options.decode(one, "PAYLOAD") for one in inputs.items["PAYLOAD"])
+        graph = read_graph(inputs["WORKFLOW"], "WORKFLOW")
+        self.check(graph, "WORKFLOW")
+        values = {name: _with_files(value, payloads) for name, value in options.inputs.items()}
+        return await self._run(graph, values, payloads, options, trace, emit)
+
+    async def run_named(self, graph: Graph, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+        """A chain that is `graph`: inputs that are files or texts are tensors of their own."""
+        options = parse_options(ChainOptions, inputs["OPTIONS"] or b"{}")
+        tensors = {
+            name: _tensor(name, given, inputs, options)
+            for name, given in graph.inputs.items()
+            if given.type in TENSOR_TYPES
+        }
+        both = sorted(set(options.inputs) & set(tensors))
+        if both:
+            raise InvalidRequest(f"OPTIONS.inputs.{both[0]} is a tensor of its own, {both[0].upper()}")
+        given_tensors = {name: value for name, value in tensors.items() if value is not None}
+        return await self._run(graph, {**options.inputs, **given_tensors}, (), options, trace, emit)
+
+    def check(self, graph: Graph, name: str) -> None:
+        """Raise `InvalidRequest` where the graph could not run here."""
+        check(graph, name, self._around.signatures, self._settings)
+
+    async def _run(
+        self,
+        graph: Graph,
+        given: Mapping[str, Any],
+        payloads: tuple[bytes, ...],
+        options: ChainOptions,
+        trace: Trace,
+        emit: Emit,
+    ) -> End:
+        values = read_values(graph, given)
+        deadline_s = options.deadline_s or self._settings.deadline_s
+        if deadline_s > self._settings.max_deadline_s:
+            limit = self._settings.max_deadline_s
+            raise InvalidRequest(f"OPTIONS.deadline_s is {deadline_s:g}; the limit is {limit:g}")
+        kept = Kept(options.resume, payloads, digests(graph, values))
+        return await GraphRun(graph, values, kept, self._around, trace, _encoding(emit, options)).run(deadline_s)
+
+
+def read_values(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each input of the graph. Raises `InvalidRequest` by name."""
+    unknown = sorted(set(given) - set(graph.inputs))
+    if unknown:
+        known = ", ".join(graph.inputs) or "none"
+        raise InvalidRequest(f"OPTIONS.inputs.{unknown[0]} is unknown; the workflow's inputs: {known}")
+    return {name: _value(name, one, given.get(name)) for name, one in graph.inputs.items()}
+
+
+def _value(name: str, one: GraphInput, given: Any) -> Any:
+    value = one.default if given is None else given
+    if value is None:
+        if one.is_required:
+            raise InvalidRequest(f"OPTIONS.inputs.{name} is missing")
+        return None
+    if one.several and not isinstance(value, list):
+        raise InvalidRequest(f"OPTIONS.inputs.{name} takes a list of {one.type}")
+    wrong = [part for part in (value if one.several else [value]) if not _is(one.type, part)]
+    if wrong:
+        told = "a file" if isinstance(wrong[0], bytes) else repr(wrong[0])[:80]
+        raise InvalidRequest(f"OPTIONS.inputs.{name} is {told}; it takes {one.type}")
+    return value
+
+
+def _is(kind: str, value: Any) -> bool:
+    if kind == "bytes" or isinstance(value, bytes):
+        return kind == "bytes" and isinstance(value, bytes)
+    if isinstance(value, bool) and kind in ("integer", "number"):
+        return False
+    return isinstance(value, JSON_TYPES[kind])
+
+
+def _with_files(value: Any, payloads: tuple[bytes, ...]) -> Any:
+    """An input of the request: {"payload": 0} stands for an item of PAYLOAD, alone or in a list."""
+    if isinstance(value, list):
+        return [_with_files(one, payloads) for one in value]
+    if not isinstance(value, dict) or set(value) != {PAYLOAD}:
+        return value
+    number = value[PAYLOAD]
+    if not isinstance(number, int) or not 0 <= number < len(payloads):
+        raise InvalidRequest(f"OPTIONS.inputs: there is no payload {number!r}; PAYLOAD has {len(payloads)} items")
+    return payloads[number]
+
+
+def _tensor(name: str, given: GraphInput, inputs: Inputs, options: ChainOptions) -> Any:
+    """The value of an input that is a tensor; None where nothing was sent."""
+    tensor = name.upper()
+    items: list[Any] = [one for one in inputs.items[tensor] if one or given.several]
+    if given.type == "text":
+        items = [parse_text(one, tensor) for one in items]
+    else:
+        items = [options.decode(one, tensor) for one in items]
+    if given.several:
+        return items or None
+    return items[0] if items else None
+
+
+def _encoding(emit: Emit, options: Options) -> Emit:
+    """Events with payloads as the request wants them."""
+    if options.output_encoding == "raw":
+        return emit
+
+    async def encoded(event: ChainEvent) -> None:
+        await emit(event.with_payload(options.encode(event.payload)))
+
+    return encoded

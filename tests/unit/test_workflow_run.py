@@ -1,0 +1,432 @@
+"""Workflows on scripted models: order, lists, conditions, retries, faults, cancel, resume."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from client_scripts import SCRIPTS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qwen_engine.chains.calls import Trace
+from qwen_engine.chains.events import StageFailed, StageProgress, StageResult, StageStarted
+from qwen_engine.chains.workflow import Workflows
+from qwen_engine.errors import Internal, InvalidRequest, Unavailable
+from qwen_engine.messages import Inputs
+from qwen_engine.settings import ChainSettings
+from tests.scripted_calls import ScriptedCalls, Told
+
+TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
+WAIT_S = 20
+MODELS = ("qwen3_asr", "qwen3_tts", "qwen_image", "chart_image", "qwen3_chat", "workflow")
+
+
+def chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
+    """Tells what it was made from."""
+    yield {"IMAGE": inputs["CHART"], "RESULT": json.dumps({"of": json.loads(inputs["CHART"])}).encode()}
+
+
+def chat(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
+    """Says what the user says, in two pieces, after a thought."""
+    text = json.loads(inputs["OPTIONS"])["messages"][-1]["content"]
+    for number, (kind, piece) in enumerate([("thinking", "hm"), ("text", text[:3]), ("text", text[3:])]):
+        yield {"text_output": piece.encode(), "EVENT": json.dumps({"index": number, "type": kind}).encode()}
+    yield {"text_output": b"", "EVENT": b'{"index": 3, "type": "end", "finish_reason": "stop"}'}
+
+
+def scripted() -> ScriptedCalls:
+    return ScriptedCalls({**SCRIPTS, "chart_image": chart, "qwen3_chat": chat})
+
+
+def request(workflow: Mapping[str, Any], payloads: tuple[bytes, ...], options: Mapping[str, Any]) -> Inputs:
+    items = {"WORKFLOW": (json.dumps(workflow).encode(),), "OPTIONS": (json.dumps(options).encode(),)}
+    return Inputs({**items, "PAYLOAD": payloads})
+
+
+async def run_on(
+    calls: ScriptedCalls,
+    workflow: Mapping[str, Any],
+    payloads: tuple[bytes, ...] = (),
+    told: Told | None = None,
+    settings: ChainSettings | None = None,
+    **options: Any,
+) -> Told:
+    told = told or Told()
+    workflows = Workflows(calls, settings or ChainSettings(served=MODELS), {})
+    told.end = await workflows.run(request(workflow, payloads, options), TRACE, told.emit)
+    assert not +calls.live
+    return told
+
+
+def run(workflow: Mapping[str, Any], calls: ScriptedCalls | None = None, **rest: Any) -> Told:
+    return asyncio.run(run_on(calls or scripted(), workflow, **rest))
+
+
+def charted(*needs: str, **more: Any) -> dict[str, Any]:
+    """A node whose chart is made from others'."""
+    return {"model": "chart_image", "inputs": {"CHART": {"needs": [f"${need}.RESULT" for need in needs]}}, **more}
+
+
+SPOKEN = {
+    "inputs": {"audio": {"type": "bytes"}, "seed": {"type": "integer", "default": 3}},
+    "nodes": {
+        "heard": {"model": "qwen3_asr", "inputs": {"AUDIO": "$inputs.audio"}},
+        "picture": {
+            "model": "qwen_image",
+            "inputs": {"PROMPT": "a ring of ${heard.TEXT}"},
+            "options": {"seed": "$inputs.seed", "preview_every": 2},
+        },
+        "spoken": {"model": "qwen3_tts", "inputs": {"TEXT": "$heard.TEXT"}},
+    },
+    "outputs": {"text": "$heard.TEXT", "picture": "$picture.IMAGE", "both": ["$heard.RESULT.language", "$inputs.seed"]},
+}
+
+
+def test_values_go_from_node_to_node_and_out() -> None:
+    calls = scripted()
+    told = run(SPOKEN, calls, payloads=(b"12345",), inputs={"audio": {"payload": 0}})
+
+    assert told.end.finish_reason == "stop"
+    assert told.outputs == {
+        "text": "5 bytes",
+        "picture": {"stage": "picture", "output": "IMAGE"},
+        "both": ["English", 3],
+    }
+    [drawn] = [call for call in calls.made if call.model == "qwen_image"]
+    assert drawn.inputs["PROMPT"] == b"a ring of 5 bytes"
+    assert drawn.options == {"seed": 3, "preview_every": 2}
+    assert drawn.trace == TRACE.inside()
+    assert {told.state(name) for name in SPOKEN["nodes"]} == {"done"}
+    assert told.record["heard"]["end_s"] <= told.record["picture"]["start_s"]
+
+
+def test_what_models_tell_is_passed_on_and_files_are_whole() -> None:
+    told = run(SPOKEN, payloads=(b"12345",), inputs={"audio": {"payload": 0}})
+
+    assert told.types("picture") == ["stage_started", "stage_result", "stage_result", "stage_result"]
+    results = {
+        (event.stage, event.output): event.payload or event.value
+        for event in told.events
+        if isinstance(event, StageResult)
+    }
+    assert results["picture", "IMAGE"].startswith(b"\x89PNG")
+    assert results["picture", "TEXT"] == "a ring of 5 bytes"
+    assert results["spoken", "AUDIO"][:4] == b"RIFF"
+    pieces = [event for event in told.events if isinstance(event, StageProgress) and event.stage == "spoken"]
+    assert [event.event["type"] for event in pieces] == ["audio", "audio"]
+    assert results["spoken", "AUDIO"].endswith(b"".join(event.payload for event in pieces))
+    steps = [event for event in told.events if isinstance(event, StageProgress) and event.stage == "picture"]
+    assert [event.event["type"] for event in steps] == ["queued", "progress", "progress", "progress", "image"]
+    assert [bool(event.payload) for event in steps] == [False, True, True, True, False]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, Any]:
+    """Charts, each made from some of those before it."""
+    names = [f"n{number}" for number in range(draw(st.integers(1, 9)))]
+    nodes = {}
+    for number, name in enumerate(names):
+        needs = draw(st.lists(st.sampled_from(names[:number]), unique=True, max_size=4)) if number else []
+        nodes[name] = charted(*needs)
+    return {"nodes": dict(draw(st.permutations(list(nodes.items()))))}
+
+
+def needs_of(workflow: Mapping[str, Any], name: str) -> set[str]:
+    needs = workflow["nodes"][name]["inputs"]["CHART"]["needs"]
+    return {need.removeprefix("$").removesuffix(".RESULT") for need in needs}
+
+
+@given(graphs())
+def test_every_node_runs_once_and_after_what_it_needs(workflow: dict[str, Any]) -> None:
+    calls = scripted()
+    told = run(workflow, calls)
+
+    assert len(calls.made) == len(workflow["nodes"])
+    order = [(event.type, event.stage) for event in told.events]
+    for name in workflow["nodes"]:
+        assert told.types(name) == ["stage_started", "stage_result", "stage_result"]
+        for need in needs_of(workflow, name):
+            last = max(at for at, (_, stage) in enumerate(order) if stage == need)
+            assert last < order.index(("stage_started", name))
+
+
+@given(graphs(), st.data())
+def test_a_failure_leaves_out_what_needs_it_and_nothing_else(workflow: dict[str, Any], data: st.DataObject) -> None:
+    broken = data.draw(st.sampled_from(sorted(workflow["nodes"])))
+    workflow["nodes"][broken] = charted(*needs_of(workflow, broken), options={"fail": True})
+    calls = ScriptedCalls({"chart_image": _failing_chart})
+    told = run(workflow, calls)
+
+    lost: set[str] = set()
+    for name in sorted(workflow["nodes"], key=lambda name: int(name[1:])):
+        if needs_of(workflow, name) & (lost | {broken}):
+            lost.add(name)
+    assert told.end.finish_reason == "failed"
+    assert told.end.error == {"stage": broken, "status": "UNAVAILABLE", "message": "no room"}
+    assert {name: told.state(name) for name in workflow["nodes"]} == {
+        name: "failed" if name == broken else "skipped" if name in lost else "done" for name in workflow["nodes"]
+    }
+
+
+def _failing_chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
+    if json.loads(inputs["OPTIONS"]).get("fail"):
+        raise Unavailable("no room")
+    yield from chart(inputs)
+
+
+async def until_live(calls: ScriptedCalls, model: str, count: int) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while calls.live[model] < count:
+            await asyncio.sleep(0)
+
+
+def test_what_can_run_at_once_does() -> None:
+    async def at_once() -> Told:
+        calls = gated("chart_image")
+        workflow = {"nodes": {f"n{number}": charted() for number in range(6)}}
+        running = asyncio.create_task(run_on(calls, workflow))
+        await until_live(calls, "chart_image", 6)
+        calls.gates["chart_image"].set()
+        return await running
+
+    assert asyncio.run(at_once()).end.finish_reason == "stop"
+
+
+LISTS = {
+    "inputs": {"prompts": {"type": "json"}},
+    "nodes": {
+        "pictures": {
+            "model": "qwen_image",
+            "foreach": "$inputs.prompts",
+            "inputs": {"PROMPT": "$item.text"},
+            "options": {"seed": "$index"},
+            "when": "$item.wanted",
+            "max_parallel": 2,
+        },
+        "listed": {"function": "join_texts", "arguments": {"texts": "$pictures.TEXT", "separator": "; "}},
+    },
+    "outputs": {"pictures": "$pictures.IMAGE", "texts": "$listed.RESULT"},
+}
+
+
+def prompts(*texts: str) -> list[dict[str, Any]]:
+    return [{"text": text, "wanted": text != "no"} for text in texts]
+
+
+def test_a_list_runs_item_by_item() -> None:
+    calls = scripted()
+    told = run(LISTS, calls, inputs={"prompts": prompts("one", "no", "two", "three")})
+
+    assert calls.most_live["qwen_image"] == 2
+    assert sorted((call.inputs["PROMPT"], call.options["seed"]) for call in calls.made) == [
+        (b"one", 0),
+        (b"three", 3),
+        (b"two", 2),
+    ]
+    place = {"stage": "pictures", "output": "IMAGE"}
+    assert told.outputs == {
+        "pictures": [{**place, "item": 0}, None, {**place, "item": 2}, {**place, "item": 3}],
+        "texts": "one; two; three",
+    }
+    assert [item["state"] for item in told.record["pictures"]["items"]] == ["done", "skipped", "done", "done"]
+    first = next(event for event in told.events if event.stage == "pictures")
+    assert (first.item, first.items) == (None, 4)
+
+
+def test_an_empty_list_is_a_list() -> None:
+    assert run(LISTS, inputs={"prompts": []}).outputs == {"pictures": [], "texts": ""}
+
+
+def test_items_that_fail_leave_the_others() -> None:
+    calls = scripted()
+    calls.faults["qwen_image"] = [None, Unavailable("no room"), None]
+    told = run(LISTS, calls, inputs={"prompts": prompts("one", "two", "three")})
+
+    assert told.end.error == {"stage": "pictures", "status": "UNAVAILABLE", "message": "no room"}
+    assert [item["state"] for item in told.record["pictures"]["items"]] == ["done", "failed", "done"]
+    assert [place and place["item"] for place in told.outputs["pictures"]] == [0, None, 2]
+    assert [event.item for event in told.events if isinstance(event, StageFailed)] == [1, None]
+    assert told.state("listed") == "skipped"
+
+
+def test_a_node_that_is_not_wanted_is_left_out_with_the_models_that_need_it() -> None:
+    workflow = {
+        "inputs": {"audio": {"type": "bytes", "optional": True}, "text": {"type": "text", "optional": True}},
+        "nodes": {
+            "heard": {"model": "qwen3_asr", "inputs": {"AUDIO": "$inputs.audio"}, "when": "$inputs.audio"},
+            "again": {"model": "qwen3_tts", "inputs": {"TEXT": "$heard.TEXT"}},
+            "text": {"function": "first_of", "arguments": {"values": ["$inputs.text", "$heard.TEXT"]}},
+        },
+        "outputs": {"text": "$text.RESULT", "heard": "$heard.TEXT"},
+    }
+    told = run(workflow, inputs={"text": "written"})
+    assert told.end.finish_reason == "stop"
+    assert told.outputs == {"text": "written", "heard": None}
+    assert [told.state(name) for name in workflow["nodes"]] == ["skipped", "skipped", "done"]
+    assert told.record["again"]["reason"] == "heard was skipped"
+    assert run(workflow, payloads=(b"12",), inputs={"audio": {"payload": 0}}).outputs["text"] == "2 bytes"
+
+
+def test_prompts_make_messages_and_answers_are_parsed() -> None:
+    workflow = {
+        "nodes": {"minutes": {"model": "qwen3_chat", "prompt": "minutes", "user": '{"title": "x"}'}},
+        "outputs": {"title": "$minutes.json.title", "text": "$minutes.text"},
+    }
+    calls = scripted()
+    assert run(workflow, calls).outputs == {"title": "x", "text": '{"title": "x"}'}
+    [call] = calls.made
+    assert call.inputs["text_input"] == b""
+    assert "json_schema" in call.options
+
+    workflow["nodes"]["minutes"]["user"] = "no JSON"
+    told = run(workflow)
+    assert told.end.error == {"stage": "minutes", "status": "INVALID_ARGUMENT", "message": "the answer is not JSON"}
+
+
+@pytest.mark.parametrize(("faults", "state"), [(1, "done"), (2, "done"), (3, "failed")])
+def test_retries(faults: int, state: str) -> None:
+    calls = scripted()
+    calls.faults["chart_image"] = [Internal() if number % 2 else Unavailable("no room") for number in range(faults)]
+    told = run({"nodes": {"drawn": charted(retries=2)}}, calls)
+    assert (told.state("drawn"), told.record["drawn"]["attempts"]) == (state, min(faults, 2) + 1)
+    retries = [event.event for event in told.events if isinstance(event, StageProgress)]
+    assert [event["attempt"] for event in retries] == list(range(2, 2 + min(faults, 2)))
+
+
+def test_mistakes_are_not_tried_again() -> None:
+    calls = scripted()
+    calls.faults["chart_image"] = [InvalidRequest("CHART is empty")]
+    told = run({"nodes": {"drawn": charted(retries=2)}}, calls)
+    assert told.end.error == {"stage": "drawn", "status": "INVALID_ARGUMENT", "message": "CHART is empty"}
+    assert len(calls.made) == 1
+
+
+def gated(*models: str) -> ScriptedCalls:
+    calls = scripted()
+    calls.gates = {model: asyncio.Event() for model in models}
+    return calls
+
+
+def test_a_node_has_a_time_limit() -> None:
+    async def late() -> Told:
+        workflow = {"nodes": {"slow": charted(timeout_s=0.05), "after": charted("slow"), "other": SPEAKING}}
+        return await run_on(gated("chart_image"), workflow)
+
+    told = asyncio.run(late())
+    assert told.end.error == {
+        "stage": "slow",
+        "status": "DEADLINE_EXCEEDED",
+        "message": "chart_image was not done within 0.05 s",
+    }
+    assert [told.state(name) for name in ("slow", "after", "other")] == ["failed", "skipped", "done"]
+
+
+SPEAKING = {"model": "qwen3_tts", "inputs": {"TEXT": "hello"}}
+
+
+def test_the_whole_has_a_deadline() -> None:
+    async def late() -> Told:
+        workflow = {"nodes": {"said": SPEAKING, "slow": charted(), "after": charted("slow")}}
+        return await run_on(gated("chart_image"), workflow, deadline_s=0.2)
+
+    told = asyncio.run(late())
+    assert told.end.finish_reason == "failed"
+    assert (told.end.error["stage"], told.end.error["status"]) == ("slow", "DEADLINE_EXCEEDED")
+    assert [told.state(name) for name in ("said", "slow", "after")] == ["done", "cancelled", "cancelled"]
+    assert any(isinstance(event, StageResult) and event.stage == "said" for event in told.events)
+
+
+def test_a_cancelled_run_cancels_its_calls() -> None:
+    async def cancelled() -> None:
+        calls = gated("chart_image")
+        workflow = {"nodes": {f"n{number}": charted() for number in range(3)} | {"said": SPEAKING}}
+        running = asyncio.create_task(run_on(calls, workflow))
+        await until_live(calls, "chart_image", 3)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert not +calls.live
+
+    asyncio.run(cancelled())
+
+
+def test_calls_are_bounded() -> None:
+    workflow = {
+        "inputs": {"items": {"type": "json"}},
+        "nodes": {
+            "drawn": {"model": "chart_image", "foreach": "$inputs.items", "inputs": {"CHART": {"of": "$item"}}},
+            "said": {"model": "qwen3_tts", "foreach": "$inputs.items", "inputs": {"TEXT": "$item"}},
+        },
+    }
+    calls = scripted()
+    settings = ChainSettings(served=MODELS, max_parallel=5, max_calls=3)
+    run(workflow, calls, settings=settings, inputs={"items": ["a"] * 20})
+    assert calls.most_live["chart_image"] == 3
+    assert calls.most_live["qwen3_tts"] <= 3
+
+
+def test_lists_are_bounded() -> None:
+    workflow = {"inputs": {"items": {"type": "json"}}, "nodes": {"said": {**SPEAKING, "foreach": "$inputs.items"}}}
+    for items, message in [(["a"] * 201, "foreach has 201 items; the limit is 200"), ("a", "foreach is no list")]:
+        told = run(workflow, inputs={"items": items})
+        assert told.end.error == {"stage": "said", "status": "INVALID_ARGUMENT", "message": message}
+
+
+def results_of(told: Told, payloads: list[bytes]) -> list[dict[str, Any]]:
+    """The results as a client sends them back: files behind `payloads`."""
+    kept = []
+    for event in told.events:
+        if isinstance(event, StageResult):
+            result = {"stage": event.stage, "output": event.output}
+            if event.item is not None:
+                result["item"] = event.item
+            if event.payload:
+                result["payload"] = len(payloads)
+                payloads.append(event.payload)
+            else:
+                result["value"] = event.value
+            kept.append(result)
+    return kept
+
+
+def test_a_failed_run_goes_on_where_it_failed() -> None:
+    workflow = {
+        "inputs": {"prompts": {"type": "json"}},
+        "nodes": {
+            "pictures": {"model": "qwen_image", "foreach": "$inputs.prompts", "inputs": {"PROMPT": "$item"}},
+            "told": {"model": "qwen3_tts", "inputs": {"TEXT": "hello"}},
+            "chart": {"model": "chart_image", "inputs": {"CHART": "$pictures.TEXT"}},
+        },
+        "outputs": {"pictures": "$pictures.IMAGE", "chart": "$chart.RESULT"},
+    }
+    given = {"prompts": ["one", "two", "three"]}
+    calls = scripted()
+    calls.faults["qwen_image"] = [None, Unavailable("no room"), None]
+    first = run(workflow, calls, inputs=given)
+    assert first.end.finish_reason == "failed"
+
+    payloads: list[bytes] = []
+    resume = {"record": first.record, "results": results_of(first, payloads)}
+    calls = scripted()
+    second = run(workflow, calls, payloads=tuple(payloads), inputs=given, resume=resume)
+    assert second.end.finish_reason == "stop"
+    assert [(call.model, call.inputs.get("PROMPT")) for call in calls.made] == [
+        ("qwen_image", b"two"),
+        ("chart_image", None),
+    ]
+    assert second.state("told") == "kept"
+    assert [item["state"] for item in second.record["pictures"]["items"]] == ["kept", "done", "kept"]
+    assert second.outputs == run(workflow, inputs=given).outputs
+
+    given["prompts"][2] = "four"
+    calls = scripted()
+    run(workflow, calls, payloads=tuple(payloads), inputs=given, resume=resume)
+    assert [call.inputs.get("PROMPT") for call in calls.made] == [b"one", b"two", b"four", None]
+
+
+def test_started_items_come_after_their_stage() -> None:
+    told = run(LISTS, inputs={"prompts": prompts("one")})
+    started = [event for event in told.events if isinstance(event, StageStarted) and event.stage == "pictures"]
+    assert [(event.item, event.items) for event in started] == [(None, 1), (0, None)]
