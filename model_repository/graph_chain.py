@@ -19,9 +19,11 @@ class TritonPythonModel:
         settings = ChainSettings.model_validate_json(settings_json(args))
         chains, name = graphs_beside(Path(args["model_repository"])), args["model_name"]
         workflows = Workflows(GrpcCalls(settings.grpc_address, child_error), settings, chains)
-        workflows.check(chains[name], name)
-        run = partial(workflows.run_named, chains[name])
-        self.adapter = ChainAdapter(pb_utils, chain_wire(name, chains[name]), settings, run=run)
+        graph = chains[name].with_defaults(settings.inputs.get(name, {}))
+        workflows.check(graph, name)
+        self.adapter = ChainAdapter(
+            pb_utils, chain_wire(name, graph), settings, run=partial(workflows.run_named, graph)
+        )
 
     def execute(self, requests):
         return self.adapter.execute(requests)
