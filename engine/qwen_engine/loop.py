@@ -47,7 +47,7 @@ class Session(Generic[RequestT]):
         self.arrived_s = time.monotonic()
         self.admitted_s: float | None = None
         self.first_event_s: float | None = None
-        self._sink = sink
+        self._sink: Sink | None = sink
         self._cancelled = threading.Event()
         self._ended = threading.Event()
         self._end_lock = threading.RLock()  # a sink may end its own session
@@ -65,33 +65,38 @@ class Session(Generic[RequestT]):
         self._cancelled.set()
 
     def abandoned(self) -> bool:
-        return self.cancelled or self._sink.abandoned()
+        sink = self._sink
+        return self.cancelled or sink is None or sink.abandoned()
 
     def emit(self, event: Any) -> None:
         """Pass one event to the caller; nothing follows an end, whichever thread it comes from."""
         with self._end_lock:
-            if not self.ended:
+            if self._sink is not None:
                 self.first_event_s = self.first_event_s or time.monotonic()
                 self._sink.emit(event)
 
     def finish(self, reason: FinishReason, **figures: Any) -> None:
-        if self._end():
-            self._sink.end(reason, {"timings": self.timings(), **figures})
+        if (sink := self._end()) is not None:
+            sink.end(reason, {"timings": self.timings(), **figures})
 
     def fail(self, error: EngineError) -> None:
-        if self._end():
-            self._sink.fail(error)
+        if (sink := self._end()) is not None:
+            sink.fail(error)
 
     def timings(self) -> Timings:
         """Seconds since arrival: until admission, until the first event (None: there was none), until now."""
         marks = {"queue_s": self.admitted_s, "first_event_s": self.first_event_s, "total_s": time.monotonic()}
         return {name: None if mark is None else round(mark - self.arrived_s, 4) for name, mark in marks.items()}
 
-    def _end(self) -> bool:
+    def _end(self) -> Sink | None:
+        """The sink, to be told; None where it has been told.
+
+        A sink may hold its session: unless one lets go, the request's samples wait for the garbage collector.
+        """
         with self._end_lock:
-            is_first = not self._ended.is_set()
             self._ended.set()
-            return is_first
+            sink, self._sink = self._sink, None
+            return sink
 
 
 class Model(Protocol[RequestT]):

@@ -1,6 +1,8 @@
 """The engine loop: every request ends exactly once, whatever happens to it or to its batch mates."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -211,3 +213,47 @@ def test_close_fails_what_does_not_finish_in_time(model, make_loop):
     assert isinstance(waiting.outcome(), Unavailable)
     model.gate.set()
     assert len(stuck.ends) == 1
+
+
+class Held:
+    """A sink that holds its session, as those of Triton's requests do."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+
+    def emit(self, event: object) -> None: ...
+
+    def end(self, reason: str, closing: dict) -> None: ...
+
+    def fail(self, error: Exception) -> None: ...
+
+    def abandoned(self) -> bool:
+        return False
+
+
+class Large:
+    """A request that takes much memory."""
+
+
+class Once(Model[Large]):
+    max_batch = 1
+
+    def check(self, request: Large) -> None: ...
+
+    def step(self, sessions: Sequence[Session[Large]]) -> bool:
+        sessions[0].finish("stop")
+        return True
+
+
+def test_a_request_that_has_ended_is_freed_at_once():
+    loop, sink, request = EngineLoop(Once(), max_queue=1, max_wait_s=WAIT_S), Held(), Large()
+    freed = threading.Event()
+    weakref.finalize(request, freed.set)
+    gc.disable()
+    try:
+        (sink.session,) = loop.submit([(request, sink)])
+        del sink, request
+        assert freed.wait(WAIT_S)
+    finally:
+        gc.enable()
+        loop.close(WAIT_S)
