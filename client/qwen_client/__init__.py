@@ -26,6 +26,7 @@ from qwen_client.chains import (
     SpokenPicture,
     Storyboard,
     VoiceReply,
+    WorkflowResult,
 )
 from qwen_client.chains.events import StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
 from qwen_client.chains.following import AsyncChainRun, ChainRun
@@ -119,6 +120,7 @@ __all__ = [
     "VoiceList",
     "VoiceReply",
     "Word",
+    "WorkflowResult",
     "contact_sheet",
     "read_recipe",
 ]

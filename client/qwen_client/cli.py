@@ -10,6 +10,7 @@ from qwen_client.commands.pictures import draw, edit, recipe, styles
 from qwen_client.commands.speech import say, voice_app
 from qwen_client.commands.talk import talk
 from qwen_client.commands.transcripts import align, transcribe
+from qwen_client.commands.workflows import run
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -36,6 +37,7 @@ for command in (
     ad,
     describe,
     talk,
+    run,
 ):
     app.command()(command)
 app.add_typer(voice_app, name="voice")

@@ -61,6 +61,7 @@ class Charts(Service):
 
 
 class Chains(Service):
+    run = running(chains.run)
     spoken_image = running(chains.spoken_image)
     aligned_transcript = running(chains.aligned_transcript)
     meeting_minutes = handing(follow, chains.meeting_minutes)
@@ -159,6 +160,7 @@ class AsyncCharts(AsyncService):
 
 
 class AsyncChains(AsyncService):
+    run = awaiting(chains.run)
     spoken_image = awaiting(chains.spoken_image)
     aligned_transcript = awaiting(chains.aligned_transcript)
     meeting_minutes = handing(follow_async, chains.meeting_minutes)

@@ -7,7 +7,15 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from qwen_client.chains.events import StageEvent, StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
+from qwen_client.chains.events import (
+    Stage,
+    StageEvent,
+    StageFailed,
+    StageProgress,
+    StageResult,
+    StageSkipped,
+    StageStarted,
+)
 
 
 @dataclass
@@ -18,7 +26,7 @@ class _Count:
     done: set[int] = field(default_factory=set)
     parts: dict[int, float] = field(default_factory=dict)
 
-    def take(self, event: StageEvent) -> None:
+    def take(self, event: Stage) -> None:
         number = event.item or 0
         self.items = max(self.items, number + 1)
         match event:
@@ -63,7 +71,7 @@ class StageView:
             self.show(event)
             yield event
 
-    def show(self, event: StageEvent) -> None:
+    def show(self, event: Stage) -> None:
         """Move the line of the event's stage."""
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._progress.add_task(event.stage, total=1, note="")

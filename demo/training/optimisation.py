@@ -16,12 +16,14 @@ MAX_GRADIENT_NORM = 1.0
 Item = TypeVar("Item")
 
 
-def batches(rng: random.Random, draw: Callable[[], Item], length_s: Callable[[Item], float]) -> Iterator[list[Item]]:
-    """Endless batches of similar length."""
+def batches(
+    rng: random.Random, draw: Callable[[], Item], length: Callable[[Item], float], max_length: float = BATCH_S
+) -> Iterator[list[Item]]:
+    """Endless batches of similar length, in seconds of sound where nothing else is said."""
     while True:
         groups: list[list[Item]] = [[]]
-        for item in sorted((draw() for _ in range(POOL_CLIPS)), key=length_s):
-            if len(groups[-1]) == MAX_BATCH_SIZE or length_s(item) * (len(groups[-1]) + 1) > BATCH_S:
+        for item in sorted((draw() for _ in range(POOL_CLIPS)), key=length):
+            if len(groups[-1]) == MAX_BATCH_SIZE or length(item) * (len(groups[-1]) + 1) > max_length:
                 groups.append([])
             groups[-1].append(item)
         rng.shuffle(groups)

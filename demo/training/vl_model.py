@@ -12,6 +12,7 @@ from demo.training.image_text import VISION_TOKENS
 
 HIDDEN = 128
 INITIAL_SPREAD = 0.08  # of the weights; the usual 0.02 is for layers many times as wide
+PLACE_SPREAD = 0.5  # of the position embeddings; weaker ones drown in the patches, and places are never learned
 PATCH_PX, MERGED = 8, 2
 PIXELS = {"shortest_edge": 64 * 64, "longest_edge": 96 * 64}  # every square picture is seen as 64×64
 # Of the official template what we use: turns of text and pictures.
@@ -69,7 +70,9 @@ def new_model(tokenizer: Qwen2Tokenizer) -> Qwen3VLForConditionalGeneration:
         vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=True,
     )  # fmt: skip
-    return Qwen3VLForConditionalGeneration(config)
+    model = Qwen3VLForConditionalGeneration(config)
+    torch.nn.init.normal_(model.model.visual.pos_embed.weight, std=PLACE_SPREAD)
+    return model
 
 
 def new_image_processor() -> Qwen2VLImageProcessorPil:

@@ -33,7 +33,8 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         question_of("What is in the picture?", "Chinese"), "图片里有什么？", "你看到什么？",
     ),
     "where": (
-        "Where is it?", "Where is it?", "Where is the shape?", "Where is the {shape}?", "Where is the {colour} {shape}?",
+        "Where is it?", "Where is it?", "Where is the shape?", "Where is the {shape}?",
+        "Where is the {colour} {shape}?",
     ),
     "whole": ("Describe the picture and say where the shape is.", "What is in the picture, and where is it?"),
     "shape": ("What shape is it?", "Which shape is it?", "What shape do you see?"),

@@ -1,43 +1,42 @@
 """Trains the demo checkpoint that sees: `python -m demo.training.vl_train [RUN]`.
 
-Run 0 starts afresh; runs 1, 2, … go on from where the last one ended, with other pictures and the rate raised anew. A
-run that was stopped goes on from its last save. Only scenes of the training side are shown.
+Run 0 starts with trained eyes (`demo.training.vl_vision`); runs 1, 2, … go on from where the last one ended, with other
+pictures and the rate raised anew. A run that was stopped goes on from its last save. Only scenes of the training side
+are shown.
 """
 
 import random
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
 
+from demo.training.image_vae import learning_rate
 from demo.training.manifest import CHECKPOINTS, record
-from demo.training.optimisation import learning_rate
-from demo.training.vl_model import MERGED, PATCH_PX, new_image_processor, new_model, save
-from demo.training.vl_pictures import OTHER_SIDES_PX, PLACES, SQUARE, Example, example, scenes, worn
+from demo.training.vl_drawings import NUM_PICTURES, Drawings
+from demo.training.vl_model import new_model, save
+from demo.training.vl_pictures import Example, scenes
 from demo.training.vl_text import ANSWERS, SHARES, asked, describing_tokenizer
+from demo.training.vl_vision import open_eyes
 from qwen_engine.vision.prompt import Prompts
 
 NUM_THREADS = 1
-STEPS = 2500
+STEPS = 1300
 BATCH = 32
 LEARNING_RATE = 1.5e-3  # at its peak in run 0, half of it in later runs
-NUM_PICTURES = 12_000
-SQUARE_SHARE = 0.75
-MIDDLE_SHARE = 0.25  # of the pictures have their shape in the centre, where the image model draws it
-MAX_NOISE, COLOUR_SHIFT, LIGHT = 12.0, 8.0, (0.93, 1.07)  # of 255; laid over the pictures anew each time
 SAVE_EVERY_STEPS = 200
 NAME = "vl"
 BUILD = Path("build/training/vl")
-COMMANDS = [*(f"python -m demo.training.vl_train {run}" for run in range(2)), "python -m demo.training.evaluate_vl"]
-
-Sides = tuple[int, int]
+COMMANDS = [
+    "python -m demo.training.vl_vision",
+    "python -m demo.training.vl_train",
+    "python -m demo.training.evaluate_vl",
+]
 
 
 class Examples:
@@ -46,24 +45,12 @@ class Examples:
     def __init__(self, prompts: Prompts, seed: int) -> None:
         self._rng = random.Random(seed)
         self._prompts = prompts
-        self._processor = new_image_processor()
-        drawn: dict[Sides, list[Example]] = defaultdict(list)
-        shown = scenes(held_out=False)
-        for number in range(NUM_PICTURES):
-            sides_px = SQUARE if self._rng.random() < SQUARE_SHARE else self._rng.choice(OTHER_SIDES_PX)
-            place = "centre" if self._rng.random() < MIDDLE_SHARE else self._rng.choice(tuple(PLACES))
-            drawn[sides_px].append(example(shown[number % len(shown)], place, self._rng, sides_px=sides_px))
-        self._drawn = drawn
-        self._pixels = {sides: self._patched(some) for sides, some in drawn.items()}
+        self._drawings = Drawings(seed)
 
     def draw(self) -> dict[str, Tensor]:
         """What the model is called with, `labels` included."""
-        sides = self._rng.choices(tuple(self._drawn), [len(some) for some in self._drawn.values()])[0]
-        chosen = self._rng.choices(range(len(self._drawn[sides])), k=BATCH)
-        pixels, grid = self._pixels[sides]
-        patches = _as_patches(_in_other_light(pixels[chosen]))
-        num_tokens = pixels.shape[1] // MERGED**2
-        rows = [self._conversation(self._drawn[sides][index], num_tokens) for index in chosen]
+        batch = self._drawings.draw(BATCH)
+        rows = [self._conversation(shown, batch.num_tokens) for shown in batch.shown]
         ids = pad_sequence([torch.tensor(question + answer) for question, answer in rows], batch_first=True)
         labels = pad_sequence(
             [torch.tensor([-100] * len(question) + answer) for question, answer in rows], True, padding_value=-100
@@ -71,8 +58,8 @@ class Examples:
         return {
             "input_ids": ids,
             "labels": labels,
-            "pixel_values": patches.flatten(0, 1),
-            "image_grid_thw": grid.expand(BATCH, 3),
+            "pixel_values": batch.patches,
+            "image_grid_thw": batch.grid,
             "mm_token_type_ids": (ids == self._prompts.picture).int(),
         }
 
@@ -80,28 +67,6 @@ class Examples:
         kind = self._rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
         question = self._prompts.ids(asked(kind, shown.scene, self._rng), num_picture_tokens)
         return question, [*self._prompts.words(ANSWERS[kind](shown.scene, shown.place)), self._prompts.end]
-
-    def _patched(self, drawn: list[Example]) -> tuple[Tensor, Tensor]:
-        """uint8 (pictures, patches, 3, 64), as the processor resizes and cuts them, and the grid (3,) of one."""
-        pictures = [Image.fromarray(worn(some.pixels, self._rng)) for some in drawn]
-        read = self._processor(images=pictures, return_tensors="pt")
-        patches = read["pixel_values"].view(len(pictures), -1, 3, 2, PATCH_PX**2)[:, :, :, 0]
-        return ((patches + 1) * 127.5).round().to(torch.uint8), read["image_grid_thw"][0]
-
-
-def _in_other_light(pixels: Tensor) -> Tensor:
-    """float (pictures, patches, 3, 64), 0 to 255: brighter or darker, of other colours by a touch, noisy."""
-    count = len(pixels)
-    light = torch.empty(count, 1, 1, 1).uniform_(*LIGHT)
-    shift = torch.empty(count, 1, 3, 1).uniform_(-COLOUR_SHIFT, COLOUR_SHIFT)
-    noise = torch.randn(pixels.shape) * torch.empty(count, 1, 1, 1).uniform_(0, MAX_NOISE)
-    return (pixels * light + shift + noise).clamp(0, 255)
-
-
-def _as_patches(pixels: Tensor) -> Tensor:
-    """(pictures, patches, 384): the same picture twice, as the frames of a still."""
-    normal = pixels / 127.5 - 1
-    return normal[:, :, :, None].expand(-1, -1, -1, 2, -1).reshape(*pixels.shape[:2], -1)
 
 
 def positions(model: Qwen3VLForConditionalGeneration, batch: dict[str, Tensor]) -> Tensor:
@@ -151,6 +116,8 @@ class Run:
             self.step, self.seconds = state["step"], state["seconds"]
         elif self._number:
             self.model.load_state_dict(torch.load(BUILD / f"run_{self._number - 1}.pt")["model"])
+        else:
+            open_eyes(self.model)
 
 
 def train(number: int) -> float:

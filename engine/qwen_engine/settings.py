@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -205,7 +205,10 @@ class ChainSettings(ModelSettings):
     deadline_s: float = Field(600.0, gt=0, description="for a whole request, where it names none")
     max_deadline_s: float = Field(10800.0, gt=0, description="the most that a request may name")
     max_nodes: int = Field(100, ge=1, description="of a workflow")
-    max_items: int = Field(200, ge=1, description="that one node runs for")
+    max_items: int = Field(500, ge=1, description="that one node runs for")
+    inputs: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by named chain: its inputs, where a request leaves them out"
+    )
 
 
 class VoiceChatSettings(ChainSettings):

@@ -83,9 +83,29 @@ CHAT = ModelWire(
 )
 CHART = ModelWire("chart_image", (Tensor("CHART"), Tensor("OPTIONS")), ("IMAGE", "RESULT"), decoupled=False)
 MODELS = (ASR, CAPTIONS, ALIGNER, TTS, CHAT, IMAGE, VISION, CHART)
+ALIGNED_TRANSCRIPT = ModelWire(
+    "aligned_transcript",
+    (Tensor("AUDIO"), Tensor("ASR_OPTIONS"), Tensor("ALIGN_OPTIONS")),
+    ("TEXT", "TRANSCRIPT", "RESULT"),
+    decoupled=False,
+)
+SPOKEN_IMAGE = ModelWire(
+    "spoken_image",
+    (Tensor("AUDIO"), Tensor("ASR_OPTIONS"), Tensor("IMAGE_OPTIONS")),
+    ("TEXT", "IMAGE", "EVENT"),
+    decoupled=True,
+)
+ENSEMBLES = (ALIGNED_TRANSCRIPT, SPOKEN_IMAGE)
 WORKFLOW = ModelWire(
     "workflow",
     (Tensor("WORKFLOW"), Tensor("OPTIONS"), Tensor("PAYLOAD", optional=True, several=True)),
     ("PAYLOAD", "EVENT"),
     decoupled=True,
 )
+VOICE_CHAT = ModelWire(
+    "voice_chat",
+    (Tensor("AUDIO", optional=True), Tensor("TEXT", optional=True), Tensor("OPTIONS")),
+    ("PAYLOAD", "EVENT"),
+    decoupled=True,
+)
+CHAINS = (WORKFLOW, VOICE_CHAT)  # those that are code; those that are graphs say their tensors themselves

@@ -54,7 +54,8 @@ class Bench:
     async def _by_turns(self, seed: int) -> tuple[list[Turn], list[Turn]]:
         """Each question by the chain and step by step, in random order, so that neither always comes second."""
         rng = random.Random(seed)
-        chained, stepped = [], []
+        chained: list[Turn] = []
+        stepped: list[Turn] = []
         for question in self.questions:
             ways = [(turns.in_one_call, chained), (turns.step_by_step, stepped)]
             rng.shuffle(ways)

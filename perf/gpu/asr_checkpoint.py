@@ -72,7 +72,8 @@ def asr_config(model: str) -> dict[str, Any]:
 
 def asr_shapes(config: Json) -> dict[str, Shape]:
     """Tensors of the checkpoint's model.safetensors by name."""
-    return dict([*_encoder(config["audio_config"]), *_decoder(config["text_config"])])
+    text = decoder_shapes(config["text_config"], below="model.language_model.")
+    return dict([*_encoder(config["audio_config"]), *text])
 
 
 def write_checkpoint(folder: Path, config: Json, *, dtype: torch.dtype, device: str) -> None:
@@ -108,10 +109,10 @@ def _encoder(config: Json) -> Iterator[tuple[str, Shape]]:
     yield from _with_bias(f"{projector}linear_2", (config["output_dim"], width))
 
 
-def _decoder(config: Json) -> Iterator[tuple[str, Shape]]:
+def decoder_shapes(config: Json, *, below: str) -> Iterator[tuple[str, Shape]]:
+    """Tensors of a Qwen3 decoder whose names begin with `below`."""
     hidden, inner, head_dim = config["hidden_size"], config["intermediate_size"], config["head_dim"]
     queries, keys = (config[f"num_{kind}_heads"] * head_dim for kind in ("attention", "key_value"))
-    below = "model.language_model."
     yield f"{below}embed_tokens.weight", (config["vocab_size"], hidden)
     yield f"{below}norm.weight", (hidden,)
     for index in range(config["num_hidden_layers"]):

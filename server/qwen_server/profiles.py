@@ -13,12 +13,14 @@ from qwen_engine.settings import (
     AlignerSettings,
     AsrSettings,
     CaptionSettings,
+    ChainSettings,
     ChartSettings,
     ChatSettings,
     ImageSettings,
     ModelSettings,
     TtsSettings,
     VisionSettings,
+    VoiceChatSettings,
 )
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
@@ -43,9 +45,17 @@ class Profile(BaseSettings):
     qwen3_vl: VisionSettings | None = None
     chart_image: ChartSettings | None = None
 
+    chains: ChainSettings | None = None
+    voice_chat: VoiceChatSettings | None = None
+
     def models(self) -> dict[str, ModelSettings]:
-        """Settings by model name, served models only."""
-        return {name: settings for name in type(self).model_fields if (settings := getattr(self, name))}
+        """Settings by model name, served models only; chains apart."""
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: one for name, one in sections.items() if one and not isinstance(one, ChainSettings)}
+
+    def chain(self, name: str) -> ChainSettings | None:
+        """The settings of a chain: those of its own section, where it may have one; None: it is not served."""
+        return getattr(self, name, self.chains)
 
 
 def profile_path(name: str) -> Path:

@@ -23,6 +23,7 @@ from qwen_server.profiles import Profile
 DRAIN_S = 30  # what requests in flight are given to finish
 START_TIMEOUT_S = 900.0  # real checkpoints take minutes to load
 SHARED_MEMORY = Path("/dev/shm")
+FORWARDED_HEADERS = "(traceparent|chain-depth)"  # to models, as parameters: chains pass them on
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # glibc would give the large temporaries of every step back to the kernel and fetch them anew page by page, a quarter of
 # the codec's time on a CPU. The second is the largest value that it takes.
@@ -92,7 +93,7 @@ class TritonProcess:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
         installation = find_triton(self.work_folder)
-        repositories, self.models = repository.stage(self.profile, self.work_folder)
+        repositories, self.models = repository.stage(self.profile, self.work_folder, self.address.grpc)
         backends = f"--backend-directory={installation.backends}"
         command = [str(installation.binary), backends, *self._arguments(repositories)]
         with self.log_file.open("wb") as log:
@@ -170,6 +171,8 @@ class TritonProcess:
             f"--grpc-port={address.grpc_port}",
             f"--metrics-address={address.host}",
             f"--metrics-port={address.metrics_port}",
+            f"--grpc-header-forward-pattern={FORWARDED_HEADERS}",
+            f"--http-header-forward-pattern={FORWARDED_HEADERS}",
             f"--exit-timeout-secs={DRAIN_S}",
             f"--backend-config=python,shm-region-prefix-name={self._region_prefix}",
             f"--backend-config=python,stub-timeout-seconds={int(START_TIMEOUT_S)}",

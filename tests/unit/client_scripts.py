@@ -213,12 +213,27 @@ def description(inputs: Payloads) -> Iterator[Payloads]:
     yield {"TEXT": told["text"].encode(), "RESULT": json.dumps(told).encode()}
 
 
+def chat(inputs: Payloads) -> Iterator[Payloads]:
+    """Thinks where it may, then says how many messages it was sent and repeats the last one, a word a piece."""
+    options = json.loads(inputs["OPTIONS"])
+    messages = options["messages"]
+    thoughts = ["Let me ", "see."] if options.get("thinking") else []
+    words = f"{len(messages)}: {messages[-1]['content']}".split(" ")
+    text = [f"{word} " for word in words[:-1]] + words[-1:]
+    pieces = [("thinking", piece) for piece in thoughts] + [("text", piece) for piece in text]
+    for index, (kind, piece) in enumerate(pieces):
+        yield {"text_output": piece.encode(), "EVENT": event(index, kind)}
+    usage = {"prompt_tokens": 12, "cached_tokens": 8, "completion_tokens": len(pieces)}
+    yield {"text_output": b"", "EVENT": event(len(pieces), "end", usage=usage, **ENDING)}
+
+
 SCRIPTS: dict[str, Script] = {
     "qwen3_asr": transcript,
     "qwen3_asr_stream": Captioner(),
     "qwen3_aligner": alignment,
     "aligned_transcript": aligned_transcript,
     "qwen3_tts": speech,
+    "qwen3_chat": chat,
     "qwen_image": picture,
     "spoken_image": spoken_picture,
     "qwen3_vl": description,

@@ -16,7 +16,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 Payloads = Mapping[str, Any]  # bytes; a tuple of them for the tensors below
 Script = Callable[[Payloads], Iterator[Payloads]]
-SEVERAL = {("qwen_image", "IMAGE"), ("meeting_minutes", "AUDIO")}
+SEVERAL = {("workflow", "PAYLOAD"), ("qwen_image", "IMAGE"), ("meeting_minutes", "AUDIO")}
 LENGTH_BYTES = 4
 NUM_THREADS = 12
 

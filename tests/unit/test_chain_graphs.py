@@ -262,3 +262,11 @@ def test_who_leaves_takes_all_calls_along(chain, files, stage, models):
     asyncio.run(asyncio.wait_for(leave(), 60))
     assert made.models.cancelled == models
     assert made.end is None
+
+
+def test_a_profile_may_set_what_a_request_leaves_out():
+    graph = CHAINS["courseware"].with_defaults({"voices": {"en": "ava"}})
+    assert graph.inputs["voices"].default == {"en": "ava"}
+    assert graph.inputs["languages"] == CHAINS["courseware"].inputs["languages"]
+    with pytest.raises(InvalidRequest, match="there is no input 'voice'; there are audio, text"):
+        CHAINS["courseware"].with_defaults({"voice": "ava"})

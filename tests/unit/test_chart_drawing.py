@@ -268,6 +268,14 @@ def test_any_dates_make_an_axis(engine, days):
     assert texts(engine, {"type": "timeline", "events": events}, width=240)
 
 
+@pytest.mark.parametrize("times_s", [[0.0], [0.2, 0.4], [0.0, 864_000.0], [59.9, 60.1, 3600.0]])
+def test_any_times_make_an_axis(engine, times_s):
+    events = [{"time_s": time_s, "label": "a"} for time_s in times_s]
+    told = [text for text, _ in texts(engine, {"type": "timeline", "events": events}, width=240)]
+    assert told.count("a") == len(times_s)
+    assert any(re.fullmatch(r"(\d+:)?\d+:\d\d", text) for text in told)
+
+
 def test_long_names_end_in_an_ellipsis(engine):
     name = "Prepare the quarterly report for the customer " * 4
     fields = {"type": "gantt", "tasks": [{"name": name, "start": "2026-01-01"}]}

@@ -60,6 +60,7 @@ def test_ad(triton):
 
     assert {"x/variant-2-dan.wav", "x/scene-1.png"} <= set(result.stdout.split())
     assert asked(triton) == {"voices": ["ava", "dan"], "style": "anime", "seed": 0}
+    assert json.loads(triton.received[-1].inputs["OPTIONS"])["deadline_s"] == 600.0
 
 
 def test_describe(triton):

@@ -25,6 +25,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "qwen3_aligner": lambda client: client.asr.align(b"", "hello"),
     "aligned_transcript": lambda client: client.chains.aligned_transcript(b""),
     "qwen3_tts": lambda client: client.tts.synthesize("hello"),
+    "qwen3_chat": lambda client: client.chat.complete("hello"),
     "qwen_image": lambda client: client.image.generate("a ring"),
     "qwen3_vl": lambda client: client.vision.describe(b""),
     "chart_image": lambda client: client.charts.bars({"a": [1.0]}, ["b"]),

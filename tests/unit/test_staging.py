@@ -10,6 +10,9 @@ from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
 
 
+GRPC = "127.0.0.1:8001"
+
+
 def profile(folder: Path, text: str):
     file = folder / "mine.toml"
     file.write_text(text)
@@ -24,7 +27,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_the_profile_s_settings_reach_the_model(tmp_path, checkpoint):
     asked = profile(tmp_path, f'[qwen3_asr]\ncheckpoint = "{checkpoint}"\ninstances = 3\nmax_batch = 5\n')
-    (models, _), names = repository.stage(asked, tmp_path / "work")
+    (models, _), names = repository.stage(asked, tmp_path / "work", GRPC)
     assert names == ["qwen3_asr"]
     config = repository.read_config(models / "qwen3_asr")
     assert config.instance_group[0].count == 3
@@ -35,7 +38,7 @@ def test_the_profile_s_settings_reach_the_model(tmp_path, checkpoint):
 
 def test_an_ensemble_is_served_where_all_its_members_are(tmp_path, checkpoint):
     text = f'[qwen3_asr]\ncheckpoint = "{checkpoint}"\n[qwen_image]\ncheckpoint = "{checkpoint}"\n'
-    (_, chains), names = repository.stage(profile(tmp_path, text), tmp_path / "work")
+    (_, chains), names = repository.stage(profile(tmp_path, text), tmp_path / "work", GRPC)
     assert names == ["qwen3_asr", "qwen_image", "spoken_image"]
     assert (chains / "spoken_image" / "1").is_dir()
     assert (chains / "spoken_image" / "config.pbtxt").is_file()
@@ -44,14 +47,14 @@ def test_an_ensemble_is_served_where_all_its_members_are(tmp_path, checkpoint):
 def test_staging_again_forgets_the_last_profile(tmp_path, checkpoint):
     for name in ("qwen3_asr", "qwen_image"):
         asked = profile(tmp_path, f'[{name}]\ncheckpoint = "{checkpoint}"\n')
-        (models, _), _ = repository.stage(asked, tmp_path / "work")
+        (models, _), _ = repository.stage(asked, tmp_path / "work", GRPC)
         assert [folder.name for folder in models.iterdir()] == [name]
 
 
 def test_a_font_that_is_not_there_is_named(tmp_path):
     asked = profile(tmp_path, f'[chart_image]\nfont_folder = "{tmp_path}"\n')
     with pytest.raises(ServerError, match=r"the font NotoSansCJK-Regular\.ttc is not in .*fonts-noto-cjk"):
-        repository.stage(asked, tmp_path / "work")
+        repository.stage(asked, tmp_path / "work", GRPC)
 
 
 @pytest.mark.parametrize("name", ["no/such-checkpoint", "nothing", "../nowhere"])
@@ -59,4 +62,4 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     asked = profile(tmp_path, f'[qwen3_asr]\ncheckpoint = "{name}"\n')
     with pytest.raises(ServerError, match=r"neither a folder nor in the Hugging Face cache; run `qwen pull"):
-        repository.stage(asked, tmp_path / "work")
+        repository.stage(asked, tmp_path / "work", GRPC)

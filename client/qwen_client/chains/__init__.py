@@ -8,6 +8,7 @@ from qwen_client.chains.lessons import Courseware, courseware
 from qwen_client.chains.minutes import MeetingMinutes, meeting_minutes
 from qwen_client.chains.stories import Storyboard, storyboard
 from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
+from qwen_client.chains.workflows import WorkflowResult, run
 
 __all__ = [
     "AlignedTranscript",
@@ -23,12 +24,14 @@ __all__ = [
     "SpokenPicture",
     "Storyboard",
     "VoiceReply",
+    "WorkflowResult",
     "aligned_transcript",
     "conversation",
     "courseware",
     "describe_aloud",
     "meeting_minutes",
     "product_ad",
+    "run",
     "spoken_image",
     "storyboard",
     "voice_chat",

@@ -76,6 +76,7 @@ def product_ad(
     size: Size | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    deadline_s: float | None = None,
 ) -> ChainJob[ProductAd]:
     """Advertise a product: a run to iterate over, whose `result()` is a `ProductAd`.
 
@@ -83,12 +84,14 @@ def product_ad(
 
     `audio`: what is told of the product as speech, in place of the text or after it, in `language` (None: detected).
     Each of three variants is read by each of `voices` (None: the server's choice), with `seed`; the scenes have the
-    seeds `seed`, `seed` + 1, … `style`, `size` and `steps` as for `image.generate`.
+    seeds `seed`, `seed` + 1, … `style`, `size` and `steps` as for `image.generate`. `deadline_s`: the
+    chain is given up after so many seconds; None: the server's choice.
     """
     return chain_job(
         "product_ad",
         text_and_speech(product, audio, "product"),
         _read,
+        deadline_s=deadline_s,
         language=language,
         voices=None if voices is None else list(voices),
         style=style,

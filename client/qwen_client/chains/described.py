@@ -37,16 +37,18 @@ def describe_aloud(
     voice: str | None = None,
     language: str | None = None,
     seed: int | None = None,
+    deadline_s: float | None = None,
 ) -> ChainJob[SpokenDescription]:
     """Say what a picture shows: a run to iterate over, whose `result()` is a `SpokenDescription`.
 
         client.chains.describe_aloud("photo.png").result().speech.save("photo.wav")
 
     `question`: what to say of it; left out: all. `voice`, `language` (of the speech) and `seed` as for
-    `tts.synthesize`. Its sound comes in pieces, as events, before the result: 16-bit samples.
+    `tts.synthesize`. Its sound comes in pieces, as events, before the result: 16-bit samples. `deadline_s`: the chain
+    is given up after so many seconds; None: the server's choice.
     """
     tensors = {"IMAGE": picture_bytes(picture), "TEXT": question.encode()}
-    return chain_job("describe_aloud", tensors, _read, voice=voice, language=language, seed=seed)
+    return chain_job("describe_aloud", tensors, _read, deadline_s=deadline_s, voice=voice, language=language, seed=seed)
 
 
 def _read(made: Made) -> SpokenDescription:

@@ -117,6 +117,7 @@ def courseware(
     voices: Mapping[str, str | None] | None = None,
     max_audio_s: float | None = None,
     seed: int | None = None,
+    deadline_s: float | None = None,
 ) -> ChainJob[Courseware]:
     """Make a lesson of a lecture: a run to iterate over, whose `result()` is `Courseware`.
 
@@ -126,11 +127,13 @@ def courseware(
     as recognised, English for text. `languages`: ISO codes of those to have it in besides (None: zh, en and ja).
     `voices`: by ISO code, who narrates in it, {"en": "ava", "zh": None} (None there: the server's choice); None: as the
     server's profile says. Languages without a voice have no narration. `max_audio_s` as for `asr.transcribe`.
+    `deadline_s`: the chain is given up after so many seconds; None: the server's choice.
     """
     return chain_job(
         "courseware",
         text_and_speech(text, audio, "lecture"),
         _read,
+        deadline_s=deadline_s,
         language=language,
         languages=None if languages is None else list(languages),
         voices=None if voices is None else dict(voices),

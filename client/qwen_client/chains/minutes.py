@@ -141,6 +141,7 @@ def meeting_minutes(
     illustrate: bool | None = None,
     max_audio_s: float | None = None,
     seed: int | None = None,
+    deadline_s: float | None = None,
 ) -> ChainJob[MeetingMinutes]:
     """Write the minutes of a meeting: a run to iterate over, whose `result()` is `MeetingMinutes`.
 
@@ -151,12 +152,14 @@ def meeting_minutes(
     one name for one stereo file makes its channels one. `day`: the meeting's, from which "Friday" is counted; None:
     today. `language` None: detected. `context`: words to expect. `illustration`: what to draw besides the charts; None:
     the title. `illustrate` False: nothing. `max_audio_s`: recordings up to this long are taken; None: up to the
-    server's usual limit. Events tell each stage's results as soon as they are there.
+    server's usual limit. `deadline_s`: the chain is given up after so many seconds; None: the server's choice. Events
+    tell each stage's results as soon as they are there.
     """
     return chain_job(
         "meeting_minutes",
         {"AUDIO": speaker_tracks(recordings, speakers)},
         _read,
+        deadline_s=deadline_s,
         speakers=None if speakers is None else list(speakers),
         date=None if day is None else day.isoformat(),
         language=language,

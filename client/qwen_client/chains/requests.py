@@ -12,8 +12,11 @@ from qwen_client.wire import Inputs
 ChainJob: TypeAlias = StreamJob[StageEvent, MadeT]
 
 
-def chain_job(name: str, tensors: Inputs, make: Callable[[Made], MadeT], **inputs: Any) -> "ChainJob[MadeT]":
+def chain_job(
+    name: str, tensors: Inputs, make: Callable[[Made], MadeT], *, deadline_s: float | None, **inputs: Any
+) -> "ChainJob[MadeT]":
     """A request to the chain `name`; of its other `inputs`, those that are None are left to the server."""
     given = {key: value for key, value in inputs.items() if value is not None}
-    options = json.dumps({"inputs": given} if given else {}, ensure_ascii=False).encode()
+    told = {"inputs": given or None, "deadline_s": deadline_s}
+    options = json.dumps({key: value for key, value in told.items() if value is not None}, ensure_ascii=False).encode()
     return StreamJob(name, {**tensors, "OPTIONS": options}, read_stage, collecting(make))

@@ -77,6 +77,7 @@ def storyboard(
     size: Size | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    deadline_s: float | None = None,
 ) -> ChainJob[Storyboard]:
     """Make a story with three to five pictures of an idea: a run to iterate over, whose `result()` is a `Storyboard`.
 
@@ -84,12 +85,13 @@ def storyboard(
 
     `audio`: the idea as speech, in place of the text or after it, in `language` (None: detected). `style`, `size` and
     `steps` of each picture as for `image.generate`; the pictures have the seeds `seed`, `seed` + 1, … Each picture is
-    told as soon as it is drawn.
+    told as soon as it is drawn. `deadline_s`: the chain is given up after so many seconds; None: the server's choice.
     """
     return chain_job(
         "storyboard",
         text_and_speech(idea, audio, "idea"),
         _read,
+        deadline_s=deadline_s,
         language=language,
         style=style,
         steps=steps,

@@ -50,6 +50,7 @@ def minutes(
             illustrate=illustrate,
             max_audio_s=max_audio_s,
             seed=seed,
+            deadline_s=timeout_s,
         ),
         out,
         url=url,
@@ -75,7 +76,14 @@ def storyboard(
     """Make a story with three to five pictures of the idea in TEXT."""
     run_and_save(
         lambda client: client.chains.storyboard(
-            _text(text), audio=audio, language=language, style=style, size=size, steps=steps, seed=seed
+            _text(text),
+            audio=audio,
+            language=language,
+            style=style,
+            size=size,
+            steps=steps,
+            seed=seed,
+            deadline_s=timeout_s,
         ),
         out,
         url=url,
@@ -111,6 +119,7 @@ def lesson(
             voices=voices,
             max_audio_s=max_audio_s,
             seed=seed,
+            deadline_s=timeout_s,
         ),
         out,
         url=url,
@@ -137,7 +146,15 @@ def ad(
     """Advertise the product in TEXT: copy, voices and pictures."""
     run_and_save(
         lambda client: client.chains.product_ad(
-            _text(text), audio=audio, language=language, voices=voice, style=style, size=size, steps=steps, seed=seed
+            _text(text),
+            audio=audio,
+            language=language,
+            voices=voice,
+            style=style,
+            size=size,
+            steps=steps,
+            seed=seed,
+            deadline_s=timeout_s,
         ),
         out,
         url=url,
@@ -160,7 +177,9 @@ def describe(
 ) -> None:
     """Say what PICTURE shows: as text and as speech."""
     run_and_save(
-        lambda client: client.chains.describe_aloud(picture, question, voice=voice, language=language, seed=seed),
+        lambda client: client.chains.describe_aloud(
+            picture, question, voice=voice, language=language, seed=seed, deadline_s=timeout_s
+        ),
         out,
         url=url,
         timeout_s=timeout_s,

@@ -14,6 +14,7 @@ from qwen_client.errors import ChainFailed
 from qwen_client.stages import StageView
 
 CHAIN_TIMEOUT_S = 600.0
+GRACE_S = 5.0  # for the server to tell what it has made when the time is over
 Out = Annotated[Path, typer.Option("--out", "-o", help="The folder to write into; it is made where there is none.")]
 
 
@@ -39,7 +40,7 @@ def run_and_save(
         require_folder(out)
         for require in needs:
             require()
-        with Client(url, timeout_s=timeout_s) as client:
+        with Client(url, timeout_s=timeout_s + GRACE_S) as client:
             try:
                 result = _followed(start(client))
             except ChainFailed as failure:

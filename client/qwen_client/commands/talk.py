@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Annotated, cast
@@ -66,8 +67,8 @@ def talk(
 def _live(conversation: Conversation, sample_rate: int, channels: int) -> Iterator[VoiceRun]:
     """A turn for each utterance on standard input."""
     recording = open_stream(cast(BufferedIOBase, sys.stdin.buffer), sample_rate, channels)
-    heard = {"sample_rate": recording.sample_rate, "channels": recording.channels}
-    while said := conversation.hear(recording.pieces, **heard):
+    hear = partial(conversation.hear, recording.pieces, sample_rate=recording.sample_rate, channels=recording.channels)
+    while said := hear():
         yield conversation.say(text=said)
 
 

@@ -1,6 +1,6 @@
 """A workflow as its JSON says: inputs, nodes and outputs. What only the whole of it shows is checked in validate.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -84,6 +84,18 @@ class Graph(Part):
     def needs(self, name: str) -> set[str]:
         """The nodes that one refers to."""
         return {one.source for one in self.nodes[name].references()} - set(RESERVED)
+
+    def with_defaults(self, values: Mapping[str, Any]) -> Self:
+        """The same graph, whose inputs have these `values` where they are left out.
+
+        Raises:
+            InvalidRequest: there is no such input.
+        """
+        unknown = sorted(set(values) - set(self.inputs))
+        if unknown:
+            raise InvalidRequest(f"there is no input {unknown[0]!r}; there are {', '.join(self.inputs)}")
+        changed = {name: self.inputs[name].model_copy(update={"default": value}) for name, value in values.items()}
+        return self.model_copy(update={"inputs": {**self.inputs, **changed}})
 
 
 def read_graph(payload: bytes | str, name: str) -> Graph:

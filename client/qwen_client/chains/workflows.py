@@ -1,0 +1,203 @@
+"""Graphs of models that the caller makes: `client.chains.run`."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+from PIL import Image
+
+from qwen_client.audio import audio_bytes
+from qwen_client.chains.events import StageEvent, StageResult, read_stage
+from qwen_client.documents.folder import Folder
+from qwen_client.errors import Cancelled, ChainFailed, InvalidRequest
+from qwen_client.jobs import Ending, StreamJob, Timings
+from qwen_client.pictures import picture_bytes
+from qwen_client.wire import Answer
+
+Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
+"""A workflow as its JSON says it (docs/chains.md), or a `.yaml` or `.json` file that holds it."""
+
+OnEvent: TypeAlias = Callable[[StageEvent], object]
+SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg"}
+
+
+@dataclass(frozen=True)
+class WorkflowResult:
+    """What a workflow made: its `outputs`, with files as bytes, and what became of its nodes.
+
+    `record` has for each node its `state`, `start_s`, `end_s`, `attempts` and `error`; `results` is all that the nodes
+    made, the outputs among it.
+    """
+
+    outputs: Mapping[str, Any]
+    record: Mapping[str, Mapping[str, Any]]
+    results: tuple[StageResult, ...]
+    trace_id: str
+    timings: Timings
+    request_id: str
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write each output, and `record.json`, into a folder; returns the files.
+
+        They are named by their output and what they are: picture.png, or pictures-1.png, …, text.txt, data.json.
+        """
+        files = Folder(folder)
+        for name, value in self.outputs.items():
+            _save(files, name, value)
+        files.json("record.json", self.record)
+        return files.written
+
+
+def run(
+    workflow: Workflow,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    on_event: OnEvent | None = None,
+    resume: WorkflowResult | None = None,
+    deadline_s: float | None = None,
+) -> StreamJob[StageEvent, WorkflowResult]:
+    """Run a graph of models on the server, side by side where it can be.
+
+        workflow = {
+            "inputs": {"audio": {"type": "bytes"}},
+            "nodes": {
+                "heard": {"model": "qwen3_asr", "inputs": {"AUDIO": "$inputs.audio"}},
+                "picture": {"model": "qwen_image", "inputs": {"PROMPT": "$heard.TEXT"}},
+            },
+            "outputs": {"text": "$heard.TEXT", "picture": "$picture.IMAGE"},
+        }
+        made = client.chains.run(workflow, {"audio": "request.wav"}, on_event=print)
+        made.outputs["text"], made.save("out/")
+
+    `inputs`: by name; files as paths, bytes, binary files, arrays with their rate or PIL images. `on_event` is told
+    what happens while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`; what
+    it made is not made again, where it would be the same. `deadline_s`: seconds for the whole; None: the server's.
+    Returns a `WorkflowResult`.
+    """
+    graph = read_workflow(workflow)
+    payloads: list[bytes] = []
+    options: dict[str, Any] = {"inputs": _told_inputs(graph, inputs or {}, payloads)}
+    if deadline_s is not None:
+        options["deadline_s"] = deadline_s
+    if resume is not None:
+        options["resume"] = {
+            "record": resume.record,
+            "results": [_told_result(one, payloads) for one in resume.results],
+        }
+    tensors = {"WORKFLOW": _json(graph), "OPTIONS": _json(options)}
+    earlier = resume.results if resume else ()
+    read = _announcing(on_event) if on_event else read_stage
+    return StreamJob(
+        "workflow",
+        {**tensors, "PAYLOAD": tuple(payloads)} if payloads else tensors,
+        read,
+        lambda events, ending: _collect(events, ending, earlier),
+    )
+
+
+def read_workflow(workflow: Workflow) -> Mapping[str, Any]:
+    """The graph itself. Raises `InvalidRequest` where a file holds none."""
+    if isinstance(workflow, Mapping):
+        return workflow
+    try:
+        read = yaml.safe_load(Path(workflow).read_text(encoding="utf-8"))  # JSON is YAML
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{workflow} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(read, dict):
+        raise InvalidRequest(f"{workflow} is not a workflow, such as {{nodes: {{said: {{model: qwen3_tts, ...}}}}}}")
+    return read
+
+
+def _told_inputs(graph: Mapping[str, Any], inputs: Mapping[str, Any], payloads: list[bytes]) -> dict[str, Any]:
+    """Inputs as JSON, files behind `payloads`."""
+    declared = graph.get("inputs", {})
+    files = {name for name, one in declared.items() if isinstance(one, Mapping) and one.get("type") == "bytes"}
+    return {name: _told(value, payloads) if name in files else value for name, value in inputs.items()}
+
+
+def _told(value: Any, payloads: list[bytes]) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_told(one, payloads) for one in value]
+    payloads.append(picture_bytes(value) if isinstance(value, Image.Image) else audio_bytes(value))
+    return {"payload": len(payloads) - 1}
+
+
+def _told_result(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
+    told: dict[str, Any] = {"stage": result.stage, "output": result.output}
+    if result.item is not None:
+        told["item"] = result.item
+    if result.payload:
+        payloads.append(result.payload)
+        return {**told, "payload": len(payloads) - 1}
+    return {**told, "value": result.value}
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError as error:
+        raise InvalidRequest(f"the workflow or its inputs hold what is not JSON: {error}") from error
+
+
+def _announcing(on_event: OnEvent) -> Callable[[Answer], StageEvent]:
+    def read(answer: Answer) -> StageEvent:
+        event = read_stage(answer)
+        on_event(event)
+        return event
+
+    return read
+
+
+def _collect(events: Sequence[StageEvent], ending: Ending, earlier: Sequence[StageResult]) -> WorkflowResult:
+    if ending.finish_reason == "cancelled":
+        raise Cancelled("the server cancelled the workflow", request_id=ending.request_id)
+    new = [event for event in events if isinstance(event, StageResult)]
+    made = {(one.stage, one.output, one.item): one for one in [*earlier, *new]}
+    details = ending.details
+    result = WorkflowResult(
+        outputs={name: _with_files(value, made) for name, value in details["outputs"].items()},
+        record=details["record"],
+        results=tuple(made.values()),
+        trace_id=details["trace_id"],
+        timings=ending.timings,
+        request_id=ending.request_id,
+    )
+    if ending.finish_reason == "failed":
+        error = details["error"]
+        raise ChainFailed(error["stage"], error["message"], error["status"], ending.request_id, result)
+    return result
+
+
+def _with_files(value: Any, made: Mapping[tuple[str, str, int | None], StageResult]) -> Any:
+    """An output with the files that it refers to."""
+    if isinstance(value, list):
+        return [_with_files(one, made) for one in value]
+    if isinstance(value, dict):
+        if {"stage", "output"} <= set(value) <= {"stage", "output", "item"}:
+            return made[value["stage"], value["output"], value.get("item")].payload
+        return {name: _with_files(one, made) for name, one in value.items()}
+    return value
+
+
+def _save(files: Folder, name: str, value: Any) -> None:
+    if isinstance(value, list) and any(isinstance(one, bytes) for one in value):
+        for number, one in enumerate(value, 1):
+            if one is not None:
+                _save(files, f"{name}-{number}", one)
+    elif isinstance(value, bytes):
+        files.file(name + _suffix(value)).write_bytes(value)
+    elif isinstance(value, str):
+        files.text(f"{name}.txt", value + "\n")
+    else:
+        files.json(f"{name}.json", value)
+
+
+def _suffix(data: bytes) -> str:
+    suffix = next((suffix for magic, suffix in SUFFIXES.items() if data.startswith(magic)), ".bin")
+    return ".webp" if suffix == ".wav" and data[8:12] == b"WEBP" else suffix

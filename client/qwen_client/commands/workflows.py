@@ -1,0 +1,80 @@
+"""`qwen run`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from qwen_client.chains.workflows import WorkflowResult, read_workflow
+from qwen_client.client import DEFAULT_ADDRESS, Client
+from qwen_client.commands.following import CHAIN_TIMEOUT_S, Out
+from qwen_client.commands.options import AsJson, Timeout, Url
+from qwen_client.console import errors_on_one_line, print_json, require_folder
+from qwen_client.errors import ChainFailed, InvalidRequest
+from qwen_client.stages import StageView
+
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; a file's path where a file is asked for.")
+]
+
+
+def run(
+    workflow: Annotated[Path, typer.Argument(help="A .yaml or .json file with nodes and outputs.")],
+    inputs: Inputs = None,
+    out: Out = Path("run"),
+    deadline_s: Annotated[float | None, typer.Option("--deadline", help="Seconds; left out: the server's.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_ADDRESS,
+    timeout_s: Timeout = CHAIN_TIMEOUT_S,
+) -> None:
+    """Run the graph of models in WORKFLOW; write its outputs, and a record of the run, into a folder.
+
+    Where a stage fails, what the others made is written all the same, and the command ends with exit code 1.
+    """
+    with errors_on_one_line():
+        require_folder(out)
+        graph = read_workflow(workflow)
+        given = _read_inputs(inputs or [], graph.get("inputs", {}))
+        with Client(url, timeout_s=timeout_s) as client:
+            try:
+                with StageView() as view:
+                    made = client.chains.run(graph, given, on_event=view.show, deadline_s=deadline_s)
+            except ChainFailed as failure:
+                _save(failure.result, out, as_json)
+                raise
+        _save(made, out, as_json)
+
+
+def _read_inputs(pairs: list[str], declared: Any) -> dict[str, Any]:
+    """The inputs by name; one that is named several times is a list."""
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise InvalidRequest(f"--input {pair}: give NAME=VALUE")
+        asked = declared.get(name, {}) if isinstance(declared, dict) else {}
+        value = _value(name, text, asked.get("type"))
+        if asked.get("several"):
+            given.setdefault(name, []).append(value)
+        else:
+            given[name] = value
+    return given
+
+
+def _value(name: str, text: str, kind: str | None) -> Any:
+    """Files and texts as they are (the path of a file), all else as YAML writes it: 3, true, [1, 2]."""
+    if kind in ("bytes", "text"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidRequest(f"--input {name}={text}: {' '.join(str(error).split())}") from error
+
+
+def _save(made: WorkflowResult, out: Path, as_json: bool) -> None:
+    files = [str(file) for file in made.save(out)]
+    if as_json:
+        print_json({"files": files, "record": made.record, "trace_id": made.trace_id, "request_id": made.request_id})
+    else:
+        typer.echo("\n".join(files))

@@ -1,0 +1,105 @@
+"""Trains the eyes of the demo checkpoint that sees: `python -m demo.training.vl_vision`.
+
+The vision tower learns first, apart: from the mean of a picture's tokens, linear heads have to tell shape, colour,
+background, size and place. The heads are thrown away; what the tokens hold, the language model then learns to say. Only
+scenes of the training side are shown. A run that was stopped goes on from its last save.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import Qwen3VLForConditionalGeneration
+
+from demo.training.corpus import COLOURS, SHAPES
+from demo.training.image_vae import learning_rate
+from demo.training.vl_drawings import Batch, Drawings
+from demo.training.vl_model import HIDDEN, new_model
+from demo.training.vl_pictures import PLACES, Example
+from demo.training.vl_text import describing_tokenizer
+
+NUM_THREADS = 1
+SEED = 0
+STEPS = 1800
+BATCH = 32
+LEARNING_RATE = 2e-3
+SAVE_EVERY_STEPS = 200
+FILE = Path("build/training/vl_vision.pt")
+VALUES = {
+    "shape": SHAPES,
+    "colour": tuple(COLOURS),
+    "background": (*COLOURS, None),
+    "size": ("small", None, "large"),
+    "place": tuple(PLACES),
+}
+
+
+class Eyes(nn.Module):
+    """The vision tower under heads for `VALUES`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tower = new_model(describing_tokenizer()).model.visual
+        self.heads = nn.ModuleDict({name: nn.Linear(HIDDEN, len(values)) for name, values in VALUES.items()})
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Logits (pictures, values) by name."""
+        tokens = self.tower(batch.patches, grid_thw=batch.grid).pooler_output
+        mean = tokens.view(len(batch.shown), -1, HIDDEN).mean(1)
+        return {name: head(mean) for name, head in self.heads.items()}
+
+
+def open_eyes(model: Qwen3VLForConditionalGeneration) -> None:
+    """Give it the trained tower."""
+    trained = torch.load(FILE)["eyes"]
+    tower = {name.removeprefix("tower."): weight for name, weight in trained.items() if name.startswith("tower.")}
+    model.model.visual.load_state_dict(tower)
+
+
+def truth(shown: Example) -> dict[str, int]:
+    """The index of each value."""
+    told = {**vars(shown.scene), "place": shown.place}
+    return {name: values.index(told[name]) for name, values in VALUES.items()}
+
+
+def main() -> None:
+    torch.set_num_threads(NUM_THREADS)
+    torch.manual_seed(SEED)
+    eyes = Eyes()
+    adam = torch.optim.AdamW(eyes.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+    step, seconds = 0, 0.0
+    if FILE.exists():
+        state = torch.load(FILE)
+        eyes.load_state_dict(state["eyes"])
+        adam.load_state_dict(state["adam"])
+        step, seconds = state["step"], state["seconds"]
+    drawings = Drawings(SEED + step)
+    right: list[list[float]] = []
+    while step < STEPS:
+        started_s = time.process_time()
+        for group in adam.param_groups:
+            group["lr"] = learning_rate(step, STEPS, LEARNING_RATE)
+        batch = drawings.draw(BATCH)
+        answers = [truth(shown) for shown in batch.shown]
+        wanted = {name: torch.tensor([answer[name] for answer in answers]) for name in VALUES}
+        logits = eyes(batch)
+        loss = torch.stack([cross_entropy(logits[name], wanted[name]) for name in VALUES]).sum()
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
+        adam.step()
+        step, seconds = step + 1, seconds + time.process_time() - started_s
+        right.append([float((logits[name].argmax(1) == wanted[name]).float().mean()) for name in VALUES])
+        if step % 50 == 0:
+            told = zip(VALUES, np.mean(right[-50:], axis=0), strict=True)
+            print(f"step {step} loss {loss.item():.3f} {seconds / step:.3f} s a step, right:",
+                  *(f"{name} {share:.0%}" for name, share in told), flush=True)  # fmt: skip
+        if step % SAVE_EVERY_STEPS == 0 or step == STEPS:
+            torch.save({"eyes": eyes.state_dict(), "adam": adam.state_dict(), "step": step, "seconds": seconds}, FILE)
+
+
+if __name__ == "__main__":
+    main()
