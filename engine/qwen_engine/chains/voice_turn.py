@@ -122,7 +122,8 @@ class Talk:
         self._mark("first_text_s")
         bit = answer["text_output"].decode()
         self.reply += bit
-        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
+        payload = self.request.options.encode(bit.encode())
+        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=payload))
         return bit
 
     async def _speak(self, pieces: Pieces) -> None:
@@ -148,8 +149,10 @@ class Talk:
         event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
         if event["type"] != "audio":
             return
-        progress = SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=sound, text=text)
-        await self.emit(progress)
+        payload = self.request.options.encode(sound)
+        await self.emit(
+            SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=payload, text=text)
+        )
         self._mark("first_audio_s")
         self.turn.said.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
 
