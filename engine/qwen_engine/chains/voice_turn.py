@@ -68,10 +68,6 @@ class Talk:
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
 
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._began_s
-
     async def run(self) -> None:
         """All stages; `error` is then the first that one of them failed with."""
         await self._hear()
@@ -138,6 +134,7 @@ class Talk:
         text, said = piece.strip(), self.turn.said
         said.begin(piece)
         if pronounceable(text):
+            await self.emit(StageStarted(stage=SPEECH, item=number))
             inputs = {"TEXT": text.encode(), "OPTIONS": self.request.tts_options()}
             async with self._answers(TTS, inputs) as answers:
                 async for answer in answers:
@@ -179,7 +176,7 @@ class Talk:
 
     def _mark(self, name: str) -> None:
         """Note when something was reached for the first time."""
-        self.times_s.setdefault(name, round(self.elapsed_s, 4))
+        self.times_s.setdefault(name, round(time.monotonic() - self._began_s, 4))
 
 
 async def _until_none(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:
