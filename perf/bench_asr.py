@@ -46,7 +46,7 @@ class Amount:
     crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     heard_each: int = 2
     long_minutes: float = 20.0
-    long_rounds: int = 3
+    long_rounds: int = 6
     live: LiveAmount = LIVE
 
 

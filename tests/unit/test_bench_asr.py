@@ -174,7 +174,8 @@ def test_a_long_recording_is_compared_with_the_sum_of_its_pieces(tmp_path):
     whole, *pieces = write_recording(tmp_path, [clip], minutes=1)
     assert whole.duration_s == 60
     assert 50 < sum(piece.duration_s for piece in pieces) <= 60
-    rounds = [LongRound(2.0, 8.0, 500.0), LongRound(3.0, 10.0, 501.5), LongRound(2.5, 10.0, 503.0)]
+    memories_mib = (400.0, 480.0, 500.0, 501.5, 503.0)
+    rounds = [LongRound(2.5, 10.0, memory_mib) for memory_mib in memories_mib]
     cost, memory = long_recording_metrics(rounds, whole, len(pieces))
     assert (cost.value, memory.value) == (0.25, 3.0)
     assert cost.met
