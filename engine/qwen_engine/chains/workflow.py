@@ -11,8 +11,9 @@ from qwen_engine.chains.events import ChainEvent, Emit, End
 from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput, read_graph
 from qwen_engine.chains.node_call import CallSlots
 from qwen_engine.chains.record import Kept, Resume, digests
-from qwen_engine.chains.run import GraphRun, Surroundings
+from qwen_engine.chains.run import GraphRun
 from qwen_engine.chains.signatures import built_in
+from qwen_engine.chains.unit import Surroundings
 from qwen_engine.chains.validate import check
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
@@ -97,7 +98,8 @@ class Workflows:
             limit = self._settings.max_deadline_s
             raise InvalidRequest(f"OPTIONS.deadline_s is {deadline_s:g}; the limit is {limit:g}")
         kept = Kept(options.resume, payloads, digests(graph, values))
-        return await GraphRun(graph, values, kept, self._around, trace, _encoding(emit, options)).run(deadline_s)
+        sent = _encoding(emit, options)
+        return await GraphRun(graph, values, kept, self._around, trace, sent, deadline_s=deadline_s).run()
 
 
 def read_values(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
