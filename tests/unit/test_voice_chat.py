@@ -343,6 +343,23 @@ def test_a_stage_that_fails_names_itself(model, stage):
     assert talk.calls.live == []
 
 
+@pytest.mark.parametrize("model", [ASR, CHAT, TTS])
+def test_what_failed_can_be_said_again(model):
+    talk = talking()
+
+    async def twice() -> End:
+        talk.calls.failing[model] = Unavailable("the queue is full")
+        await talk.turn(session="a")
+        talk.calls.failing.clear()
+        return (await talk.turn(session="a"))[1]
+
+    assert asyncio.run(twice()).details["history"] == [
+        SYSTEM,
+        said("user", "Hello there."),
+        said("assistant", GREETING),
+    ]
+
+
 def test_a_reply_that_cannot_be_spoken_is_still_written():
     talk = talking()
     talk.calls.failing[TTS] = Unavailable("the queue is full")

@@ -171,6 +171,7 @@ class Talk:
             await self._fail(name, Internal())
 
     async def _fail(self, stage: str, error: EngineError) -> None:
+        self.turn.has_failed = True
         self.error = self.error or told_error(error, stage)
         await self.emit(StageFailed(stage=stage, error=told_error(error)))
 
