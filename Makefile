@@ -97,6 +97,9 @@ demo-checkpoints: env upstream
 	$(TRAIN).edit_vision
 	for run in 0 1; do $(TRAIN).image_edit $$run || exit 1; done
 	$(TRAIN).evaluate_image_edit
+	$(TRAIN).vl_vision
+	$(TRAIN).vl_train
+	$(TRAIN).evaluate_vl
 
 # --- benchmarks and load tests ------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from demo.training.corpus import Scene
 from demo.training.pictures import draw, figure_of
 from demo.training.speech import Voice, speak
 from perf.inputs import DATA, Entry, binary, input_file, text
+from qwen_engine.chains.prompts import prompt
 
 SAMPLE_RATE_HZ = 16_000
 HEARD = (
@@ -20,6 +21,11 @@ HEARD = (
 )
 SPOKEN = ("Good morning everyone.", "The meeting starts at three o'clock tomorrow.", "Thank you Anna.")
 DRAWN = ("a small red circle on a blue background", "a large green star", "a yellow ring on a black background")
+ASKED = (
+    ("assistant", "Good morning. The meeting starts at three o'clock tomorrow."),
+    ("translate", "zh: We agreed on the budget."),
+    ("minutes", "[00:00] Anna: We agreed on the date and the price.\n[00:04] Ben: The task is done by Anna on Friday."),
+)
 SHOWN = (Scene("red", "circle", "small", "blue"), Scene("green", "star", None, "white"))
 
 CHARTS = (
@@ -49,6 +55,7 @@ def main() -> None:
         [{"AUDIO": binary(spoken(*line)), "TEXT": text(line[1]), "OPTIONS": options()} for line in HEARD],
     )
     write("qwen3_tts", [{"TEXT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(SPOKEN)])
+    write("qwen3_chat", [{"text_input": text(""), "OPTIONS": asked(*line)} for line in ASKED])
     write("qwen_image", [{"PROMPT": text(line), "OPTIONS": options(seed=seed)} for seed, line in enumerate(DRAWN)])
     write("qwen3_vl", [{"IMAGE": binary(drawn(scene)), "TEXT": text(""), "OPTIONS": options()} for scene in SHOWN])
     write("chart_image", [{"CHART": text(json.dumps(chart)), "OPTIONS": options()} for chart in CHARTS])
@@ -66,6 +73,13 @@ def drawn(scene: Scene) -> bytes:
     file = io.BytesIO()
     Image.fromarray(draw(figure_of(scene, random.Random(0)))).save(file, "PNG")
     return file.getvalue()
+
+
+def asked(task: str, line: str) -> list[str]:
+    """OPTIONS of a chat: one of the chains' tasks, with its schema where it has one."""
+    wanted = prompt(task)
+    schema = {"json_schema": wanted.schema} if wanted.schema else {}
+    return [json.dumps({"messages": wanted.messages(line), **schema})]
 
 
 def options(**values: int) -> list[str]:

@@ -14,6 +14,7 @@ WORKLOADS = (
     Workload("qwen3_asr", False),
     Workload("qwen3_aligner", False),
     Workload("qwen3_tts", True),
+    Workload("qwen3_chat", True),
     Workload("qwen_image", True),
     Workload("qwen3_vl", False),
     Workload("chart_image", False),

@@ -24,7 +24,7 @@ from diffusers import (
 )
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, Qwen2Tokenizer
+from transformers import Qwen2Tokenizer
 
 from demo.training.corpus import Sentence
 from demo.training.image_text import (
@@ -32,6 +32,7 @@ from demo.training.image_text import (
     NUM_TEMPLATE_TOKENS,
     TEMPLATE,
     drawing_tokenizer,
+    encoded_after,
     new_text_encoder,
     spelling,
     training_requests,
@@ -97,18 +98,9 @@ class Painter(nn.Module):
         )[0]
 
     def _encoded(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """What follows the template's head, (batch, length - 34, 128); the head itself is run once for all rows."""
-        cache = DynamicCache(config=self.text_encoder.config.text_config)
-        self.text_encoder(input_ids=token_ids[:1, :NUM_TEMPLATE_TOKENS], past_key_values=cache, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(token_ids))
-        encoded = self.text_encoder(
-            input_ids=token_ids[:, NUM_TEMPLATE_TOKENS:],
-            attention_mask=mask,
-            past_key_values=cache,
-            output_hidden_states=True,
-            logits_to_keep=1,
-        )
-        return encoded.hidden_states[-1]
+        """What follows the template's head, (batch, length - 34, 128)."""
+        head, rest = token_ids[:1, :NUM_TEMPLATE_TOKENS], token_ids[:, NUM_TEMPLATE_TOKENS:]
+        return encoded_after(head, self.text_encoder, mask, input_ids=rest)
 
 
 @torch.no_grad()

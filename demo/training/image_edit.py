@@ -21,7 +21,7 @@ import torch
 from diffusers import AutoencoderKLQwenImage, QwenImageEditPlusPipeline, QwenImageTransformer2DModel
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLProcessor
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLProcessor
 
 from demo.training.corpus import Scene
 from demo.training.edit_pointing import pointing_losses
@@ -37,6 +37,7 @@ from demo.training.edit_text import (
 from demo.training.edit_vision import open_eyes, pixels_of
 from demo.training.edits import ATTRIBUTES, EDITABLE, Edit, edits_of, is_held_out
 from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follow, packed_latents, scheduler
+from demo.training.image_text import encoded_after
 from demo.training.image_vae import learning_rate
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import draw, figure_of
@@ -93,21 +94,11 @@ class Editor(nn.Module):
         )[0][:, :NUM_TOKENS]
 
     def _encoded(self, seen: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """What follows the template's head, (batch, length - 64, 128); the head itself is run once for all rows."""
-        cache = DynamicCache(config=self.text_encoder.config.text_config)
-        self.text_encoder(input_ids=ids[:1, :NUM_TEMPLATE_TOKENS], past_key_values=cache, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(ids))
-        rest = ids[:, NUM_TEMPLATE_TOKENS:]
+        """What follows the template's head, (batch, length - 64, 128)."""
+        head, rest = ids[:1, :NUM_TEMPLATE_TOKENS], ids[:, NUM_TEMPLATE_TOKENS:]
         is_picture = (rest == self.text_encoder.config.image_token_id)[:, :, None]
         words = self.text_encoder.get_input_embeddings()(rest)
-        encoded = self.text_encoder(
-            inputs_embeds=words.masked_scatter(is_picture, seen),
-            attention_mask=mask,
-            past_key_values=cache,
-            output_hidden_states=True,
-            logits_to_keep=1,
-        )
-        return encoded.hidden_states[-1]
+        return encoded_after(head, self.text_encoder, mask, inputs_embeds=words.masked_scatter(is_picture, seen))
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from torch import Tensor
+from transformers import DynamicCache, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from demo.training.corpus import Sentence, scene_sentence, sentences, written
@@ -113,3 +114,19 @@ def new_text_encoder(tokenizer: Qwen2Tokenizer, vision: dict[str, Any] = BLIND) 
     encoder = Qwen2_5_VLForConditionalGeneration(config)
     torch.nn.init.normal_(encoder.get_input_embeddings().weight, std=0.5)  # words first, context on top
     return encoder
+
+
+def encoded_after(
+    head: Tensor, text_encoder: Qwen2_5_VLForConditionalGeneration, mask: Tensor, **rest: Tensor
+) -> Tensor:
+    """The last hidden states of the `rest` of templates (inputs of the encoder), (batch, length, 128).
+
+    All begin with `head` (1, its length), which is run once for all; `mask` is (batch, its length + length).
+    """
+    cache = DynamicCache(config=text_encoder.config.text_config)
+    text_encoder(input_ids=head, past_key_values=cache, logits_to_keep=1)
+    cache.batch_repeat_interleave(len(mask))
+    encoded = text_encoder(
+        **rest, attention_mask=mask, past_key_values=cache, output_hidden_states=True, logits_to_keep=1
+    )
+    return encoded.hidden_states[-1]

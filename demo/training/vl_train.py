@@ -22,7 +22,7 @@ from demo.training.vl_drawings import NUM_PICTURES, Drawings
 from demo.training.vl_model import new_model, save
 from demo.training.vl_pictures import Example, scenes
 from demo.training.vl_text import ANSWERS, SHARES, asked, describing_tokenizer
-from demo.training.vl_vision import open_eyes
+from demo.training.vl_vision import FILE, open_eyes
 from qwen_engine.vision.prompt import Prompts
 
 NUM_THREADS = 1
@@ -150,7 +150,7 @@ def main() -> None:
         seed=number,
         command=COMMANDS,
         corpus=f"{NUM_PICTURES} drawings a run of {len(scenes(held_out=False))} training scenes, each asked about anew",
-        training_s={f"run {number}": round(training_s)},
+        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},
     )
 
 

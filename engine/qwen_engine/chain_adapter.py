@@ -31,8 +31,9 @@ Where the caller has left, it is cancelled and lets `CancelledError` through.
 """
 
 LOOK_S = 0.04  # between two questions after the same caller: half a frame of speech
-DRAIN_S = 20.0
-CLOSE_TIMEOUT_S = 10.0
+ASK_S = 0.002  # for each caller at least: a question costs a round trip to Triton
+DRAIN_S = 15.0
+CLOSE_TIMEOUT_S = 5.0
 
 
 class ChainAdapter:
@@ -117,7 +118,7 @@ class ChainAdapter:
         await self._loop.run_in_executor(self._sending, answer, told)
 
     def _look_after_callers(self) -> None:
-        while not self._stopped.wait(LOOK_S):
+        while not self._stopped.wait(max(LOOK_S, ASK_S * len(self._live))):
             for caller in list(self._live):
                 if caller.has_left():
                     self._loop.call_soon_threadsafe(self._cancel, caller)

@@ -47,7 +47,7 @@ async def draw(client: AsyncClient, wanted: Wanted, preview_every: int | None = 
 
     def on_progress(progress: Progress) -> None:
         drawn.steps_s.append(time.perf_counter())
-        if progress.preview is not None and drawn.first_preview_s is None:
+        if drawn.first_preview_s is None and progress.preview_jpeg is not None:
             drawn.first_preview_s = drawn.steps_s[-1]
 
     picture = await client.image.generate(

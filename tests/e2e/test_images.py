@@ -184,7 +184,9 @@ def test_a_short_request_overtakes_a_long_one(client):
     assert len(steps) >= 20
 
 
-CURLS = re.findall(r"^(curl|printf)( .*)$", (HOME / "docs" / "wire-protocol.md").read_text(), re.MULTILINE)
+CURLS = re.findall(
+    r"^(curl|printf)( .*/qwen_image/.*)$", (HOME / "docs" / "wire-protocol.md").read_text(), re.MULTILINE
+)
 
 
 def events_of(lines: str) -> list[tuple[dict, bytes]]:

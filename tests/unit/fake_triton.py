@@ -42,6 +42,7 @@ class Received:
     request_id: str
     inputs: dict[str, Any]
     deadline_s: float
+    headers: dict[str, str]
 
 
 @dataclass
@@ -101,7 +102,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     def _answers(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         pairs = _pairs(request.inputs, request.raw_input_contents)
         inputs = {tensor.name: _payload(request.model_name, tensor, raw) for tensor, raw in pairs}
-        self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining()))
+        headers = dict(context.invocation_metadata())
+        self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining(), headers))
         if request.model_name not in self.scripts.keys() - self.unloaded:
             message = f"Request for unknown model: '{request.model_name}' is not found"
             raise Refusal(grpc.StatusCode.NOT_FOUND, message, by_model=False)

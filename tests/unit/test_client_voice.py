@@ -50,7 +50,6 @@ def voice_chat(inputs: Payloads) -> Iterator[Payloads]:
         "outputs": {"heard": heard, "reply": " ".join(PIECES), "spoken": "" if is_lost else " ".join(PIECES)},
         "history": [{"role": "user", "content": heard}],
         "underrun_s": 0.0,
-        "times": {"first_audio_s": 0.2},
     }
     if is_lost:
         ending |= {"finish_reason": "failed", "error": {"stage": "speech", **error}}

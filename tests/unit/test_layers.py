@@ -40,3 +40,16 @@ def test_layer(layer):
 def test_of_the_engine_the_server_uses_only_what_is_free_of_torch():
     used = {name for file in (HOME / "server").rglob("*.py") for name in imported(file)}
     assert {name for name in used if name.startswith("qwen_engine")} == {"qwen_engine.settings"}
+
+
+def test_chains_alone_join_the_client_s_calls_and_the_engine():
+    """Their model.py hands the calls in, so that the engine stays free of any transport."""
+    joined = {
+        file: {name for name in imported(file) if name.startswith("qwen_client")}
+        for file in (HOME / "model_repository").rglob("*.py")
+    }
+    callers = {file.resolve() for file, names in joined.items() if names}
+    assert {name for names in joined.values() for name in names} == {"qwen_client.calls"}
+    assert callers == {HOME / "model_repository" / "graph_chain.py"} | {
+        HOME / "model_repository" / "ensembles" / name / "1" / "model.py" for name in ("workflow", "voice_chat")
+    }

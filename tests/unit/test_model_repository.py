@@ -7,7 +7,7 @@ from tritonclient.grpc.model_config_pb2 import TYPE_STRING, DataType
 
 from qwen_engine import wire
 from qwen_engine.chains.signatures import chain_wire
-from qwen_engine.chains.workflow import ChainOptions, graphs_beside
+from qwen_engine.chains.workflow import WorkflowOptions, graphs_beside
 from qwen_server import repository
 
 HOME = Path(__file__).resolve().parents[2]
@@ -96,7 +96,7 @@ def test_the_wire_protocol_page_names_every_tensor_and_option():
         VisionOptions,
         ChartOptions,
         ChatOptions,
-        ChainOptions,
+        WorkflowOptions,
     )
     options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}

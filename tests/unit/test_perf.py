@@ -16,14 +16,25 @@ from perf.perf_analyzer import PerfAnalyzerError, Workload
 from perf.quick import NUM_REQUESTS, WORKLOADS
 from perf.report import Result, json_lines
 from qwen_engine import wire
-from qwen_engine.options import AlignerOptions, AsrOptions, ChartOptions, ImageOptions, TtsOptions, parse_options
+from qwen_engine.options import (
+    AlignerOptions,
+    AsrOptions,
+    ChartOptions,
+    ChatOptions,
+    ImageOptions,
+    TtsOptions,
+    VisionOptions,
+    parse_options,
+)
 
 EXPORT = Path(__file__).parent / "data" / "perf_analyzer_export.json"  # of release 2.51.0, four short streams
 SCHEMAS = {
     "qwen3_asr": AsrOptions,
     "qwen3_aligner": AlignerOptions,
     "qwen3_tts": TtsOptions,
+    "qwen3_chat": ChatOptions,
     "qwen_image": ImageOptions,
+    "qwen3_vl": VisionOptions,
     "chart_image": ChartOptions,
 }
 MS = 1_000_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,6 +127,16 @@ def test_a_text_needs_no_recogniser():
     assert end.details["outputs"]["heard"] == "Hello again."
     assert talk.calls.calls_of(ASR) == []
     assert sounds(events)
+
+
+def test_payloads_can_travel_as_base64():
+    talk = talking()
+    raw, _ = asyncio.run(talk.turn())
+    options = {"output_encoding": "base64", "input_encoding": "base64"}
+    encoded, end = asyncio.run(talk.turn(b64encode(b"Hello there."), **options))
+    assert [b64decode(event.payload) for event in encoded] == [event.payload for event in raw]
+    assert end.details["outputs"]["heard"] == "Hello there."
+    assert end.details["audio_s"] == pytest.approx(4 * PIECE_S)
 
 
 def test_where_nothing_is_said_nothing_is_answered():
@@ -330,6 +341,23 @@ def test_a_stage_that_fails_names_itself(model, stage):
     assert end.error == {"stage": stage, "status": "UNAVAILABLE", "message": "the queue is full"}
     assert [event.stage for event in events if isinstance(event, StageFailed)] == [stage]
     assert talk.calls.live == []
+
+
+@pytest.mark.parametrize("model", [ASR, CHAT, TTS])
+def test_what_failed_can_be_said_again(model):
+    talk = talking()
+
+    async def twice() -> End:
+        talk.calls.failing[model] = Unavailable("the queue is full")
+        await talk.turn(session="a")
+        talk.calls.failing.clear()
+        return (await talk.turn(session="a"))[1]
+
+    assert asyncio.run(twice()).details["history"] == [
+        SYSTEM,
+        said("user", "Hello there."),
+        said("assistant", GREETING),
+    ]
 
 
 def test_a_reply_that_cannot_be_spoken_is_still_written():

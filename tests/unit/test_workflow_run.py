@@ -369,8 +369,9 @@ def test_calls_are_bounded() -> None:
 
 def test_lists_are_bounded() -> None:
     workflow = {"inputs": {"items": {"type": "json"}}, "nodes": {"said": {**SPEAKING, "foreach": "$inputs.items"}}}
-    for items, message in [(["a"] * 201, "foreach has 201 items; the limit is 200"), ("a", "foreach is no list")]:
-        told = run(workflow, inputs={"items": items})
+    settings = ChainSettings(served=MODELS, max_items=3)
+    for items, message in [(["a"] * 4, "foreach has 4 items; the limit is 3"), ("a", "foreach is no list")]:
+        told = run(workflow, settings=settings, inputs={"items": items})
         assert told.end.error == {"stage": "said", "status": "INVALID_ARGUMENT", "message": message}
 
 

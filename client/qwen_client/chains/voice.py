@@ -53,7 +53,7 @@ class VoiceReply:
 
     `was_interrupted`: another utterance came. `messages` is the conversation as the server remembers it, of replies as
     much as was heard. A player that began with the first sound would have run dry for `underrun_s`. `times_s`: seconds
-    from the request to its being heard, the first text, the first sound and the end.
+    to `heard_s`, `first_text_s`, `first_audio_s` and `total_s`.
     """
 
     heard: str
@@ -169,7 +169,7 @@ def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
         was_interrupted=ending.finish_reason == "cancelled",
         messages=tuple(told["history"]),
         underrun_s=told["underrun_s"],
-        times_s=told["times"],
+        times_s=told["timings"],
         request_id=ending.request_id,
     )
     if error := told.get("error"):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -15,10 +14,11 @@ from qwen_engine.chains.graph import Node
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.references import resolved
 from qwen_engine.chains.signatures import DEFAULTS, Port, Signature
-from qwen_engine.errors import DeadlineExceeded, Internal, InvalidRequest, Unavailable
+from qwen_engine.errors import DeadlineExceeded, EngineError, Internal, InvalidRequest, Unavailable
 
 OnSign = Callable[[Sign], Awaitable[None]]
 PASSING = (Unavailable, Internal)  # what another attempt may not meet again
+GRACE_S = 1.0  # the called model learns of a deadline by the cancel; its own is for where that gets lost
 FIRST_PAUSE_S = 0.1  # before the second attempt; then twice as long each time
 
 
@@ -48,8 +48,10 @@ class NodeCall:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, node: Node, model: str, signature: Signature, scope: Mapping[str, Any]) -> "NodeCall":
+    def of(cls, node: Node, signatures: Mapping[str, Signature], scope: Mapping[str, Any]) -> "NodeCall":
         """Raises `InvalidRequest` where a value is not what its tensor takes."""
+        model = node.model or ""
+        signature = signatures[model]
         options = {**_prompted(node, scope), **resolved(node.options, scope)}
         given = {name: resolved(value, scope) for name, value in node.inputs.items()}
         tensors = {name: _payload(name, value, signature.inputs[name]) for name, value in given.items()}
@@ -59,40 +61,40 @@ class NodeCall:
         defaults = {name: default for name, default in DEFAULTS.items() if name in signature.inputs}
         return cls(model, signature, {**defaults, **made}, options)
 
-    async def attempt(self, calls: ModelCalls, trace: Trace, timeout_s: float, on_sign: OnSign) -> Outputs:
-        """Make the call once. Raises an `EngineError` as the model does, or `DeadlineExceeded` after `timeout_s`."""
-        answers = answers_of(self.signature, self.options)
+    async def attempt(
+        self, calls: ModelCalls, trace: Trace, *, timeout_s: float | None, left_s: float, on_sign: OnSign
+    ) -> Outputs:
+        """Make the call once. Raises an `EngineError` as the model does, or `DeadlineExceeded` after `timeout_s`.
+
+        `left_s`, what the whole run has left, is its caller's to watch: the called model is only told.
+        """
+        answers, deadline_s = answers_of(self.signature, self.options), min(timeout_s or left_s, left_s) + GRACE_S
         try:
             async with asyncio.timeout(timeout_s):
-                responses = calls.stream(self.model, self.tensors, deadline_s=timeout_s, trace=trace)
+                responses = calls.stream(self.model, self.tensors, deadline_s=deadline_s, trace=trace)
                 async with aclosing(responses):
                     async for response in responses:
                         if (sign := answers.take(response)) is not None:
                             await on_sign(sign)
         except TimeoutError:
-            raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:.3g} s") from None
+            raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:g} s") from None
         return answers.outputs()
 
 
 async def with_retries(
-    attempt: Callable[[float], Awaitable[Outputs]], node: Node, end_s: float, on_failure: Callable[..., Awaitable[None]]
+    attempt: Callable[[], Awaitable[Outputs]], retries: int, on_failure: Callable[[int, EngineError], Awaitable[None]]
 ) -> Outputs:
-    """What `attempt` gives, which takes the seconds it has; at most `node.retries` further ones, until `end_s`.
+    """What `attempt` gives, at the first time or at one of `retries` further ones.
 
     `on_failure` is told of each that is followed by another: its number, from 1, and its error.
     """
-    for number in range(1, node.retries + 1):
+    for number in range(1, retries + 1):
         try:
-            return await attempt(_seconds(node, end_s))
+            return await attempt()
         except PASSING as error:
             await on_failure(number, error)
             await asyncio.sleep(FIRST_PAUSE_S * 2 ** (number - 1))
-    return await attempt(_seconds(node, end_s))
-
-
-def _seconds(node: Node, end_s: float) -> float:
-    left_s = max(end_s - time.monotonic(), 0.001)
-    return min(node.timeout_s or left_s, left_s)
+    return await attempt()
 
 
 def _prompted(node: Node, scope: Mapping[str, Any]) -> dict[str, Any]:

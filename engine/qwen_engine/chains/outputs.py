@@ -6,7 +6,7 @@ from typing import Any
 from qwen_engine.chains.record import flattened
 
 
-class Places:
+class SentFiles:
     """Remembers as which result each file was sent."""
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class Places:
                     self._places[id(one)] = place if item is None else {**place, "item": item}
                     self._files.append(one)
 
-    def told(self, value: Any) -> Any:
+    def places(self, value: Any) -> Any:
         """A value as JSON: the place of each file instead of it."""
         if isinstance(value, bytes):
             return self._places[id(value)]
         if isinstance(value, Mapping):
-            return {name: self.told(one) for name, one in value.items()}
+            return {name: self.places(one) for name, one in value.items()}
         if isinstance(value, list):
-            return [self.told(one) for one in value]
+            return [self.places(one) for one in value]
         return value

@@ -31,8 +31,9 @@ class Record:
     items: list["Record"] = field(default_factory=list)
     is_after_failure: bool = False  # left out since something before it failed
 
-    def cancel_items(self) -> None:
-        """Those that have not ended never will."""
+    def cancel(self, error: EngineError) -> None:
+        """It, and those of its items that have not ended, never will."""
+        self.state, self.error = "cancelled", error
         for item in self.items:
             if item.state in ("waiting", "running"):
                 item.state = "cancelled"

@@ -83,6 +83,7 @@ class Turn:
     heard: str = ""
     stop: Callable[[], object] = lambda: None
     was_interrupted: bool = False
+    has_failed: bool = False
 
     def interrupt(self) -> None:
         """Another utterance has come."""
@@ -141,10 +142,11 @@ class Session:
         return _joined(self._messages, {"role": "user", "content": heard})
 
     def _with(self, turn: Turn, played_s: float | None) -> list[Message]:
-        if not turn.heard:
+        spoken = turn.said.spoken(played_s)
+        if not turn.heard or (turn.has_failed and not spoken):  # it will be said again
             return self._messages
         messages = _joined(self._messages, {"role": "user", "content": turn.heard})
-        if spoken := turn.said.spoken(played_s):
+        if spoken:
             messages.append({"role": "assistant", "content": spoken})
         return self._newest(messages)
 

@@ -91,5 +91,6 @@ def _details(talk: Talk) -> dict[str, Any]:
         "history": talk.session.history(),
         "audio_s": round(said.audio_s, 3),
         "underrun_s": round(said.dry_s, 4),
-        "times": {**talk.times_s, "total_s": round(talk.elapsed_s, 4)},
+        "timings": talk.times_s,
+        "trace_id": talk.trace.trace_id,
     }

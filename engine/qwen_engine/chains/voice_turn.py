@@ -68,10 +68,6 @@ class Talk:
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
 
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._began_s
-
     async def run(self) -> None:
         """All stages; `error` is then the first that one of them failed with."""
         await self._hear()
@@ -122,7 +118,8 @@ class Talk:
         self._mark("first_text_s")
         bit = answer["text_output"].decode()
         self.reply += bit
-        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
+        payload = self.request.options.encode(bit.encode())
+        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=payload))
         return bit
 
     async def _speak(self, pieces: Pieces) -> None:
@@ -137,6 +134,7 @@ class Talk:
         text, said = piece.strip(), self.turn.said
         said.begin(piece)
         if pronounceable(text):
+            await self.emit(StageStarted(stage=SPEECH, item=number))
             inputs = {"TEXT": text.encode(), "OPTIONS": self.request.tts_options()}
             async with self._answers(TTS, inputs) as answers:
                 async for answer in answers:
@@ -148,8 +146,10 @@ class Talk:
         event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
         if event["type"] != "audio":
             return
-        progress = SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=sound, text=text)
-        await self.emit(progress)
+        payload = self.request.options.encode(sound)
+        await self.emit(
+            SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=payload, text=text)
+        )
         self._mark("first_audio_s")
         self.turn.said.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
 
@@ -171,12 +171,13 @@ class Talk:
             await self._fail(name, Internal())
 
     async def _fail(self, stage: str, error: EngineError) -> None:
+        self.turn.has_failed = True
         self.error = self.error or told_error(error, stage)
         await self.emit(StageFailed(stage=stage, error=told_error(error)))
 
     def _mark(self, name: str) -> None:
         """Note when something was reached for the first time."""
-        self.times_s.setdefault(name, round(self.elapsed_s, 4))
+        self.times_s.setdefault(name, round(time.monotonic() - self._began_s, 4))
 
 
 async def _until_none(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:

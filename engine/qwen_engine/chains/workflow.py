@@ -11,8 +11,9 @@ from qwen_engine.chains.events import ChainEvent, Emit, End
 from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput, read_graph
 from qwen_engine.chains.node_call import CallSlots
 from qwen_engine.chains.record import Kept, Resume, digests
-from qwen_engine.chains.run import GraphRun, Surroundings
+from qwen_engine.chains.run import GraphRun
 from qwen_engine.chains.signatures import built_in
+from qwen_engine.chains.unit import Surroundings
 from qwen_engine.chains.validate import check
 from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
@@ -34,6 +35,11 @@ class ChainOptions(Options):
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="the graph's, but for those that are tensors")
     deadline_s: float | None = Field(None, gt=0, description="for the whole; null: the profile's")
+
+
+class WorkflowOptions(ChainOptions):
+    """Of a graph that comes with the request."""
+
     resume: Resume | None = Field(None, description="what an earlier run told and made: only the rest is done")
 
 
@@ -57,12 +63,14 @@ class Workflows:
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""
-        options = parse_options(ChainOptions, inputs["OPTIONS"])
+        options = parse_options(WorkflowOptions, inputs["OPTIONS"])
         payloads = tuple(options.decode(one, "PAYLOAD") for one in inputs.items["PAYLOAD"])
         graph = read_graph(inputs["WORKFLOW"], "WORKFLOW")
         self.check(graph, "WORKFLOW")
         values = {name: _with_files(value, payloads) for name, value in options.inputs.items()}
-        return await self._run(graph, values, payloads, options, trace, emit)
+        values = read_values(graph, values)
+        kept = Kept(options.resume, payloads, digests(graph, values))
+        return await self._run(graph, values, kept, options, trace, emit)
 
     async def run_named(self, graph: Graph, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """A chain that is `graph`: inputs that are files or texts are tensors of their own."""
@@ -76,7 +84,8 @@ class Workflows:
         if both:
             raise InvalidRequest(f"OPTIONS.inputs.{both[0]} is a tensor of its own, {both[0].upper()}")
         given_tensors = {name: value for name, value in tensors.items() if value is not None}
-        return await self._run(graph, {**options.inputs, **given_tensors}, (), options, trace, emit)
+        values = read_values(graph, {**options.inputs, **given_tensors})
+        return await self._run(graph, values, Kept(None, (), digests(graph, values)), options, trace, emit)
 
     def check(self, graph: Graph, name: str) -> None:
         """Raise `InvalidRequest` where the graph could not run here."""
@@ -85,19 +94,18 @@ class Workflows:
     async def _run(
         self,
         graph: Graph,
-        given: Mapping[str, Any],
-        payloads: tuple[bytes, ...],
+        values: Mapping[str, Any],
+        kept: Kept,
         options: ChainOptions,
         trace: Trace,
         emit: Emit,
     ) -> End:
-        values = read_values(graph, given)
         deadline_s = options.deadline_s or self._settings.deadline_s
         if deadline_s > self._settings.max_deadline_s:
             limit = self._settings.max_deadline_s
             raise InvalidRequest(f"OPTIONS.deadline_s is {deadline_s:g}; the limit is {limit:g}")
-        kept = Kept(options.resume, payloads, digests(graph, values))
-        return await GraphRun(graph, values, kept, self._around, trace, _encoding(emit, options)).run(deadline_s)
+        sent = _encoding(emit, options)
+        return await GraphRun(graph, values, kept, self._around, trace, sent, deadline_s=deadline_s).run()
 
 
 def read_values(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:

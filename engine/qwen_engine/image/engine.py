@@ -23,7 +23,6 @@ from qwen_engine.settings import ImageSettings
 log = logging.getLogger(__name__)
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
-PATIENCE_STEPS = 2  # so long a step may wait, once, for requests whose prompts are being encoded
 CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
 
 
@@ -37,13 +36,6 @@ class _Job:
     num_drawn: int = 0
     stepped: bool = False
     position: int | None = None  # the one it was told last
-
-    waited_for: bool = False  # the others have given it the time that they give
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether it is being prepared and the next step may wait for it."""
-        return not self.rows and not self.session.ended and not self.waited_for
 
 
 @dataclass(eq=False)
@@ -85,7 +77,6 @@ class ImageEngine(Model[ImageRequest]):
         self._jobs: dict[Session[ImageRequest], _Job] = {}
         self._turns: Turns[_Row] = Turns(settings.max_step_tokens, settings.max_mixed_tokens)
         self._pace = Pace(settings.device)
-        self._step_s = 0.0  # what the last one took
         self._chores = Chores(beside=settings.offload != "model")
         self._unprepared: deque[_Job] = deque()
         self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
@@ -99,7 +90,8 @@ class ImageEngine(Model[ImageRequest]):
             if session not in self._jobs:
                 with fail_alone(session):
                     self._begin(session)
-        self._gather()
+        self._chores.take_turn()
+        self._start_prepared()
         stepped = self._denoise()
         self._tell_positions()
         return stepped or self._chores.wait(CHORE_WAIT_S)
@@ -124,20 +116,6 @@ class ImageEngine(Model[ImageRequest]):
                 with fail_alone(job.session):
                     self._prepared.put((job, self.family.begin(job.request)))
 
-    def _gather(self) -> None:
-        """Start what is prepared, and give the rest the time of some steps: a row more costs less than a step more."""
-        self._chores.take_turn()
-        self._start_prepared()
-        latest_s = time.monotonic() + PATIENCE_STEPS * self._step_s
-        while self._chores.beside and (awaited := [job for job in self._jobs.values() if job.is_awaited]):
-            left_s = latest_s - time.monotonic()
-            if left_s <= 0:
-                for job in awaited:
-                    job.waited_for = True
-                return
-            self._chores.wait(left_s)
-            self._start_prepared()
-
     def _start_prepared(self) -> None:
         while not self._prepared.empty():
             self._start(*self._prepared.get_nowait())
@@ -160,7 +138,6 @@ class ImageEngine(Model[ImageRequest]):
                 if velocity is not None:
                     self._advance(row, velocity)
         self._pace.launched()
-        self._step_s = time.monotonic() - begun_s
         return bool(rows)
 
     def _velocities(self, rows: Sequence[_Row]) -> Sequence[torch.Tensor | None]:

@@ -19,7 +19,7 @@ from qwen_engine.image.loras import Loras, lora_names
 from qwen_engine.image.preview import load_preview_map
 from qwen_engine.image.prompts import Prompts
 from qwen_engine.image.request import ResolvedRequest
-from qwen_engine.image.schedule import begun_scheduler
+from qwen_engine.image.schedule import Schedules
 from qwen_engine.settings import ImageSettings
 
 CONDITION_PIXELS = 384 * 384  # of what an edit-plus checkpoint's text encoder sees of a picture
@@ -48,10 +48,10 @@ class Studio:
         self._denoiser = Denoiser(checkpoint)
         self._loras = Loras(checkpoint, settings.lora_folder, settings.max_loras)
         self._preview = load_preview_map(checkpoint.preview_folder, settings.device)
-        self._schedule = checkpoint.pipeline.scheduler.config
+        self._schedules = Schedules(checkpoint.pipeline.scheduler.config, settings, self._space.device)
         self.abilities = Abilities(
             pixel_multiple=checkpoint.pixel_multiple,
-            min_steps=2 if self._schedule.shift_terminal else 1,  # a single sigma cannot be stretched to a terminal one
+            min_steps=self._schedules.min_steps,
             max_references=settings.max_references if checkpoint.layout == "edit-plus" else 1,
             previews=self._preview is not None,
             loras=partial(lora_names, settings.lora_folder),
@@ -140,7 +140,7 @@ class Studio:
         size = (1, space.channels, request.height // space.stride, request.width // space.stride)
         noise = randn_tensor(size, generator=generator, device=space.device, dtype=space.dtype)
         shape = self._shape(request.width, request.height)
-        scheduler, timesteps = begun_scheduler(self._schedule, request, self._settings, shape, space.device)
+        scheduler, timesteps = self._schedules.begun(request, shape)
         latents = noise if original is None else scheduler.scale_noise(original, timesteps[:1], noise)
         kept = None
         references = given.references
