@@ -1,4 +1,4 @@
-"""`qwen demo`: a spoken request is heard and drawn, a spoken message is heard and said back."""
+"""`qwen demo`: a spoken request is heard and drawn, a spoken message is heard and answered."""
 
 import json
 import time
@@ -54,13 +54,13 @@ def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator
     both = f"{checkpoint['qwen3_asr']}, {checkpoint['qwen_image']}"
     yield Step("speech → text → picture", request.name, f"“{spoken.heard}” → {picture_file}", latency_s, both)
 
-    heard, latency_s = _timed(lambda: client.asr.transcribe(message))
-    yield Step("speech → text", message.name, f"“{heard.text}”", latency_s, checkpoint["qwen3_asr"])
-
-    reply, latency_s = _timed(lambda: client.tts.synthesize(heard.text))
+    reply, latency_s = _timed(lambda: client.chains.voice_chat(message).result())
     reply.save(reply_file)
-    made = f"{reply.duration_s:.1f} s of speech → {reply_file}"
-    yield Step("text → speech", f"“{heard.text}”", made, latency_s, checkpoint["qwen3_tts"])
+    all_three = ", ".join(checkpoint[name] for name in ("qwen3_asr", "qwen3_chat", "qwen3_tts"))
+    first_s = reply.times_s["first_audio_s"]
+    given = f"{message.name}: “{reply.heard}”"
+    made = f"“{reply.text}” → {reply_file}, first sound after {first_s:.2f} s"
+    yield Step("speech → chat → speech", given, made, latency_s, all_three)
 
     again, latency_s = _timed(lambda: client.asr.transcribe(reply_file))
     yield Step("speech → text", reply_file.name, f"“{again.text}”", latency_s, checkpoint["qwen3_asr"])
@@ -72,7 +72,7 @@ def _timed(call: Callable[[], ResultT]) -> tuple[ResultT, float]:
 
 
 def _print(steps: list[Step]) -> None:
-    table = Table("step", "given", "made", "latency", "checkpoint", title="what the machine heard, drew and said")
+    table = Table("step", "given", "made", "latency", "checkpoint", title="what the machine heard, drew and answered")
     table.columns[-1].overflow = "fold"  # the whole name of a checkpoint, also on a narrow terminal
     for step in steps:
         table.add_row(step.step, step.given, step.made, f"{step.latency_s:.2f} s", step.checkpoint)
