@@ -106,6 +106,8 @@ class Run:
     def save(self) -> None:
         state = {"model": self.model.state_dict(), "adam": self._adam.state_dict()}
         torch.save({**state, "step": self.step, "seconds": self.seconds}, self._file)
+
+    def publish(self) -> None:
         save(self.model, self._tokenizer, CHECKPOINTS / NAME)
 
     def _resume(self) -> None:
@@ -137,6 +139,7 @@ def train(number: int) -> float:
             print(f"step {run.step} loss {np.mean(recent[-50:]):.4f} {run.seconds / run.step:.3f} s a step", flush=True)
         if run.step % SAVE_EVERY_STEPS == 0 or run.step == STEPS:
             run.save()
+    run.publish()
     return run.seconds
 
 

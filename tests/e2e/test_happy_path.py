@@ -113,8 +113,9 @@ def test_health_tells_every_model(client):
     health = client.health()
     assert health.live
     assert health.ready
-    engines = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"]
-    assert health.models == dict.fromkeys([*engines, "chart_image", "aligned_transcript", "spoken_image"], True)
+    engines = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image", "qwen3_vl", "chart_image"]
+    chains = ["aligned_transcript", "spoken_image", "describe_aloud", "workflow"]
+    assert health.models == dict.fromkeys([*engines, *chains], True)
 
 
 def test_leaving_a_stream_early_harms_nobody(server):

@@ -9,7 +9,7 @@ import pytest
 HOME = Path(__file__).resolve().parents[2]
 CHECKPOINTS = HOME / "demo" / "checkpoints"
 MANIFEST = json.loads((CHECKPOINTS / "manifest.json").read_text())
-NAMES = ("asr", "image", "image_edit", "tts", "tts_base", "tts_design")
+NAMES = ("asr", "image", "image_edit", "tts", "tts_base", "tts_design", "vl")
 MB = 1_000_000
 
 
