@@ -34,7 +34,7 @@ NAME = "vl"
 BUILD = Path("build/training/vl")
 COMMANDS = [
     "python -m demo.training.vl_vision",
-    "python -m demo.training.vl_train",
+    *(f"python -m demo.training.vl_train {run}" for run in range(2)),
     "python -m demo.training.evaluate_vl",
 ]
 
@@ -153,7 +153,7 @@ def main() -> None:
         seed=number,
         command=COMMANDS,
         corpus=f"{NUM_PICTURES} drawings a run of {len(scenes(held_out=False))} training scenes, each asked about anew",
-        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},
+        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},  # of a core
     )
 
 

@@ -51,6 +51,15 @@ def test_they_are_small():
     assert sum(size_mb(name) for name in NAMES) <= 30
 
 
+def test_the_page_on_training_tells_how_much_is_seen_right():
+    seen = MANIFEST["vl"]["quality"]
+    sets = ("held_out_pictures", "blurred_and_noisy", "painted_by_the_image_checkpoint", "not_square")
+    shares = [f"{seen[name]['all']:.0%}".replace("%", " %") for name in sets]
+    page = (HOME / "demo" / "training" / "README.md").read_text()
+    assert [share for share in shares if share not in page] == []
+    assert seen["held_out_pictures"]["all"] >= 0.9
+
+
 def test_the_readme_tells_the_manifest_s_figures():
     asr, tts, image = (MANIFEST[name]["quality"] for name in ("asr", "tts", "image"))
     drawn = image["held_out_requests"]
