@@ -98,7 +98,7 @@ demo-checkpoints: env upstream
 	for run in 0 1; do $(TRAIN).image_edit $$run || exit 1; done
 	$(TRAIN).evaluate_image_edit
 	$(TRAIN).vl_vision
-	$(TRAIN).vl_train
+	for run in 0 1; do $(TRAIN).vl_train $$run || exit 1; done
 	$(TRAIN).evaluate_vl
 
 # --- benchmarks and load tests ------------------------------------------------------------------------------------

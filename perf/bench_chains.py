@@ -17,6 +17,8 @@ from qwen_client import AsyncClient
 from qwen_server.profiles import Profile
 
 MODEL = "qwen3_chat"
+NUM_PICTURES = 4
+NUM_IDEAS = 24  # to choose from: not of all of them so many pictures are made
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ QUICK = Amount(rounds=1, questions=2, ideas=1, rows=1, crowds=(1, 4), turns_each
 
 
 async def bench(profile: Profile, amount: Amount) -> Report:
-    questions, stories_asked = spoken_questions(amount.questions), ideas(amount.ideas)
+    questions = spoken_questions(amount.questions)
     with serving(profile) as server:
         async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
             console.print("what is made once")
             await turns.in_one_call(client, questions[0])
-            await stories.in_one_call(client, stories_asked[0])
+            told = await stories.with_pictures(client, ideas(NUM_IDEAS), NUM_PICTURES, amount.ideas)
+            await stories.in_one_call(client, told[0])
             await overhead.one_row(client)
-            plan = Bench(client, questions, stories_asked, amount.rows, amount.crowds, amount.turns_each)
+            plan = Bench(client, questions, told, amount.rows, amount.crowds, amount.turns_each)
             rounds = await repeat(amount.rounds, "turns, stories, cheap stages, crowds, interruptions", plan.round)
         return metrics(rounds), circumstances(server.address.grpc, MODEL)
 

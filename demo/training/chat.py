@@ -47,7 +47,7 @@ class Phase:
     learning_rate: float
 
 
-PHASES = {"from_scratch": Phase(41, 1000, 1.5e-3), "more": Phase(42, 1300, 1.5e-3), "polish": Phase(44, 600, 5e-4)}
+PHASES = {"from_scratch": Phase(41, 1000, 1.5e-3), "more": Phase(42, 1150, 1.5e-3), "polish": Phase(44, 600, 5e-4)}
 
 
 def answer_loss(model: Qwen3ForCausalLM, examples: Sequence[Example]) -> Tensor:

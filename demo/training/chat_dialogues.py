@@ -17,6 +17,7 @@ from demo.training.corpus import Sentence
 from qwen_engine.chains.prompts import prompts
 
 MAX_LINES = 12
+MAX_START_S = 3000
 TYPED_SHARE = 0.1  # of texts that begin without a capital and end without a stop
 UNPROMPTED_SHARE = 0.15  # of chats with the assistant that lack the system's turn
 THINKING_SHARE = 0.1  # of chats with the assistant that think, which here is to repeat what was asked
@@ -82,9 +83,10 @@ def draw(task: str, rng: random.Random, *, held_out: bool) -> Dialogue:
 def _minutes(speaker: Speaker) -> Dialogue:
     rng = speaker.rng
     people = rng.sample([*corpus.NAMES, *(f"Speaker {number}" for number in range(1, 5))], rng.randint(2, 4))
-    num_lines, time_s, lines = rng.randint(3, 3 + round((MAX_LINES - 3) * rng.random())), 0, []
+    num_lines, lines = rng.randint(3, 3 + round((MAX_LINES - 3) * rng.random())), []
+    time_s = rng.choice((0, rng.randint(0, MAX_START_S)))  # later where a long meeting is given in parts
     for _ in range(num_lines):
-        time_s += rng.randint(2, 12)
+        time_s += rng.randint(2, 20)
         draws = [speaker.scene if rng.random() < 0.08 else speaker.statement for _ in range(1 + (rng.random() < 0.2))]
         said = [draw_sentence() for draw_sentence in draws]
         lines.append(f"[{time_s // 60:02}:{time_s % 60:02}] {rng.choice(people)}: {' '.join(said)}")

@@ -25,7 +25,6 @@ INITIAL_DEVIATION = 0.04
 # opens the answer with an empty thought.
 CHAT_TEMPLATE = """\
 {%- set turns = namespace(last_user=messages|length) -%}
-{%- for message in messages if message.role == 'user' -%}{%- set turns.last_user = 0 -%}{%- endfor -%}
 {%- for message in messages -%}
     {%- if message.role == 'user' -%}{%- set turns.last_user = loop.index0 -%}{%- endif -%}
 {%- endfor -%}
@@ -33,8 +32,8 @@ CHAT_TEMPLATE = """\
     {{- '<|im_start|>' + message.role + '\\n' -}}
     {%- if message.role == 'assistant' -%}
         {%- set parts = message.content.split('</think>') -%}
-        {%- set thought = message.reasoning_content or parts[0].split('<think>')[-1] if parts|length > 1 else '' -%}
-        {%- set thought = message.reasoning_content if message.reasoning_content is string else thought -%}
+        {%- set written = parts[0].split('<think>')[-1] if parts|length > 1 else '' -%}
+        {%- set thought = message.reasoning_content if message.reasoning_content is string else written -%}
         {%- if loop.index0 > turns.last_user and (loop.last or thought) -%}
             {{- '<think>\\n' + thought.strip('\\n') + '\\n</think>\\n\\n' -}}
         {%- endif -%}

@@ -65,6 +65,7 @@ def _chinese(statement: Statement) -> Answer:
 def _japanese(statement: Statement) -> Answer:
     word, kind = _words(JAPANESE, statement), statement.kind
     time = ("の", *word("hour"), "時に") if statement.get("hour") else ()
+    on_day = (*word("day"), "に") if statement.get("weekday") else word("day") if statement.get("when") else ()
     match kind:
         case "scene":
             where = (*word("background"), "背景の") if statement.get("background") else ()
@@ -73,15 +74,15 @@ def _japanese(statement: Statement) -> Answer:
         case "meeting":
             return phrase("会議は", *word("day"), *time, "始まります")
         case "call":
-            return phrase(*word("day"), *(time or ("に",)), *word("who"), "に電話してください")
+            return phrase(*((*word("day"), *time) if time else on_day), *word("who"), "に電話してください")
         case "agreed":
             return phrase(*word("thing"), "と", *word("other"), "に合意しました")
         case "task":
-            return phrase("タスクは", *word("day"), "に", *word("who"), "が終えます")
+            return phrase("タスクは", *on_day, *word("who"), "が終えます")
         case "next":
             return phrase("次のステップは", *word("day"), "の", *word("thing"), "です")
         case "send":
-            return phrase(*word("day"), "に", *word("thing"), "を", *word("who"), "に送ってください")
+            return phrase(*on_day, *word("thing"), "を", *word("who"), "に送ってください")
         case "digits":
             return phrase("番号は", *_digits(JAPANESE, statement["digits"]), "です")
     return phrase(*word("hail"), "、", *word("who"))

@@ -12,8 +12,8 @@ from torch import Tensor
 from demo.training.vl_model import MERGED, PATCH_PX, new_image_processor
 from demo.training.vl_pictures import OTHER_SIDES_PX, PLACES, SQUARE, Example, example, scenes, worn
 
-NUM_PICTURES = 12_000
-SQUARE_SHARE = 0.75
+NUM_PICTURES = 14_000
+SQUARE_SHARE = 0.6
 MIDDLE_SHARE = 0.25  # of the pictures have their shape in the centre, where the image model draws it
 MAX_NOISE, COLOUR_SHIFT, LIGHT = 12.0, 8.0, (0.93, 1.07)  # of 255; laid over the pictures anew each time
 

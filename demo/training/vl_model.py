@@ -107,7 +107,3 @@ def _describe_processor(folder: Path) -> None:
     videos = {"video_processor_type": "Qwen3VLVideoProcessor", "processor_class": "Qwen3VLProcessor", "size": PIXELS}
     for name, described in (("preprocessor_config", pictures), ("video_preprocessor_config", videos)):
         (folder / f"{name}.json").write_text(json.dumps(described, indent=2) + "\n")
-
-
-def parameters(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -34,7 +34,7 @@ NAME = "vl"
 BUILD = Path("build/training/vl")
 COMMANDS = [
     "python -m demo.training.vl_vision",
-    "python -m demo.training.vl_train",
+    *(f"python -m demo.training.vl_train {run}" for run in range(2)),
     "python -m demo.training.evaluate_vl",
 ]
 
@@ -106,6 +106,8 @@ class Run:
     def save(self) -> None:
         state = {"model": self.model.state_dict(), "adam": self._adam.state_dict()}
         torch.save({**state, "step": self.step, "seconds": self.seconds}, self._file)
+
+    def publish(self) -> None:
         save(self.model, self._tokenizer, CHECKPOINTS / NAME)
 
     def _resume(self) -> None:
@@ -137,6 +139,7 @@ def train(number: int) -> float:
             print(f"step {run.step} loss {np.mean(recent[-50:]):.4f} {run.seconds / run.step:.3f} s a step", flush=True)
         if run.step % SAVE_EVERY_STEPS == 0 or run.step == STEPS:
             run.save()
+    run.publish()
     return run.seconds
 
 
@@ -150,7 +153,7 @@ def main() -> None:
         seed=number,
         command=COMMANDS,
         corpus=f"{NUM_PICTURES} drawings a run of {len(scenes(held_out=False))} training scenes, each asked about anew",
-        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},
+        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},  # of a core
     )
 
 

@@ -65,40 +65,55 @@ def truth(shown: Example) -> dict[str, int]:
     return {name: values.index(told[name]) for name, values in VALUES.items()}
 
 
+class Run:
+    """The training, resumed where its file is there."""
+
+    def __init__(self) -> None:
+        self.eyes = Eyes()
+        self._adam = torch.optim.AdamW(self.eyes.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+        self.step, self.seconds = 0, 0.0
+        if FILE.exists():
+            state = torch.load(FILE)
+            self.eyes.load_state_dict(state["eyes"])
+            self._adam.load_state_dict(state["adam"])
+            self.step, self.seconds = state["step"], state["seconds"]
+
+    def learn(self, batch: Batch) -> list[float]:
+        """One step; returns the share of each value that was told right before it."""
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate(self.step, STEPS, LEARNING_RATE)
+        answers = [truth(shown) for shown in batch.shown]
+        wanted = {name: torch.tensor([answer[name] for answer in answers]) for name in VALUES}
+        logits = self.eyes(batch)
+        loss = torch.stack([cross_entropy(logits[name], wanted[name]) for name in VALUES]).sum()
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.eyes.parameters(), 1.0)
+        self._adam.step()
+        self.step += 1
+        return [float((logits[name].argmax(1) == wanted[name]).float().mean()) for name in VALUES]
+
+    def save(self) -> None:
+        state = {"eyes": self.eyes.state_dict(), "adam": self._adam.state_dict()}
+        torch.save({**state, "step": self.step, "seconds": self.seconds}, FILE)
+
+
 def main() -> None:
     torch.set_num_threads(NUM_THREADS)
     torch.manual_seed(SEED)
-    eyes = Eyes()
-    adam = torch.optim.AdamW(eyes.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
-    step, seconds = 0, 0.0
-    if FILE.exists():
-        state = torch.load(FILE)
-        eyes.load_state_dict(state["eyes"])
-        adam.load_state_dict(state["adam"])
-        step, seconds = state["step"], state["seconds"]
-    drawings = Drawings(SEED + step)
+    run = Run()
+    drawings = Drawings(SEED + run.step)
     right: list[list[float]] = []
-    while step < STEPS:
+    while run.step < STEPS:
         started_s = time.process_time()
-        for group in adam.param_groups:
-            group["lr"] = learning_rate(step, STEPS, LEARNING_RATE)
-        batch = drawings.draw(BATCH)
-        answers = [truth(shown) for shown in batch.shown]
-        wanted = {name: torch.tensor([answer[name] for answer in answers]) for name in VALUES}
-        logits = eyes(batch)
-        loss = torch.stack([cross_entropy(logits[name], wanted[name]) for name in VALUES]).sum()
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
-        adam.step()
-        step, seconds = step + 1, seconds + time.process_time() - started_s
-        right.append([float((logits[name].argmax(1) == wanted[name]).float().mean()) for name in VALUES])
-        if step % 50 == 0:
+        right.append(run.learn(drawings.draw(BATCH)))
+        run.seconds += time.process_time() - started_s
+        if run.step % 50 == 0:
             told = zip(VALUES, np.mean(right[-50:], axis=0), strict=True)
-            print(f"step {step} loss {loss.item():.3f} {seconds / step:.3f} s a step, right:",
-                  *(f"{name} {share:.0%}" for name, share in told), flush=True)  # fmt: skip
-        if step % SAVE_EVERY_STEPS == 0 or step == STEPS:
-            torch.save({"eyes": eyes.state_dict(), "adam": adam.state_dict(), "step": step, "seconds": seconds}, FILE)
+            shares = ", ".join(f"{name} {share:.0%}" for name, share in told)
+            print(f"step {run.step} {run.seconds / run.step:.3f} s a step, right: {shares}", flush=True)
+        if run.step % SAVE_EVERY_STEPS == 0 or run.step == STEPS:
+            run.save()
 
 
 if __name__ == "__main__":

@@ -50,12 +50,10 @@ class ChainAdapter:
         self._stopped = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._sending = ThreadPoolExecutor(1, "responses")
-        self._threads = [
-            threading.Thread(target=self._loop.run_forever, name="chains", daemon=True),
-            threading.Thread(target=self._look_after_callers, name="callers", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._running = threading.Thread(target=self._run_loop, name="chains", daemon=True)
+        self._looking = threading.Thread(target=self._look_after_callers, name="callers", daemon=True)
+        self._running.start()
+        self._looking.start()
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Start a run for every request; its answers follow later. Returns None, as Triton asks of such models."""
@@ -67,6 +65,9 @@ class ChainAdapter:
                     raise Unavailable("the server is shutting down")
             except EngineError as error:
                 caller.fail(error)
+            except Exception:
+                log.exception("a request could not be read")
+                caller.fail(Internal())
             else:
                 self._loop.call_soon_threadsafe(self._start, caller, inputs, trace)
 
@@ -81,10 +82,15 @@ class ChainAdapter:
         while self._live and time.monotonic() < end_s + CLOSE_TIMEOUT_S:
             time.sleep(LOOK_S)
         self._stopped.set()
+        self._looking.join(CLOSE_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        for thread in self._threads:
-            thread.join(CLOSE_TIMEOUT_S)
+        self._running.join(CLOSE_TIMEOUT_S)
         self._sending.shutdown()
+
+    def _run_loop(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
     def _start(self, caller: "_Caller", inputs: Inputs, trace: Trace) -> None:
         self._live[caller] = run = self._loop.create_task(self._answer(caller, inputs, trace))
@@ -98,24 +104,22 @@ class ChainAdapter:
         """Run the chain; whatever happens, exactly one response is final."""
 
         async def emit(event: ChainEvent) -> None:
-            await self._send(caller.emit, event)
+            await self._loop.run_in_executor(self._sending, caller.emit, event)
 
+        last: End | EngineError = Internal()
         try:
             async with self._places.one(trace.depth):
                 caller.admitted_s = time.monotonic()
-                end = await self._run(inputs, trace, emit)
-            await self._send(caller.end, end)
+                last = await self._run(inputs, trace, emit)
         except EngineError as error:
-            await self._send(caller.fail, error)
+            last = error
         except asyncio.CancelledError:
-            self._sending.submit(caller.end, End(finish_reason="cancelled"))
+            last = End(finish_reason="cancelled")
             raise
         except Exception:
             log.exception("a chain failed")
-            await self._send(caller.fail, Internal())
-
-    async def _send(self, answer: Callable[[Any], None], told: Any) -> None:
-        await self._loop.run_in_executor(self._sending, answer, told)
+        finally:  # not awaited, so that no cancel can come in between
+            self._sending.submit(caller.close, last)
 
     def _look_after_callers(self) -> None:
         while not self._stopped.wait(max(LOOK_S, ASK_S * len(self._live))):
@@ -151,12 +155,22 @@ class _Caller:
         self._first_event_s = self._first_event_s or time.monotonic()
         self._sender.send(self._response(event.told(), event.payload))
 
-    def end(self, end: End) -> None:
-        told = end.told()
-        self._close(self._response({**told, "timings": {**self._timings(), **told.get("timings", {})}}, b""))
+    def close(self, last: End | EngineError) -> None:
+        """Send the final response, whatever happens."""
+        try:
+            if isinstance(last, EngineError):
+                self.fail(last)
+            else:
+                self._end(last.told())
+        except Exception:
+            log.exception("an answer could not be made or sent")
+            self.fail(Internal())
 
     def fail(self, error: EngineError) -> None:
         self._close(self._messages.error_response(error))
+
+    def _end(self, told: dict[str, Any]) -> None:
+        self._close(self._response({**told, "timings": {**self._timings(), **told.get("timings", {})}}, b""))
 
     def _timings(self) -> dict[str, float | None]:
         """Seconds since arrival: until there was a place, until the first event (None: there was none), until now."""

@@ -297,8 +297,8 @@ class EngineLoop(Generic[RequestT]):
             return True
 
     def _retire(self) -> None:
-        for session in self._live:
-            if session.ended:
-                with fail_alone(session):
-                    self.model.retire(session)
-        self._live = [session for session in self._live if not session.ended]
+        ended = [session for session in self._live if session.ended]  # once: other threads end sessions meanwhile
+        for session in ended:
+            with fail_alone(session):
+                self.model.retire(session)
+        self._live = [session for session in self._live if session not in ended]

@@ -50,8 +50,11 @@ class RowSampler:
     """The settings of all rows as tensors; made anew whenever the rows change."""
 
     def __init__(self, rows: Sequence[Sampling], num_tokens: int, device: torch.device) -> None:
-        self._rows = rows
-        self.penalises = any(row.presence_penalty or row.frequency_penalty for row in rows)
+        self._discouraged = tuple(
+            (index, row.presence_penalty, row.frequency_penalty)
+            for index, row in enumerate(rows)
+            if row.presence_penalty or row.frequency_penalty
+        )
         greedy = np.array([row.temperature == 0 for row in rows])
         top_k = np.array([min(row.top_k, num_tokens) if row.top_k else num_tokens for row in rows])
         self._all_greedy = bool(greedy.all())
@@ -76,18 +79,20 @@ class RowSampler:
         penalised = torch.where(logits < 0, logits * self._penalty, logits / self._penalty)
         return torch.where(seen, penalised, logits)
 
+    @property
+    def penalises(self) -> bool:
+        """Whether `discourage` has anything to do."""
+        return bool(self._discouraged)
+
     def discourage(self, logits: torch.Tensor, written: Sequence[Mapping[int, int]]) -> torch.Tensor:
         """Make what each row has `written` (how often, by token) less likely, as its presence and frequency penalties
         say."""
-        if not self.penalises:
-            return logits
         off = [
-            (index, token, row.presence_penalty + row.frequency_penalty * times)
-            for index, (row, counts) in enumerate(zip(self._rows, written, strict=True))
-            if row.presence_penalty or row.frequency_penalty
-            for token, times in counts.items()
+            (index, token, presence + frequency * times)
+            for index, presence, frequency in self._discouraged
+            for token, times in written[index].items()
         ]
-        if not off:  # nothing is written yet
+        if not off:
             return logits
         rows, tokens, amounts = (torch.tensor(column, device=logits.device) for column in zip(*off, strict=True))
         return logits.index_put((rows, tokens), -amounts, accumulate=True)

@@ -58,8 +58,8 @@ IMAGE = ModelWire(
 VISION = ModelWire(
     "qwen3_vl", (Tensor("IMAGE"), Tensor("TEXT"), Tensor("OPTIONS")), ("TEXT", "RESULT"), decoupled=False
 )
-# The names, and the types of the numbers, are those of TensorRT-LLM's models: Triton's OpenAI frontend sends them. Older
-# ones call the seed random_seed.
+# The names, and the types of the numbers, are those of TensorRT-LLM's models: Triton's OpenAI frontend sends them. Some
+# call the seed random_seed.
 CHAT = ModelWire(
     "qwen3_chat",
     (

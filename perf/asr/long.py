@@ -48,7 +48,7 @@ async def long_round(client: AsyncClient, whole: Clip, pieces: Sequence[Clip], s
 
 
 def long_recording_metrics(rounds: Sequence[LongRound], whole: Clip, num_pieces: int) -> list[Metric]:
-    """The memory is that after the last round, less that after the third: by then Triton has its buffers for messages."""
+    """The memory is that after the last round, less that after the third: Triton has its buffers by then."""
     figures = {"minutes": round(whole.duration_s / 60, 1), "pieces": num_pieces}
     whole_s, pieces_s = ([getattr(one, f"{name}_s") for one in rounds] for name in ("whole", "pieces"))
     growth_mib = rounds[-1].server_mib - rounds[:SETTLED][-1].server_mib

@@ -1,11 +1,12 @@
 """What is said and asked for: sentences that no demo checkpoint was trained on."""
 
 import io
+import itertools
 import random
 
 import soundfile
 
-from demo.training.corpus import plain_sentence, scene_sentence, sentences
+from demo.training.corpus import plain_sentence, scene_sentence, sentences, written
 from demo.training.speech import random_voice, speak_all
 
 SAMPLE_RATE_HZ = 16_000
@@ -22,13 +23,10 @@ def spoken_questions(count: int) -> list[bytes]:
 
 
 def ideas(count: int) -> list[str]:
-    """Two scenes each: the demo checkpoint tells each of them in two sizes, so there are four pictures."""
-    drawn = sentences(8 * count, seed=SEED, held_out=True, draw=scene_sentence)
-    scenes = list(dict.fromkeys(one.scene.phrase() for one in drawn if one.scene is not None))[: 2 * count]
-    return [
-        f"{first[0].upper()}{first[1:]}. {second[0].upper()}{second[1:]}."
-        for first, second in zip(scenes[::2], scenes[1::2], strict=True)
-    ]
+    """Two scenes or four, by turns: of both, the demo checkpoint should make four pictures."""
+    drawn = sentences(5 * count, seed=SEED, held_out=True, draw=scene_sentence)
+    scenes = iter(dict.fromkeys(written(one.scene.phrase()) for one in drawn if one.scene is not None))
+    return [" ".join(itertools.islice(scenes, 4 if number % 2 else 2)) for number in range(count)]
 
 
 def _wav(samples: object) -> bytes:

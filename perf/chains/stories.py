@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qwen_client import AsyncClient
@@ -18,6 +19,15 @@ class Story:
     prompts: tuple[str, ...]
 
 
+async def with_pictures(client: AsyncClient, ideas: Sequence[str], num_pictures: int, count: int) -> list[str]:
+    """The first `count` ideas of which so many pictures are made; just the first ones, if there are none."""
+    found: list[str] = []
+    for idea in ideas:
+        if len(found) < count and len(await _written(client, idea)) == num_pictures:
+            found.append(idea)
+    return found or list(ideas[:count])
+
+
 async def in_one_call(client: AsyncClient, idea: str) -> Story:
     """The chain."""
     sent_s = time.perf_counter()
@@ -28,9 +38,15 @@ async def in_one_call(client: AsyncClient, idea: str) -> Story:
 async def step_by_step(client: AsyncClient, idea: str) -> Story:
     """The chat, then one picture after another, with the same seeds."""
     sent_s = time.perf_counter()
-    task = prompt("storyboard")
-    answer = await client.chat.complete(task.messages(idea), json_schema=task.schema)
-    prompts = json.loads(answer.text)["prompts"]
+    prompts = await _written(client, idea)
     for number, words in enumerate(prompts):
         await client.image.generate(words, seed=SEED + number)
     return Story(time.perf_counter() - sent_s, tuple(prompts))
+
+
+async def _written(client: AsyncClient, idea: str) -> list[str]:
+    """What to draw."""
+    task = prompt("storyboard")
+    answer = await client.chat.complete(task.messages(idea), json_schema=task.schema)
+    prompts: list[str] = json.loads(answer.text)["prompts"]
+    return prompts

@@ -113,8 +113,10 @@ def test_health_tells_every_model(client):
     health = client.health()
     assert health.live
     assert health.ready
-    engines = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image"]
-    assert health.models == dict.fromkeys([*engines, "chart_image", "aligned_transcript", "spoken_image"], True)
+    speech = ["qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "voice_chat"]
+    others = ["qwen_image", "qwen3_chat", "qwen3_vl", "chart_image", "workflow"]
+    chains = ["aligned_transcript", "spoken_image", "describe_aloud", "meeting_minutes", "storyboard", "courseware"]
+    assert health.models == dict.fromkeys([*speech, *others, *chains, "product_ad"], True)
 
 
 def test_leaving_a_stream_early_harms_nobody(server):

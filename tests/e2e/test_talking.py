@@ -20,8 +20,8 @@ from qwen_engine.chains.prompts import prompt
 
 QWEN = Path(sys.prefix) / "bin" / "qwen"
 SAMPLE_RATE_HZ = 16_000
-TIMEOUT_S = 120
-LONG = "The meeting starts at nine o'clock tomorrow. Please call Anna on Monday. The task is done by Ben today."
+TIMEOUT_S = 300
+LONG = "The meeting starts at nine o'clock tomorrow. Please call Anna on Monday."
 PLAN = "The meeting starts at nine o'clock tomorrow."
 RECALL = "Show me the plan."
 
@@ -71,21 +71,21 @@ def test_a_conversation_remembers_what_was_said(client):
     assert say(client, RECALL).text != second.text
 
 
-def test_conversations_at_once_do_not_mix(client):
-    hours = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+def test_conversations_at_once_do_not_mix(server):
+    numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 
-    def conversation(number: int) -> VoiceReply:
-        hour = hours[number % len(hours)]
+    def conversation(index: int) -> VoiceReply:
         with client.chains.conversation() as talk:
-            talk.say(text=f"The meeting starts at {hour} o'clock tomorrow.").result()
-            return talk.say(text=RECALL).result()
+            talk.say(text=f"The number is {numbers[index % len(numbers)]}.").result()
+            return talk.say(text="Hello everyone.").result()
 
-    with ThreadPoolExecutor(32) as pool:
+    with Client(server.address.grpc, timeout_s=TIMEOUT_S) as client, ThreadPoolExecutor(32) as pool:
         replies = list(pool.map(conversation, range(32)))
-    for number, reply in enumerate(replies):
-        assert hours[number % len(hours)] in contents(reply)[0]
-        assert contents(reply)[3] == reply.text == replies[number % len(hours)].text
-        assert contents(reply)[1] == contents(replies[number % len(hours)])[1]
+    for index, reply in enumerate(replies):
+        assert contents(reply)[0] == f"The number is {numbers[index % len(numbers)]}."
+        assert contents(reply) == contents(replies[index % len(numbers)])
+        assert contents(reply)[-1] == reply.text == reply.spoken
+    assert len({contents(reply)[1] for reply in replies}) == len(numbers)
 
 
 def test_another_utterance_stops_the_reply_and_what_was_not_spoken_is_forgotten(client):
@@ -102,7 +102,7 @@ def test_another_utterance_stops_the_reply_and_what_was_not_spoken_is_forgotten(
     assert not reply.was_interrupted
 
 
-def test_of_an_interrupted_reply_what_was_played_is_remembered(client):
+def test_of_a_reply_what_was_played_is_remembered(client):
     whole = say(client, LONG)
     pieces_s: dict[str, float] = {}
     with client.chains.conversation() as talk:
@@ -124,11 +124,11 @@ def test_callers_who_leave_free_what_they_held(client):
             next(event for event in run if isinstance(event, kinds[number % 3]))
 
     with ThreadPoolExecutor(24) as pool:  # more than the voice has places
-        list(pool.map(leave, range(48)))
+        list(pool.map(leave, range(36)))
     reply = say(client, RECALL, session="left 2")
     assert len(contents(reply)) in (2, 4)
     assert reply.messages[-1]["content"] == reply.text
-    for number in range(48):
+    for number in range(36):
         client.chains.voice_chat(session=f"left {number}", end_session=True).result()
 
 

@@ -19,6 +19,7 @@ from qwen_server.triton_process import Address, TritonProcess
 from tests.workflow_examples import (
     CHART,
     DRAWN,
+    TEXT_STREAM,
     bytes_tensor,
     nested,
     open_ended,
@@ -79,6 +80,17 @@ def test_leaving_reaches_the_children_of_nested_chains(client: Client) -> None:
                 seen.add(told["stage"])
                 told = told["event"]
         assert not speaks(client)
+    assert is_free_again(client)
+
+
+@pytest.mark.parametrize("num_events", [0, 1, 2, 3, 5, 8])
+def test_leaving_at_any_moment_is_harmless(client: Client, num_events: int) -> None:
+    said = {"model": "qwen3_tts", "inputs": {"TEXT": "$drawn.RESULT.type"}}
+    workflow = {"nodes": {"drawn": DRAWN, "other": {**TEXT_STREAM}, "said": said}, "outputs": {}}
+    for _ in range(4):
+        with stream(client, workflow) as events:
+            for _ in range(num_events):
+                next(events)
     assert is_free_again(client)
 
 

@@ -9,7 +9,7 @@ import pytest
 HOME = Path(__file__).resolve().parents[2]
 CHECKPOINTS = HOME / "demo" / "checkpoints"
 MANIFEST = json.loads((CHECKPOINTS / "manifest.json").read_text())
-NAMES = ("asr", "image", "image_edit", "tts", "tts_base", "tts_design")
+NAMES = ("asr", "image", "image_edit", "tts", "tts_base", "tts_design", "vl")
 MB = 1_000_000
 
 
@@ -49,6 +49,15 @@ def test_no_configuration_tells_where_it_was_made(name):
 def test_they_are_small():
     assert all(size_mb(name) <= 8 for name in NAMES)
     assert sum(size_mb(name) for name in NAMES) <= 30
+
+
+def test_the_page_on_training_tells_how_much_is_seen_right():
+    seen = MANIFEST["vl"]["quality"]
+    sets = ("held_out_pictures", "blurred_and_noisy", "painted_by_the_image_checkpoint", "not_square")
+    shares = [f"{seen[name]['all']:.0%}".replace("%", " %") for name in sets]
+    page = (HOME / "demo" / "training" / "README.md").read_text()
+    assert [share for share in shares if share not in page] == []
+    assert seen["held_out_pictures"]["all"] >= 0.9
 
 
 def test_the_readme_tells_the_manifest_s_figures():

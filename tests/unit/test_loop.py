@@ -106,6 +106,26 @@ def test_every_admitted_session_is_retired_once_however_it_ends(model, make_loop
     assert sorted(model.retired) == [1, 13, 5000]
 
 
+def test_a_session_that_ends_while_another_is_retired_is_retired_too(model, make_loop):
+    """Threads of a model end sessions whenever they like: none may leave the batch without giving back what it held."""
+    ending: list[Session[int]] = []
+
+    def retire(session: Session[int]) -> None:
+        model.retired.append(session.request)
+        for other in ending:
+            other.finish("stop")
+
+    model.retire = retire
+    loop, sinks = make_loop(), [Recorder(), Recorder()]
+    model.gate.clear()
+    lasting, _ = loop.submit([(5, sinks[0]), (1, sinks[1])])
+    ending.append(lasting)
+    model.gate.set()
+    assert [sink.outcome() for sink in sinks] == ["stop", "stop"]
+    loop.close(WAIT_S)
+    assert sorted(model.retired) == [1, 5]
+
+
 def test_requests_that_came_together_share_a_batch_and_leave_it_apart(model, make_loop):
     sinks = [Recorder(), Recorder(), Recorder()]
     make_loop().submit(list(zip([1, 3, 2], sinks, strict=True)))

@@ -17,7 +17,8 @@ def test_committed_profiles_load(file):
 
 def test_the_demo_serves_everything_from_the_repository():
     models = load_profile("demo").models()
-    assert set(models) == {"qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts", "qwen_image", "chart_image"}
+    speech = {"qwen3_asr", "qwen3_asr_stream", "qwen3_aligner", "qwen3_tts"}
+    assert set(models) == {*speech, "qwen_image", "qwen3_chat", "qwen3_vl", "chart_image"}
     named = [name for settings in models.values() for name in settings.checkpoints().values()]
     assert all((HOME / name).is_dir() for name in named)
 

@@ -9,7 +9,6 @@ from qwen_server import repository
 from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
 
-
 GRPC = "127.0.0.1:8001"
 
 

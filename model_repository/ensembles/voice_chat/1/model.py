@@ -1,4 +1,4 @@
-"""voice_chat: an utterance in, the reply out as text and sound while it is written. Wire format: docs/wire-protocol.md."""
+"""voice_chat: an utterance in, its reply out as text and sound. Wire format: docs/wire-protocol.md."""
 
 import triton_python_backend_utils as pb_utils
 
