@@ -97,6 +97,12 @@ demo-checkpoints: env upstream
 	$(TRAIN).edit_vision
 	for run in 0 1; do $(TRAIN).image_edit $$run || exit 1; done
 	$(TRAIN).evaluate_image_edit
+	$(TRAIN).chat from_scratch
+	$(TRAIN).chat more
+	$(TRAIN).chat polish
+	$(TRAIN).chat hard
+	$(TRAIN).chat publish
+	$(TRAIN).evaluate_chat
 	$(TRAIN).vl_vision
 	for run in 0 1; do $(TRAIN).vl_train $$run || exit 1; done
 	$(TRAIN).evaluate_vl
