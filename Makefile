@@ -101,6 +101,7 @@ demo-checkpoints: env upstream
 	$(TRAIN).chat more
 	$(TRAIN).chat polish
 	$(TRAIN).chat hard
+	$(TRAIN).chat harder
 	$(TRAIN).chat publish
 	$(TRAIN).evaluate_chat
 	$(TRAIN).vl_vision

@@ -4,6 +4,7 @@
     python -m demo.training.chat more          # on from there
     python -m demo.training.chat polish        # and from there
     python -m demo.training.chat hard          # and from there
+    python -m demo.training.chat harder        # and from there
     python -m demo.training.chat publish
 
 Checkpoints replace each other in build/training/chat, so a run may be stopped at any time; `publish` copies the last
@@ -56,6 +57,7 @@ PHASES = {
     "more": Phase(42, 1150, 1.5e-3),
     "polish": Phase(44, 600, 5e-4),
     "hard": Phase(45, 1200, 1.2e-3, HARD),
+    "harder": Phase(46, 1000, 1e-3, HARD),
 }
 
 

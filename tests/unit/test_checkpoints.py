@@ -66,5 +66,6 @@ def test_the_readme_tells_the_manifest_s_figures():
     shares = [asr["sentences"][language]["exact"] for language in ("English", "Chinese")]
     shares += [asr["resynthesised"]["English"]["exact"], tts["words_heard_right_100"]]
     shares += [drawn[name] for name in ("right", "shape", "colour", "background")]
+    shares += [MANIFEST["chat"]["quality"]["exact"]]
     readme = (HOME / "README.md").read_text()
     assert [f"{share:.1%}" for share in shares if f"{share:.1%}" not in readme] == []
