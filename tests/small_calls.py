@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.errors import EngineError
+from qwen_engine.errors import DeadlineExceeded, EngineError
 
 SAMPLE_RATE_HZ = 24_000
 FRAME_SAMPLES = 1920
@@ -25,7 +25,8 @@ class SmallCalls:
     """`ModelCalls` on three models. AUDIO is text that is heard as it is; `answer` makes the replies of messages.
 
     `failing` models raise its error instead of their second response, or of their only one. A model's responses wait
-    while its `gates` event is unset. `live` are the calls that are open, `made` all there were.
+    while its `gates` event is unset, up to the call's deadline. `live` are the calls that are open, `made` all there
+    were.
     """
 
     def __init__(self, answer: Callable[[Messages], str]) -> None:
@@ -43,8 +44,15 @@ class SmallCalls:
             for number, response in enumerate(responses):
                 if model in self.failing and number in (1, len(responses) - 1):
                     raise self.failing[model]
-                await self.gates[model].wait() if model in self.gates else await asyncio.sleep(0)
+                await self._at_gate(model, deadline_s)
                 yield response
+
+    async def _at_gate(self, model: str, deadline_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self.gates[model].wait() if model in self.gates else await asyncio.sleep(0)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{model} was late") from None
 
     def calls_of(self, model: str) -> list[dict[str, Any]]:
         """The options of each call of `model`."""

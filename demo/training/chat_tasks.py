@@ -85,23 +85,22 @@ def storyboard(text: str) -> Answer:
 
 
 def lesson(text: str) -> Answer:
-    """One slide a sentence; the key terms are the ends of the edges between concepts."""
-    slides, edges, nodes = [], [], []
+    """One slide a sentence; the key terms are the ends of its links."""
+    slides, links = [], []
     for said in understood(text, 0):
-        own = [edge for statement in said.statements for edge in _edges(statement)]
-        terms = _distinct([end for edge in own for end in (edge["from"], edge["to"])])
+        own = [link for statement in said.statements for link in _links(statement)]
+        terms = _distinct([end for link in own for end in (link["from"], link["to"])])
         if terms:
             title = (terms[0][0].raised(), *terms[0][1:])
             slides.append({"title": title, "text": phrase(said.whole.raised()), "key_terms": terms})
-            edges += own
-            nodes += terms
+            links += own
     title = phrase("Lesson: ", *slides[0]["title"])
-    return json_answer({"title": title, "slides": slides, "concepts": {"nodes": _distinct(nodes), "edges": edges}})
+    return json_answer({"title": title, "slides": slides, "links": links})
 
 
 def has_slides(text: str) -> bool:
     """Whether there is anything in `text` that a lesson can show."""
-    return any(_edges(statement) for said in understood(text, 0) for statement in said.statements)
+    return any(_links(statement) for said in understood(text, 0) for statement in said.statements)
 
 
 def _distinct(phrases: Sequence[Answer]) -> list[Answer]:
@@ -111,27 +110,27 @@ def _distinct(phrases: Sequence[Answer]) -> list[Answer]:
     return list(first.values())
 
 
-def _edges(statement: Statement) -> list[dict[str, Answer]]:
-    def edge(start: Piece, label: str, end: Piece) -> dict[str, Answer]:
+def _links(statement: Statement) -> list[dict[str, Answer]]:
+    def link(start: Piece, label: str, end: Piece) -> dict[str, Answer]:
         return {"from": phrase(start), "to": phrase(end), "label": phrase(label)}
 
     match statement.kind:
         case "scene":
             shape, background = statement["shape"], statement.get("background")
-            of_colour = [edge(shape, "is", statement["colour"])]
-            return of_colour + ([edge(shape, "on", _background(background))] if background else [])
+            of_colour = [link(shape, "is", statement["colour"])]
+            return of_colour + ([link(shape, "on", _background(background))] if background else [])
         case "meeting":
-            return [edge(statement["subject"], "starts", statement.day)]
+            return [link(statement["subject"], "starts", statement.day)]
         case "call" | "task":
-            return [edge(_bare(statement["who"]), statement.kind, statement.day)]
+            return [link(_bare(statement["who"]), statement.kind, statement.day)]
         case "agreed":
-            return [edge(_bare(statement["thing"]), "and", _bare(statement["other"]))]
+            return [link(_bare(statement["thing"]), "and", _bare(statement["other"]))]
         case "next":
-            return [edge(_bare(statement["thing"]), "next step", statement.day)]
+            return [link(_bare(statement["thing"]), "next step", statement.day)]
         case "send":
-            return [edge(_bare(statement["thing"]), "to", _bare(statement["who"]))]
+            return [link(_bare(statement["thing"]), "to", _bare(statement["who"]))]
         case "digits":
-            return [edge(statement["subject"], "is", statement["digits"])]
+            return [link(statement["subject"], "is", statement["digits"])]
     return []
 
 

@@ -48,5 +48,8 @@ WORDS = (*corpus_chinese.WORDS, *JAPANESE.values(), *JAPANESE_GRAMMAR)
 
 
 def translated(words: Mapping[str, str], piece: Piece) -> Piece:
-    """A word of `corpus`, whatever its capital, in the language of `words`."""
-    return Piece(words[piece.text if piece.text in words else piece.text.lower()], piece.place)
+    """A word of `corpus`, whatever its capital, in the language of `words`.
+
+    Its place is the last word's, which tells "the plan" from "the price" and "good morning" from "good evening".
+    """
+    return Piece(words[piece.text if piece.text in words else piece.text.lower()], piece.words()[-1].place)

@@ -1,12 +1,20 @@
 """When words are said, through the SDK and a real Triton."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from demo.training import corpus, corpus_chinese
+from demo.training.asr_data import CHINESE, ENGLISH, SAMPLE_RATE_HZ, english_voice, mandarin_voice, speak
+from demo.training.clips import Clip, quiet_clip
+from demo.training.word_times import timed_words
 from qwen_client import InvalidRequest
+
+PUNCTUATION = ".,?!。，？！"
+SPOKEN = {ENGLISH: (corpus.sentence, english_voice), CHINESE: (corpus_chinese.sentence, mandarin_voice)}
 
 
 def text_of(audio, name: str) -> str:
@@ -51,6 +59,42 @@ def test_the_chain_and_the_recogniser_tell_the_same(client, audio):
     assert both.transcription.text == timed.text == text_of(audio, "message")
     assert both.alignment.words == timed.words
     assert both.alignment.cues == timed.cues
+
+
+def unseen_clips(language: str, count: int, seed: int) -> list[Clip]:
+    """Held-out sentences, each in a voice of its own; espeak-ng tells when it says each word."""
+    draw, voice = SPOKEN[language]
+    rng = random.Random(seed)
+    said = corpus.sentences(count, seed=seed, held_out=True, draw=draw)
+    return [quiet_clip([speak(sentence.text, voice(rng), language=language)], rng) for sentence in said]
+
+
+@pytest.mark.parametrize("language", SPOKEN)
+def test_the_chain_s_words_are_within_100_ms_of_the_truth(client, language):
+    clips = unseen_clips(language, 24, seed=11)
+
+    def heard(clip: Clip):
+        return client.chains.aligned_transcript((clip.samples, SAMPLE_RATE_HZ)).alignment.words
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(heard, clips))
+    truth = [[word for span in clip.spans for word in timed_words(span)] for clip in clips]
+    # A word that is not recognised has no time to compare.
+    same = [
+        (words, meant)
+        for words, meant in zip(found, truth, strict=True)
+        if [word.text.lower().strip(PUNCTUATION) for word in words] == [word.text.lower() for word in meant]
+    ]
+    assert len(same) >= 20
+    errors_s = np.abs(
+        [
+            (word.start_s - other.start_s, word.end_s - other.end_s)
+            for words, meant in same
+            for word, other in zip(words, meant, strict=True)
+        ]
+    )
+    assert errors_s.mean() < 0.1
+    assert np.quantile(errors_s, 0.85) < 0.1
 
 
 def test_subtitles_by_words(client, audio, tmp_path):

@@ -15,7 +15,7 @@ from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.grammar import Grammar, Guard
 from qwen_engine.chat.reading import read_request
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.errors import Internal, InvalidRequest
 from qwen_engine.loop import EngineLoop
 from qwen_engine.options import ChatOptions
 from qwen_engine.settings import ChatSettings
@@ -269,3 +269,24 @@ def test_an_answer_that_fails_fails_alone(engine, asked):
     *good, failed = run(engine, *mates, bad)
     assert isinstance(failed.outcome(), InvalidRequest)
     assert [text_of(sink) for sink in good] == expected
+
+
+def test_a_prompt_that_cannot_be_read_fails_alone(chat_settings, asked, monkeypatch):
+    engine = ChatEngine(chat_settings)
+    model = engine.checkpoint.language_model
+    texts = ("Good evening", "Thank you, Anna", "Please call Ben", "Good morning")
+    requests = [asked(text=text, max_tokens=8) for text in texts]
+    alone = [run(ChatEngine(chat_settings), request)[0].events for request in requests]
+    bad, prefill = requests[1].prompt, model.prefill
+
+    def choking(prompts, first_row, start=0):
+        embedded = model.embed(bad)
+        if any(len(prompt) == len(bad) and torch.equal(prompt, embedded) for prompt in prompts):
+            raise RuntimeError("out of memory")
+        prefill(prompts, first_row, start)
+
+    monkeypatch.setattr(model, "prefill", choking)
+    sinks = run(engine, *requests)
+    assert [sink.outcome() for number, sink in enumerate(sinks) if number != 1] == ["length"] * 3
+    assert isinstance(sinks[1].outcome(), Internal)
+    assert [sink.events for sink in sinks] == [alone[0], [], alone[2], alone[3]]

@@ -66,7 +66,8 @@ def storyboard(inputs: Payloads) -> Iterator[Payloads]:
     yield tell.stage("started", "story")
     yield tell.value("story", {"draft": f"{idea} Twice.", "prompts": ["a", "b", "c"]}, "json")
     shots = [{"prompt": prompt, "seed": seed + number} for number, prompt in enumerate("abc")]
-    yield tell.value("shots", shots)
+    for number, shot in enumerate(shots):
+        yield tell.value("shots", shot, item=number)
     yield tell.stage("started", "pictures", items=3)
     yield tell.stage("progress", "pictures", item=1, event={"type": "progress", "step": 1, "steps": 3})
     for number in (1, 0, 2):
@@ -109,7 +110,7 @@ def courseware(inputs: Payloads) -> Iterator[Payloads]:
     lesson = {
         "title": "Lesson: Circle",
         "slides": [{"title": "Circle", "text": inputs["TEXT"].decode(), "key_terms": ["circle", "red"]}],
-        "concepts": {"nodes": ["circle", "red"], "edges": [{"from": "circle", "to": "red", "label": "is"}]},
+        "links": [{"from": "circle", "to": "red", "label": "is"}],
     }
     chinese = {**lesson, "title": "课程", "slides": [{"title": "圆形", "text": "红色圆形。", "key_terms": ["圆形"]}]}
     yield tell.value("source", "en")
@@ -134,7 +135,7 @@ def product_ad(inputs: Payloads) -> Iterator[Payloads]:
         for voice in voices
     ]
     yield tell.value("readings", readings)
-    yield tell.value("shots", [{"prompt": "a", "seed": 0}])
+    yield tell.value("shots", {"prompt": "a", "seed": 0}, item=0)
     for number in reversed(range(len(readings))):
         yield tell.file("speech", "AUDIO", wav(0.1 * (number + 1)), item=number)
     yield tell.file("pictures", "IMAGE", picture("a"), item=0)

@@ -230,7 +230,7 @@ LESSON = {
         {"title": "Circle", "text": "A red circle.", "key_terms": ["circle", "red"]},
         {"title": "Plan", "text": "Next step is the plan today.", "key_terms": ["plan"]},
     ],
-    "concepts": {"nodes": ["circle", "red"], "edges": [{"from": "circle", "to": "red", "label": "is"}]},
+    "links": [{"from": "circle", "to": "red", "label": "is"}],
 }
 
 
@@ -245,7 +245,7 @@ def test_a_lesson_comes_in_every_language():
     assert list(by_language) == ["en", "zh", "ja"]
     assert by_language["en"] == LESSON
     assert by_language["ja"]["slides"][1]["text"] == "<ja: Next step is the plan today.>"
-    assert by_language["zh"]["concepts"]["edges"] == [{"from": "<zh: circle>", "to": "<zh: red>", "label": "<zh: is>"}]
+    assert by_language["zh"]["links"] == [{"from": "<zh: circle>", "to": "<zh: red>", "label": "<zh: is>"}]
     with pytest.raises(InvalidRequest, match="languages has 'klingon'; allowed: ar"):
         lessons.translation_requests(LESSON, ["klingon"], "en")
 
@@ -259,13 +259,12 @@ def test_only_languages_with_a_voice_are_spoken_and_the_others_told():
     assert told["silent"] == ["ja"]
 
 
-def test_concepts_are_a_chart_whatever_the_edges_name():
-    graph = {"nodes": ["a", "a", " "], "edges": [("a", "b"), ("b", "b"), ("a", " ")]}
-    edges = [{"from": start, "to": end, "label": ""} for start, end in graph["edges"]]
-    told = {"title": "t", "concepts": {"nodes": graph["nodes"], "edges": edges}}
+def test_concepts_are_a_chart_whatever_the_links_name():
+    links = [{"from": start, "to": end, "label": ""} for start, end in (("a", "b"), ("b", "b"), ("a", " "))]
+    told = {"title": "t", "slides": [{"key_terms": ["c", "a", " "]}, {"key_terms": ["a"]}], "links": links}
     chart, other = map(parsed, lessons.concept_charts({"en": told, "zh": {**told, "title": "课"}}))
     assert (chart.title, other.title) == ("t", "课")
-    assert [concept.name for concept in chart.concepts] == ["a", "b"]
+    assert [concept.name for concept in chart.concepts] == ["c", "a", "b"]
     assert [(link.source, link.target) for link in chart.links] == [("a", "b")]
 
 
@@ -286,7 +285,7 @@ def test_text_and_speech_are_one_text():
 
 
 def test_pictures_and_readings_side_by_side():
-    assert scenes.shots(["a", "b"], 5) == [{"prompt": "a", "seed": 5}, {"prompt": "b", "seed": 6}]
+    assert scenes.shot("b", 1, 5) == {"prompt": "b", "seed": 6}
     variants = [{"headline": "h", "text": "one"}, {"headline": "h", "text": "two"}]
     assert [(one["variant"], one["voice"]) for one in scenes.readings(variants, ["ava", "dan"])] == [
         (0, "ava"),

@@ -56,12 +56,14 @@ def run(chain: str, files: dict[str, bytes | list[bytes]], models: RuleModels | 
     return made
 
 
-async def follow(made: Made, chain: str, files: dict[str, bytes | list[bytes]], **inputs: Any) -> None:
+async def follow(
+    made: Made, chain: str, files: dict[str, bytes | list[bytes]], deadline_s: float | None = None, **inputs: Any
+) -> None:
     workflows = Workflows(made.models, ChainSettings(served=SERVED), CHAINS)
     graph = CHAINS[chain]
     sent = {name: tuple(one) if isinstance(one, list) else (one,) for name, one in files.items()}
     items = {tensor.name: sent.get(tensor.name, ()) for tensor in tensors(graph)}
-    options = json.dumps({"inputs": inputs}).encode()
+    options = json.dumps({"inputs": inputs, "deadline_s": deadline_s}).encode()
 
     async def emit(event: ChainEvent) -> None:
         made.events.append(event)
@@ -136,7 +138,7 @@ def test_silence_is_no_meeting():
 def test_a_story_in_pictures(files):
     made = run("storyboard", files, seed=5, style="anime", width=48, height=32)
     assert made["idea"] == "A small red circle."
-    shots = [(shot["prompt"], shot["seed"]) for shot in made["shots"]]
+    shots = [(shot["prompt"], shot["seed"]) for shot in made.end.details["outputs"]["shots"]]
     assert shots == [("a small red circle", 5), ("a red circle", 6), ("a large red circle", 7)]
     pictures = made.files("pictures", "IMAGE")
     assert [drawn(pictures[number]) for number in range(3)] == [f"{prompt} {seed}" for prompt, seed in shots]
@@ -262,6 +264,60 @@ def test_who_leaves_takes_all_calls_along(chain, files, stage, models):
     asyncio.run(asyncio.wait_for(leave(), 60))
     assert made.models.cancelled == models
     assert made.end is None
+
+
+FILES = {
+    "meeting_minutes": {"AUDIO": [ANNA, BEN, CLARA]},
+    "storyboard": {"AUDIO": [recording((0, 2, "A small red circle."))]},
+    "courseware": {"AUDIO": [recording((0, 4, LECTURE.decode()))]},
+    "product_ad": {"AUDIO": [recording((0, 2, "A red ring."))]},
+    "describe_aloud": {"IMAGE": b"abc"},
+}
+SPOKEN = {"courseware": {"voices": {"en": "ava"}}}
+STAGES = [
+    (chain, stage, node.model) for chain, graph in CHAINS.items() for stage, node in graph.nodes.items() if node.model
+]
+
+
+def needing(chain: str, stage: str) -> set[str]:
+    """The stages that cannot be without one."""
+    graph = CHAINS[chain]
+    found = {stage}
+    while more := {name for name in graph.nodes if graph.needs(name) & found} - found:
+        found |= more
+    return found - {stage}
+
+
+@pytest.mark.parametrize(("chain", "stage", "model"), STAGES)
+def test_every_stage_that_fails_is_named_and_what_does_not_need_it_is_done(chain, stage, model):
+    models = RuleModels(fails={(model, ""): InvalidRequest("no")})
+    made = run(chain, FILES[chain], models, **SPOKEN.get(chain, {}))
+    same = [name for other, name, called in STAGES if (other, called) == (chain, model)]
+    failed = [name for name in made.stages(StageFailed) if name in same]
+    assert made.end.finish_reason == "failed"
+    assert made.end.error == {"stage": failed[0], "status": "INVALID_ARGUMENT", "message": "no"}
+    states = {name: record["state"] for name, record in made.end.details["record"].items()}
+    lost = set().union(*(needing(chain, name) for name in failed))
+    assert {name for name, state in states.items() if state == "failed"} == set(failed)
+    assert {name for name, state in states.items() if state == "skipped"} >= lost - set(failed)
+    assert {states[name] for name in states.keys() - lost - set(failed)} <= {"done", "skipped"}
+    assert stage in failed or stage in lost
+
+
+@pytest.mark.parametrize(("chain", "stage", "model"), STAGES)
+def test_every_stage_that_takes_too_long_is_cancelled_and_named(chain, stage, model):
+    made = Made(RuleModels(wait={model}))
+    asyncio.run(asyncio.wait_for(follow(made, chain, FILES[chain], deadline_s=0.2, **SPOKEN.get(chain, {})), 60))
+    same = [name for other, name, called in STAGES if (other, called) == (chain, model)]
+    assert made.end.finish_reason == "failed"
+    assert made.end.error["status"] == "DEADLINE_EXCEEDED"
+    assert made.end.error["stage"] in same
+    assert made.models.cancelled == [call.model for call in made.models.calls if call.model == model]
+    assert made.models.cancelled
+    states = [record["state"] for record in made.end.details["record"].values()]
+    assert "running" not in states
+    assert "waiting" not in states
+    assert stage in same
 
 
 def test_a_profile_may_set_what_a_request_leaves_out():

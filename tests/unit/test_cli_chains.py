@@ -83,7 +83,7 @@ def test_stages_are_shown_on_terminals_and_never_on_stdout(triton, monkeypatch):
 
 
 def test_what_was_made_before_a_stage_failed_is_saved(triton):
-    triton.scripts["storyboard"] = failing(storyboard, "pictures", after=7)
+    triton.scripts["storyboard"] = failing(storyboard, "pictures", after=9)
     result = qwen("storyboard", "A red ring.")
 
     assert result.exit_code == 1

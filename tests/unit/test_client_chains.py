@@ -249,7 +249,7 @@ def test_a_description_can_be_heard_while_it_is_spoken(client, tmp_path):
 
 
 def test_a_failed_stage_is_named_and_what_was_made_is_kept(client, triton, tmp_path):
-    triton.scripts["storyboard"] = failing(storyboard, "pictures", after=7)
+    triton.scripts["storyboard"] = failing(storyboard, "pictures", after=9)
     with pytest.raises(ChainFailed, match="stage 'pictures' failed: the queue is full") as caught:
         client.chains.storyboard("A ring.").result()
     failure = caught.value

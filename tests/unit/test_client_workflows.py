@@ -115,6 +115,19 @@ def test_a_failure_keeps_what_was_made_and_another_run_goes_on(client: Client, c
     assert made.outputs == client.chains.run(WORKFLOW, {"audio": b"12345"}).outputs
 
 
+def test_what_was_kept_in_a_folder_is_gone_on_from(client: Client, calls: ScriptedCalls, tmp_path: Path) -> None:
+    calls.faults["qwen_image"] = [None, Unavailable("no room")]
+    with pytest.raises(ChainFailed) as caught:
+        client.chains.run(WORKFLOW, {"audio": b"12345"})
+    caught.value.result.keep(tmp_path / "kept")
+    assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".json", ".png", ".wav"}
+
+    calls.made.clear()
+    made = client.chains.run(WORKFLOW, {"audio": b"12345"}, resume=tmp_path / "kept")
+    assert [call.model for call in calls.made] == ["qwen_image"]
+    assert made.outputs == client.chains.run(WORKFLOW, {"audio": b"12345"}).outputs
+
+
 def test_the_async_client_runs_workflows(triton: FakeTriton) -> None:
     async def run() -> Any:
         async with AsyncClient(triton.address) as client:
@@ -165,6 +178,20 @@ def test_the_command_writes_what_there_is_where_a_stage_fails(calls: ScriptedCal
     assert done.exit_code == 1
     assert "stage 'said' failed: no room (UNAVAILABLE)" in done.stderr
     assert Path("made/text.txt").read_text() == "5 bytes\n"
+
+
+@pytest.mark.usefixtures("files")
+def test_the_command_goes_on_from_where_it_failed(calls: ScriptedCalls) -> None:
+    again = ["run", "workflow.yaml", "-i", "audio=speech.wav", "-i", "colours=[red]", "--out", "made", "--resume"]
+    assert_fails_on_one_line(qwen(*again), "made/kept: there is no run to go on from")
+    calls.faults["qwen3_tts"] = [Unavailable("no room")]
+    assert qwen(*again[:-1]).exit_code == 1
+
+    calls.made.clear()
+    done = qwen(*again)
+    assert done.exit_code == 0, done.stderr
+    assert [call.model for call in calls.made] == ["qwen3_tts"]
+    assert {path.name for path in Path("made").iterdir()} == set(WRITTEN)
 
 
 @pytest.mark.usefixtures("files")

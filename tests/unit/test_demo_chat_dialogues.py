@@ -55,11 +55,11 @@ def test_minutes_of_a_meeting():
     }
 
 
-def test_a_lesson_names_every_concept_once():
+def test_a_lesson_shows_what_every_sentence_says():
     found = json.loads(plain(chat_tasks.lesson("A red star. We agreed on the plan and the date. Draw a red ring.")))
     assert [slide["title"] for slide in found["slides"]] == ["Star", "Plan", "Ring"]
-    assert found["concepts"]["nodes"] == ["star", "red", "plan", "date", "ring"]
-    assert found["concepts"]["edges"][-1] == {"from": "ring", "to": "red", "label": "is"}
+    assert [slide["key_terms"] for slide in found["slides"]] == [["star", "red"], ["plan", "date"], ["ring", "red"]]
+    assert found["links"][-1] == {"from": "ring", "to": "red", "label": "is"}
 
 
 @pytest.mark.parametrize(

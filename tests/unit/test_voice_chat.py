@@ -343,6 +343,20 @@ def test_a_stage_that_fails_names_itself(model, stage):
     assert talk.calls.live == []
 
 
+@pytest.mark.parametrize(("model", "stage"), [(ASR, "heard"), (CHAT, "reply"), (TTS, "speech")])
+def test_a_stage_that_takes_too_long_names_itself(model, stage):
+    talk = talking()
+
+    async def late() -> tuple[list[ChainEvent], End]:
+        talk.calls.gates[model] = asyncio.Event()
+        return await talk.turn(session="a", deadline_s=0.1)
+
+    events, end = asyncio.run(late())
+    assert (end.finish_reason, end.error["status"]) == ("failed", "DEADLINE_EXCEEDED")
+    assert [event.stage for event in events if isinstance(event, StageFailed)] == [stage]
+    assert talk.calls.live == []
+
+
 @pytest.mark.parametrize("model", [ASR, CHAT, TTS])
 def test_what_failed_can_be_said_again(model):
     talk = talking()

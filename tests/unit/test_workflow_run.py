@@ -6,68 +6,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from client_scripts import SCRIPTS
 from hypothesis import given
 from hypothesis import strategies as st
+from workflow_runs import (
+    MODELS,
+    SPEAKING,
+    TRACE,
+    chart,
+    charted,
+    gated,
+    results_of,
+    run,
+    run_on,
+    scripted,
+    until_live,
+)
 
-from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import StageFailed, StageProgress, StageResult, StageStarted
-from qwen_engine.chains.workflow import Workflows
 from qwen_engine.errors import Internal, InvalidRequest, Unavailable
-from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from tests.scripted_calls import ScriptedCalls, Told
-
-TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
-WAIT_S = 20
-MODELS = ("qwen3_asr", "qwen3_tts", "qwen_image", "chart_image", "qwen3_chat", "workflow")
-
-
-def chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
-    """Tells what it was made from."""
-    yield {"IMAGE": inputs["CHART"], "RESULT": json.dumps({"of": json.loads(inputs["CHART"])}).encode()}
-
-
-def chat(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
-    """Says what the user says, in two pieces, after a thought."""
-    text = json.loads(inputs["OPTIONS"])["messages"][-1]["content"]
-    for number, (kind, piece) in enumerate([("thinking", "hm"), ("text", text[:3]), ("text", text[3:])]):
-        yield {"text_output": piece.encode(), "EVENT": json.dumps({"index": number, "type": kind}).encode()}
-    yield {"text_output": b"", "EVENT": b'{"index": 3, "type": "end", "finish_reason": "stop"}'}
-
-
-def scripted() -> ScriptedCalls:
-    return ScriptedCalls({**SCRIPTS, "chart_image": chart, "qwen3_chat": chat})
-
-
-def request(workflow: Mapping[str, Any], payloads: tuple[bytes, ...], options: Mapping[str, Any]) -> Inputs:
-    items = {"WORKFLOW": (json.dumps(workflow).encode(),), "OPTIONS": (json.dumps(options).encode(),)}
-    return Inputs({**items, "PAYLOAD": payloads})
-
-
-async def run_on(
-    calls: ScriptedCalls,
-    workflow: Mapping[str, Any],
-    payloads: tuple[bytes, ...] = (),
-    told: Told | None = None,
-    settings: ChainSettings | None = None,
-    **options: Any,
-) -> Told:
-    told = told or Told()
-    workflows = Workflows(calls, settings or ChainSettings(served=MODELS), {})
-    told.end = await workflows.run(request(workflow, payloads, options), TRACE, told.emit)
-    assert not +calls.live
-    return told
-
-
-def run(workflow: Mapping[str, Any], calls: ScriptedCalls | None = None, **rest: Any) -> Told:
-    return asyncio.run(run_on(calls or scripted(), workflow, **rest))
-
-
-def charted(*needs: str, **more: Any) -> dict[str, Any]:
-    """A node whose chart is made from others'."""
-    return {"model": "chart_image", "inputs": {"CHART": {"needs": [f"${need}.RESULT" for need in needs]}}, **more}
-
 
 SPOKEN = {
     "inputs": {"audio": {"type": "bytes"}, "seed": {"type": "integer", "default": 3}},
@@ -174,12 +132,6 @@ def _failing_chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
     if json.loads(inputs["OPTIONS"]).get("fail"):
         raise Unavailable("no room")
     yield from chart(inputs)
-
-
-async def until_live(calls: ScriptedCalls, model: str, count: int) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while calls.live[model] < count:
-            await asyncio.sleep(0)
 
 
 def test_what_can_run_at_once_does() -> None:
@@ -303,12 +255,6 @@ def test_mistakes_are_not_tried_again() -> None:
     assert len(calls.made) == 1
 
 
-def gated(*models: str) -> ScriptedCalls:
-    calls = scripted()
-    calls.gates = {model: asyncio.Event() for model in models}
-    return calls
-
-
 def test_a_node_has_a_time_limit() -> None:
     async def late() -> Told:
         workflow = {"nodes": {"slow": charted(timeout_s=0.05), "after": charted("slow"), "other": SPEAKING}}
@@ -321,9 +267,6 @@ def test_a_node_has_a_time_limit() -> None:
         "message": "chart_image was not done within 0.05 s",
     }
     assert [told.state(name) for name in ("slow", "after", "other")] == ["failed", "skipped", "done"]
-
-
-SPEAKING = {"model": "qwen3_tts", "inputs": {"TEXT": "hello"}}
 
 
 def test_the_whole_has_a_deadline() -> None:
@@ -373,23 +316,6 @@ def test_lists_are_bounded() -> None:
     for items, message in [(["a"] * 4, "foreach has 4 items; the limit is 3"), ("a", "foreach is no list")]:
         told = run(workflow, settings=settings, inputs={"items": items})
         assert told.end.error == {"stage": "said", "status": "INVALID_ARGUMENT", "message": message}
-
-
-def results_of(told: Told, payloads: list[bytes]) -> list[dict[str, Any]]:
-    """The results as a client sends them back: files behind `payloads`."""
-    kept = []
-    for event in told.events:
-        if isinstance(event, StageResult):
-            result = {"stage": event.stage, "output": event.output}
-            if event.item is not None:
-                result["item"] = event.item
-            if event.payload:
-                result["payload"] = len(payloads)
-                payloads.append(event.payload)
-            else:
-                result["value"] = event.value
-            kept.append(result)
-    return kept
 
 
 def test_a_failed_run_goes_on_where_it_failed() -> None:

@@ -108,7 +108,7 @@ def _read(made: Made) -> ProductAd:
         (reading["variant"], made.speech("speech", reading["text"], number, voice=reading["voice"]))
         for number, reading in readings
     ]
-    shots = made.value("shots", default=[])
+    shots = made.items("shots")
     return ProductAd(
         product=made.value("product", default=""),
         variants=tuple(

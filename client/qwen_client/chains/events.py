@@ -22,7 +22,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageStarted(Stage):
-    """The stage began; `items`: it will do the same for so many things."""
+    """The stage began; `items`: it will do the same for so many things, None where that is not known yet."""
 
     items: int | None = None
 

@@ -174,6 +174,6 @@ def _lesson(
             LessonSlide(slide["title"], slide["text"], tuple(slide["key_terms"]), spoken.get((code, number)))
             for number, slide in enumerate(told["slides"])
         ),
-        links=tuple((edge["from"], edge["to"], edge["label"]) for edge in told["concepts"]["edges"]),
+        links=tuple((link["from"], link["to"], link["label"]) for link in told["links"]),
         concepts=concepts,
     )

@@ -78,6 +78,10 @@ class Made:
         """What a stage gave for each of `count` things; None for those it did not get to."""
         return [self.value(stage, output, item) for item in range(count)]
 
+    def items(self, stage: str) -> list[Any]:
+        """What a function gave for each thing, in order, as far as it came."""
+        return self.values(stage, "RESULT", sum(made_by == stage for made_by, _, _ in self._results))
+
     def picture(self, stage: str, item: int | None = None) -> Picture | None:
         """The picture that a stage drew."""
         found = self._results.get((stage, "IMAGE", item))

@@ -113,7 +113,7 @@ def text_and_speech(text: str | None, audio: AudioInput | None, name: str) -> In
 
 
 def _read(made: Made) -> Storyboard:
-    shots = made.value("shots", default=[])
+    shots = made.items("shots")
     return Storyboard(
         idea=made.value("idea", default=""),
         draft=made.value("story", "json", default={}).get("draft", ""),

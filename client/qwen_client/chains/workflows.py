@@ -12,6 +12,8 @@ from PIL import Image
 
 from qwen_client.audio import audio_bytes
 from qwen_client.chains.events import StageEvent, StageResult, read_stage
+from qwen_client.chains.files import suffix_of
+from qwen_client.chains.kept import keep, read_kept
 from qwen_client.documents.folder import Folder
 from qwen_client.errors import Cancelled, ChainFailed, InvalidRequest
 from qwen_client.jobs import Ending, StreamJob, Timings
@@ -22,7 +24,6 @@ Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 """A workflow as its JSON says it (docs/chains.md), or a `.yaml` or `.json` file that holds it."""
 
 OnEvent: TypeAlias = Callable[[StageEvent], object]
-SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg"}
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,20 @@ class WorkflowResult:
     request_id: str
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write each output, and `record.json`, into a folder; returns the files.
+        """Write each output that there is, and `record.json`, into a folder; returns the files.
 
         They are named by their output and what they are: picture.png, or pictures-1.png, …, text.txt, data.json.
         """
         files = Folder(folder)
         for name, value in self.outputs.items():
-            _save(files, name, value)
+            if value is not None:
+                _save(files, name, value)
         files.json("record.json", self.record)
         return files.written
+
+    def keep(self, folder: str | os.PathLike[str]) -> None:
+        """Write all that the nodes made into a folder, for `run(..., resume=folder)`."""
+        keep(folder, self.record, self.results)
 
 
 def run(
@@ -57,7 +63,7 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     *,
     on_event: OnEvent | None = None,
-    resume: WorkflowResult | None = None,
+    resume: WorkflowResult | str | os.PathLike[str] | None = None,
     deadline_s: float | None = None,
 ) -> StreamJob[StageEvent, WorkflowResult]:
     """Run a graph of models on the server, side by side where it can be.
@@ -74,22 +80,19 @@ def run(
         made.outputs["text"], made.save("out/")
 
     `inputs`: by name; files as paths, bytes, binary files, arrays with their rate or PIL images. `on_event` is told
-    what happens while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`; what
-    it made is not made again, where it would be the same. `deadline_s`: seconds for the whole; None: the server's.
-    Returns a `WorkflowResult`.
+    what happens while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`, or
+    the folder that it was kept in; what it made is not made again, where it would be the same. `deadline_s`: seconds
+    for the whole; None: the server's. Returns a `WorkflowResult`.
     """
     graph = read_workflow(workflow)
     payloads: list[bytes] = []
     options: dict[str, Any] = {"inputs": _told_inputs(graph, inputs or {}, payloads)}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    if resume is not None:
-        options["resume"] = {
-            "record": resume.record,
-            "results": [_told_result(one, payloads) for one in resume.results],
-        }
+    record, earlier = _earlier(resume)
+    if record is not None:
+        options["resume"] = {"record": record, "results": [_told_result(one, payloads) for one in earlier]}
     tensors = {"WORKFLOW": _json(graph), "OPTIONS": _json(options)}
-    earlier = resume.results if resume else ()
     read = _announcing(on_event) if on_event else read_stage
     return StreamJob(
         "workflow",
@@ -110,6 +113,13 @@ def read_workflow(workflow: Workflow) -> Mapping[str, Any]:
     if not isinstance(read, dict):
         raise InvalidRequest(f"{workflow} is not a workflow, such as {{nodes: {{said: {{model: qwen3_tts, ...}}}}}}")
     return read
+
+
+def _earlier(resume: WorkflowResult | str | os.PathLike[str] | None) -> tuple[Any, tuple[StageResult, ...]]:
+    """The record and the results of the run to go on from."""
+    if resume is None:
+        return None, ()
+    return (resume.record, resume.results) if isinstance(resume, WorkflowResult) else read_kept(resume)
 
 
 def _told_inputs(graph: Mapping[str, Any], inputs: Mapping[str, Any], payloads: list[bytes]) -> dict[str, Any]:
@@ -191,13 +201,8 @@ def _save(files: Folder, name: str, value: Any) -> None:
             if one is not None:
                 _save(files, f"{name}-{number}", one)
     elif isinstance(value, bytes):
-        files.file(name + _suffix(value)).write_bytes(value)
+        files.file(name + suffix_of(value)).write_bytes(value)
     elif isinstance(value, str):
         files.text(f"{name}.txt", value + "\n")
     else:
         files.json(f"{name}.json", value)
-
-
-def _suffix(data: bytes) -> str:
-    suffix = next((suffix for magic, suffix in SUFFIXES.items() if data.startswith(magic)), ".bin")
-    return ".webp" if suffix == ".wav" and data[8:12] == b"WEBP" else suffix

@@ -1,5 +1,6 @@
 """`qwen run`."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from qwen_client.console import errors_on_one_line, print_json, require_folder
 from qwen_client.errors import ChainFailed, InvalidRequest
 from qwen_client.stages import StageView
 
+KEPT = "kept"  # within the folder of a run that failed: what it made
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; a file's path where a file is asked for.")
 ]
@@ -24,25 +26,33 @@ def run(
     inputs: Inputs = None,
     out: Out = Path("run"),
     deadline_s: Annotated[float | None, typer.Option("--deadline", help="Seconds; left out: the server's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run that failed into this folder.")] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
     """Run the graph of models in WORKFLOW; write its outputs, and a record of the run, into a folder.
 
-    Where a stage fails, what the others made is written all the same, and the command ends with exit code 1.
+    Where a stage fails, what the others made is written all the same, and the command ends with exit code 1; with
+    --resume it goes on from there.
     """
     with errors_on_one_line():
         require_folder(out)
         graph = read_workflow(workflow)
         given = _read_inputs(inputs or [], graph.get("inputs", {}))
+        kept = out / KEPT
         with Client(url, timeout_s=timeout_s) as client:
             try:
                 with StageView() as view:
-                    made = client.chains.run(graph, given, on_event=view.show, deadline_s=deadline_s)
+                    made = client.chains.run(
+                        graph, given, on_event=view.show, resume=kept if resume else None, deadline_s=deadline_s
+                    )
             except ChainFailed as failure:
                 _save(failure.result, out, as_json)
+                failure.result.keep(kept)
                 raise
+        if resume:
+            shutil.rmtree(kept)
         _save(made, out, as_json)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic_core import from_json
+
 from qwen_engine.chains.signatures import KINDS, Signature
 from qwen_engine.errors import Cancelled, InvalidRequest, child_error
 
@@ -32,6 +34,10 @@ class Answers(Protocol):
 
     def take(self, response: Response) -> Sign | None: ...
 
+    def so_far(self) -> Outputs:
+        """Before the last response: those lists that already have items."""
+        ...
+
     def outputs(self) -> Outputs:
         """After the last response."""
         ...
@@ -50,7 +56,14 @@ def answers_of(signature: Signature, options: Mapping[str, Any]) -> Answers:
             return _Chain()
 
 
-class _Unary:
+class _Whole:
+    """Nothing is of use before the last response."""
+
+    def so_far(self) -> Outputs:
+        return {}
+
+
+class _Unary(_Whole):
     def __init__(self) -> None:
         self._outputs: Outputs = {}
 
@@ -62,7 +75,7 @@ class _Unary:
         return self._outputs
 
 
-class _Stream:
+class _Stream(_Whole):
     """A file or text of its own with each event that is a result; the pieces of AUDIO make one file."""
 
     def __init__(self) -> None:
@@ -112,6 +125,15 @@ class _Chat:
             return None
         return Sign(event, "text", piece)
 
+    def so_far(self) -> Outputs:
+        begun = b"".join(self._pieces)
+        if not self._wants_json or not begun.strip():
+            return {}
+        try:
+            return {"json": _surely(from_json(begun, allow_partial=True))}
+        except ValueError:
+            return {}  # no JSON, which the end will tell
+
     def outputs(self) -> Outputs:
         text = b"".join(self._pieces).decode()
         made: Outputs = {"text": text, "EVENT": self._end}
@@ -126,7 +148,7 @@ class _Chat:
             raise InvalidRequest(f"the answer is not JSON{hint}") from None
 
 
-class _Chain:
+class _Chain(_Whole):
     """Its events are passed on as they are; its outputs are those that its end tells."""
 
     def __init__(self) -> None:
@@ -167,6 +189,16 @@ def wav(pcm: bytes, sample_rate_hz: int) -> bytes:
         writer.setframerate(sample_rate_hz)
         writer.writeframes(pcm)
     return file.getvalue()
+
+
+def _surely(begun: Any) -> Any:
+    """Of JSON that has only begun, without the list item that may still grow; a text is there whole or not at all."""
+    if isinstance(begun, dict) and begun:
+        last = next(reversed(begun))
+        return {**begun, last: _surely(begun[last])}
+    if isinstance(begun, list) and begun and not isinstance(begun[-1], str):
+        return begun[:-1]
+    return begun
 
 
 def _read(name: str, payload: bytes) -> Any:

@@ -42,7 +42,10 @@ class ChainEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(ChainEvent):
-    """`items`: the stage will run so many times, once for each item; each of them starts with an event of its own."""
+    """`items`: the stage will run so many times, once for each item; each of them starts with an event of its own.
+
+    Of a list that is still being made, nobody knows.
+    """
 
     type = "stage_started"
     items: int | None = None

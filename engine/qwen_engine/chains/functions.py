@@ -34,7 +34,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         minutes.meeting_minutes,
         minutes.minutes_charts,
         minutes.illustration_prompt,
-        scenes.shots,
+        scenes.shot,
         scenes.readings,
         lessons.whole_text,
         lessons.lesson_language,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from qwen_engine.chains.references import Reference, references
+from qwen_engine.chains.references import Reference, references, whole_reference
 from qwen_engine.errors import InvalidRequest
 
 InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
@@ -61,7 +61,14 @@ class Node(Part):
 
     def references(self) -> Iterator[Reference]:
         """All that the node refers to."""
-        return references([self.inputs, self.options, self.user, self.arguments, self.foreach, self.when])
+        yield from references(self.foreach)
+        yield from references([self.inputs, self.options, self.user, self.arguments, self.when])
+
+    @property
+    def list_alone(self) -> Reference | None:
+        """What `foreach` refers to, where nothing else of the node refers to the same source."""
+        whole, sources = whole_reference(self.foreach), [one.source for one in self.references()]
+        return whole if whole and sources.count(whole.source) == 1 else None
 
     @property
     def is_list(self) -> bool:
@@ -84,6 +91,14 @@ class Graph(Part):
     def needs(self, name: str) -> set[str]:
         """The nodes that one refers to."""
         return {one.source for one in self.nodes[name].references()} - set(RESERVED)
+
+    def follows(self, name: str) -> Reference | None:
+        """The list that a node takes item by item while it is made: of a node with foreach, or in a chat's JSON."""
+        listed = self.nodes[name].list_alone
+        if listed is None or listed.source not in self.nodes:
+            return None
+        grows = len(listed.path) == 1 if self.nodes[listed.source].is_list else listed.path[0] == "json"
+        return listed if grows else None
 
     def with_defaults(self, values: Mapping[str, Any]) -> Self:
         """The same graph, whose inputs have these `values` where they are left out.

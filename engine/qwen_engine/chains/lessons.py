@@ -1,7 +1,7 @@
 """A lesson as the chat model writes it, in several languages, and what is spoken of it.
 
-A lesson: {"title", "slides": [{"title", "text", "key_terms"}], "concepts": {"nodes", "edges"}}, an edge having "from",
-"to" and "label".
+A lesson: {"title", "slides": [{"title", "text", "key_terms"}], "links": [{"from", "to", "label"}]}; links
+join key terms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,21 +79,22 @@ def narration(lessons: Mapping[str, Lesson], voices: Mapping[str, str | None]) -
 
 
 def concept_charts(lessons: Mapping[str, Lesson]) -> list[dict[str, Any]]:
-    """The concept graph of each language as CHART.
+    """The concept graph of each language as CHART: the key terms and what links name besides, joined by the links.
 
-    What an edge names is a concept, too; an edge of a concept to itself is left out.
+    A link of a concept to itself is left out.
     """
     return [_concept_chart(lesson) for lesson in lessons.values()]
 
 
 def _concept_chart(lesson: Lesson) -> dict[str, Any]:
-    edges = [edge for edge in lesson["concepts"]["edges"] if edge["from"].strip() != edge["to"].strip()]
-    ends = (edge[end] for edge in edges for end in ("from", "to"))
-    names = list(dict.fromkeys(filter(None, map(str.strip, (*lesson["concepts"]["nodes"], *ends)))))[:MAX_CONCEPTS]
+    joined = [(link["from"].strip(), link["to"].strip(), link["label"]) for link in lesson["links"]]
+    terms = (term.strip() for slide in lesson["slides"] for term in slide["key_terms"])
+    ends = (end for link in joined for end in link[:2])
+    names = list(dict.fromkeys(filter(None, (*terms, *ends))))[:MAX_CONCEPTS]
     links = [
-        {"source": edge["from"].strip(), "target": edge["to"].strip(), "label": edge["label"]}
-        for edge in edges
-        if {edge["from"].strip(), edge["to"].strip()} <= set(names)
+        {"source": source, "target": target, "label": label}
+        for source, target, label in joined
+        if source != target and {source, target} <= set(names)
     ]
     concepts = [{"name": name} for name in names]
     return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
@@ -130,7 +131,6 @@ def _replaced(lesson: Lesson, replace: Callable[[str], str]) -> dict[str, Any]:
     def each(text: str) -> str:
         return replace(text) if text.strip() else text
 
-    concepts = lesson["concepts"]
     return {
         "title": each(lesson["title"]),
         "slides": [
@@ -141,8 +141,5 @@ def _replaced(lesson: Lesson, replace: Callable[[str], str]) -> dict[str, Any]:
             }
             for slide in lesson["slides"]
         ],
-        "concepts": {
-            "nodes": list(map(each, concepts["nodes"])),
-            "edges": [{end: each(edge[end]) for end in ("from", "to", "label")} for edge in concepts["edges"]],
-        },
+        "links": [{part: each(link[part]) for part in ("from", "to", "label")} for link in lesson["links"]],
     }

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.collect import Outputs, Sign, answers_of
+from qwen_engine.chains.collect import Answers, Outputs, Sign, answers_of
 from qwen_engine.chains.graph import Node
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.references import resolved
 from qwen_engine.chains.signatures import DEFAULTS, Port, Signature
 from qwen_engine.errors import DeadlineExceeded, EngineError, Internal, InvalidRequest, Unavailable
 
-OnSign = Callable[[Sign], Awaitable[None]]
+OnSign = Callable[[Sign, Answers], Awaitable[None]]
 PASSING = (Unavailable, Internal)  # what another attempt may not meet again
 GRACE_S = 1.0  # the called model learns of a deadline by the cancel; its own is for where that gets lost
 FIRST_PAUSE_S = 0.1  # before the second attempt; then twice as long each time
@@ -75,16 +75,19 @@ class NodeCall:
                 async with aclosing(responses):
                     async for response in responses:
                         if (sign := answers.take(response)) is not None:
-                            await on_sign(sign)
+                            await on_sign(sign, answers)
         except TimeoutError:
             raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:g} s") from None
         return answers.outputs()
 
 
 async def with_retries(
-    attempt: Callable[[], Awaitable[Outputs]], retries: int, on_failure: Callable[[int, EngineError], Awaitable[None]]
+    attempt: Callable[[], Awaitable[Outputs]],
+    retries: int,
+    may_repeat: Callable[[], bool],
+    on_failure: Callable[[int, EngineError], Awaitable[None]],
 ) -> Outputs:
-    """What `attempt` gives, at the first time or at one of `retries` further ones.
+    """What `attempt` gives, at the first time or, as long as it `may_repeat`, at one of `retries` further ones.
 
     `on_failure` is told of each that is followed by another: its number, from 1, and its error.
     """
@@ -92,6 +95,8 @@ async def with_retries(
         try:
             return await attempt()
         except PASSING as error:
+            if not may_repeat():
+                raise
             await on_failure(number, error)
             await asyncio.sleep(FIRST_PAUSE_S * 2 ** (number - 1))
     return await attempt()

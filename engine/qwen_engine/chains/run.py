@@ -2,19 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from qwen_engine.chains import functions
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.collect import Outputs
+from qwen_engine.chains.ending import ending
 from qwen_engine.chains.events import Emit, End, StageFailed, StageSkipped, StageStarted, told_error
 from qwen_engine.chains.graph import Graph
+from qwen_engine.chains.growth import COMING, Growth
 from qwen_engine.chains.record import Kept, Record
 from qwen_engine.chains.references import references, resolved
 from qwen_engine.chains.unit import Surroundings, Unit, Worker
 from qwen_engine.errors import DeadlineExceeded, EngineError, InvalidRequest
+
+KEPT = ("kept", "skipped")
 
 
 class _Skipped(Exception):
@@ -47,6 +51,8 @@ class GraphRun:
         self._scope: dict[str, Any] = {"inputs": dict(values), **dict.fromkeys(graph.nodes)}
         self._ended = {name: asyncio.Event() for name in graph.nodes}
         self._records = {name: Record(digest=kept.digests[name]) for name in graph.nodes}
+        self._follows = {name: listed for name in graph.nodes if (listed := graph.follows(name))}
+        self._growths = {listed.source: Growth() for listed in self._follows.values()}
         self._began_s = time.monotonic()
         self._worker = Worker(around, kept, trace, emit, self._began_s + deadline_s)
 
@@ -58,14 +64,24 @@ class GraphRun:
                     group.create_task(self._node(name))
         except TimeoutError:
             await self._give_up(DeadlineExceeded(f"the workflow was not done within {self._deadline_s:g} s"))
-        return self._ending()
+        return ending(self._graph, self._records, self._scope, self._worker.sent, self._trace)
 
     async def _node(self, name: str) -> None:
-        for need in self._graph.needs(name):
+        for need in self._whole_needs(name):
             await self._ended[need].wait()
-        unit = Unit(name, self._graph.nodes[name], None, self._records[name], self._scope)
+        if followed := self._follows.get(name):
+            await self._growths[followed.source].begun(followed)
+        growth = self._growths.get(name)
+        unit = Unit(name, self._graph.nodes[name], None, self._records[name], self._scope, growth)
         await self._guarded(unit, self._run_node)
+        if growth is not None:
+            growth.show(self._scope[name], is_whole=True)
         self._ended[name].set()
+
+    def _whole_needs(self, name: str) -> set[str]:
+        """What a node refers to, but for the list that it follows."""
+        followed = self._follows.get(name)
+        return self._graph.needs(name) - ({followed.source} if followed else set())
 
     async def _guarded(self, unit: Unit, work: Callable[[Unit], Awaitable[Outputs]]) -> Outputs | None:
         """What `work` gives; None where it fails or there is nothing to do, which is told and on record."""
@@ -81,7 +97,7 @@ class GraphRun:
             return None
 
     async def _run_node(self, unit: Unit) -> Outputs:
-        self._require_needs(unit)
+        self._require(unit, self._whole_needs(unit.name))
         if not unit.node.chooses_items and not resolved(unit.node.when, unit.scope):
             raise _Skipped("when is false")
         work = self._run_items if unit.node.is_list else self._run_unit
@@ -89,11 +105,11 @@ class GraphRun:
         self._scope[unit.name] = outputs
         return outputs
 
-    def _require_needs(self, unit: Unit) -> None:
+    def _require(self, unit: Unit, needs: Iterable[str]) -> None:
         """Whatever needs what has failed is left out, and a model that needs what was skipped; functions get null."""
         used = [unit.node.inputs, unit.node.options, unit.node.user, unit.node.foreach]
         required = {one.source for one in references(used)}
-        for need in sorted(self._graph.needs(unit.name)):
+        for need in sorted(needs):
             state = self._records[need].state
             if state == "failed" or self._records[need].is_after_failure:
                 unit.record.is_after_failure = True
@@ -102,31 +118,68 @@ class GraphRun:
                 raise _Skipped(f"{need} was skipped")
 
     async def _run_items(self, unit: Unit) -> Outputs:
-        items = self._read_items(unit)
-        unit.record.state = "running"
-        unit.record.items = [Record() for _ in items]
-        await self._emit(StageStarted(stage=unit.name, items=len(items)))
-        at_once = asyncio.Semaphore(unit.node.max_parallel or len(items) or 1)
+        outputs: list[Any] = []  # COMING, then what the item gave, or None
+        at_once = asyncio.Semaphore(unit.node.max_parallel or self._around.settings.max_items)
+        ended_by: EngineError | _Skipped | None = None
 
-        async def one(number: int, item: Any) -> Outputs | None:
+        async def one(number: int, item: Any) -> None:
             scope = {**unit.scope, "item": item, "index": number}
             async with at_once:
                 item_unit = Unit(unit.name, unit.node, number, unit.record.items[number], scope)
-                return await self._guarded(item_unit, self._run_item)
+                outputs[number] = await self._guarded(item_unit, self._run_item)
+            if unit.growth is not None:
+                unit.growth.show(self._lists(unit, outputs))
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(number, item)) for number, item in enumerate(items)]
-        return self._gathered(unit, [task.result() for task in tasks])
+            try:
+                async for number, item in self._items(unit):
+                    missing = number + 1 - len(outputs)
+                    unit.record.items += [Record() for _ in range(missing)]
+                    outputs += [COMING] * missing
+                    group.create_task(one(number, item))
+            except (EngineError, _Skipped) as error:
+                ended_by = error
+        if outputs or ended_by is None:
+            self._scope[unit.name] = self._lists(unit, outputs)  # whatever failed: what was made is an output
+        if ended_by is not None:
+            raise ended_by
+        self._end_items(unit)
+        return self._scope[unit.name]
 
-    def _read_items(self, unit: Unit) -> list[Any]:
-        items, limit = resolved(unit.node.foreach, unit.scope), self._around.settings.max_items
-        if not isinstance(items, list):
-            raise InvalidRequest("foreach is no list")
-        if len(items) > limit:
-            raise InvalidRequest(f"foreach has {len(items)} items; the limit is {limit}")
-        return items
+    async def _items(self, unit: Unit) -> AsyncIterator[tuple[int, Any]]:
+        """The items of a node by number, told as its start. Raises where there are too many or their list failed."""
+        followed = self._follows.get(unit.name)
+        unit.record.state = "running"
+        if followed is None:
+            items = resolved(unit.node.foreach, unit.scope)
+            if not isinstance(items, list):
+                raise InvalidRequest("foreach is no list")
+            self._check_number(len(items))
+            await self._emit(StageStarted(stage=unit.name, items=len(items)))
+            for number, item in enumerate(items):
+                yield number, item
+            return
+        is_started = False
+        async for number, item in self._growths[followed.source].items(followed):
+            self._check_number(number + 1)
+            if not is_started:
+                await self._emit(StageStarted(stage=unit.name))
+                is_started = True
+            yield number, item
+        await self._ended[followed.source].wait()
+        self._require(unit, [followed.source])
+        if not is_started:
+            await self._emit(StageStarted(stage=unit.name, items=0))
+
+    def _check_number(self, num_items: int) -> None:
+        limit = self._around.settings.max_items
+        if num_items > limit:
+            raise InvalidRequest(f"foreach has {num_items} items; the limit is {limit}")
 
     async def _run_item(self, unit: Unit) -> Outputs:
+        source = self._same_item(unit)
+        if source is not None and source.state == "failed":
+            raise _Skipped(f"{self._follows[unit.name].source} failed")
         if unit.node.chooses_items and not resolved(unit.node.when, unit.scope):
             raise _Skipped("when is false")
         return await self._run_unit(unit)
@@ -136,21 +189,36 @@ class GraphRun:
 
     def _may_keep(self, unit: Unit) -> bool:
         """An earlier result is of use only where all that it was made from is the same."""
-        return all(self._records[need].state in ("kept", "skipped") for need in self._graph.needs(unit.name))
+        made_from = [self._records[need] for need in self._whole_needs(unit.name)]
+        followed = self._follows.get(unit.name)
+        if followed is not None:
+            made_from.append(self._same_item(unit) or self._records[followed.source])
+        return all(record.state in KEPT for record in made_from)
 
-    def _gathered(self, unit: Unit, outputs: list[Outputs | None]) -> Outputs:
-        """Each output as a list, with null for items that gave none. Raises the first error of an item."""
+    def _same_item(self, unit: Unit) -> Record | None:
+        """What became of the item that an item is made from, where that is one of another node with foreach."""
+        followed = self._follows.get(unit.name)
+        if followed is None or unit.item is None or not self._graph.nodes[followed.source].is_list:
+            return None
+        return self._records[followed.source].items[unit.item]
+
+    def _lists(self, unit: Unit, outputs: Sequence[Any]) -> Outputs:
+        """Each output as a list, with null for items that gave none, and COMING for those that still run."""
         model = unit.node.model
         known = (self._around.signatures[model].outputs or ()) if model else (functions.RESULT,)
-        names = {*known, *(output for one in outputs if one for output in one)}
-        lists = {output: [one.get(output) if one else None for one in outputs] for output in names}
-        self._scope[unit.name] = lists  # also where some failed: what the others made is an output
+        given = [one for one in outputs if one is not COMING and one]
+        names = {*known, *(output for one in given for output in one)}
+        return {
+            output: [one if one is COMING else one.get(output) if one else None for one in outputs] for output in names
+        }
+
+    def _end_items(self, unit: Unit) -> None:
+        """Raises the first error of an item."""
         for item in unit.record.items:
             if item.error is not None:
                 raise item.error
-        is_kept = self._may_keep(unit) and all(item.state in ("kept", "skipped") for item in unit.record.items)
+        is_kept = self._may_keep(unit) and all(item.state in KEPT for item in unit.record.items)
         unit.record.state = "kept" if is_kept else "done"
-        return lists
 
     async def _give_up(self, error: DeadlineExceeded) -> None:
         for name, record in self._records.items():
@@ -159,34 +227,6 @@ class GraphRun:
                 record.cancel(error)
                 if was_running:
                     await self._emit(StageFailed(stage=name, error=told_error(error)))
-
-    def _ending(self) -> End:
-        outputs, failure = self._outputs(), self._failure()
-        details = {
-            "outputs": {name: value for name, (value, _) in outputs.items()},
-            "record": {name: record.told() for name, record in self._records.items()},
-            "trace_id": self._trace.trace_id,
-        }
-        for name, (_, error) in outputs.items():
-            if error is not None and failure is None:
-                failure = told_error(error, f"outputs.{name}")
-        return End(finish_reason="failed" if failure else "stop", error=failure, details=details)
-
-    def _failure(self) -> dict[str, str] | None:
-        """The error that came first; of a deadline, at a node that was running."""
-        failed = [(name, record) for name, record in self._records.items() if record.error is not None]
-        failed.sort(key=lambda one: (one[1].start_s is None, one[1].end_s or 0.0))
-        return next((told_error(record.error, name) for name, record in failed if record.error), None)
-
-    def _outputs(self) -> dict[str, tuple[Any, InvalidRequest | None]]:
-        """By name: the value, or why there is none, as where a path leads nowhere in what a model answered."""
-        made: dict[str, tuple[Any, InvalidRequest | None]] = {}
-        for name, value in self._graph.outputs.items():
-            try:
-                made[name] = (self._worker.sent.places(resolved(value, self._scope)), None)
-            except InvalidRequest as error:
-                made[name] = (None, error)
-        return made
 
     @contextmanager
     def _timed(self, record: Record) -> Iterator[None]:

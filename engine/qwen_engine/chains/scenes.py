@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def shots(prompts: Sequence[str], seed: int) -> list[dict[str, Any]]:
-    """A seed of its own for each picture, counted up: [{"prompt", "seed"}]."""
-    return [{"prompt": prompt, "seed": seed + number} for number, prompt in enumerate(prompts)]
+def shot(prompt: str, number: int, seed: int) -> dict[str, Any]:
+    """One of several pictures, with a seed of its own, counted up from `seed`: {"prompt", "seed"}."""
+    return {"prompt": prompt, "seed": seed + number}
 
 
 def readings(variants: Sequence[Mapping[str, str]], voices: Sequence[str]) -> list[dict[str, Any]]:

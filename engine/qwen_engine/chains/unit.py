@@ -8,9 +8,10 @@ from typing import Any
 
 from qwen_engine.chains import functions
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.collect import Outputs, Sign
+from qwen_engine.chains.collect import Answers, Outputs, Sign
 from qwen_engine.chains.events import Emit, StageProgress, StageResult, StageSkipped, StageStarted, told_error
 from qwen_engine.chains.graph import Node
+from qwen_engine.chains.growth import Growth
 from qwen_engine.chains.node_call import CallSlots, NodeCall, with_retries
 from qwen_engine.chains.outputs import SentFiles
 from qwen_engine.chains.record import Kept, Record, flattened
@@ -32,13 +33,19 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Unit:
-    """`item` is None for a whole node; `scope` holds what references stand for."""
+    """`item` is None for a whole node; `scope` holds what references stand for; `growth` is what others follow."""
 
     name: str
     node: Node
     item: int | None
     record: Record
     scope: Mapping[str, Any]
+    growth: Growth | None = None
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether nobody has taken a part of what another attempt may make differently."""
+        return self.growth is None or not self.growth.is_taken
 
 
 class Worker:
@@ -75,7 +82,9 @@ class Worker:
     async def _call_model(self, unit: Unit) -> Outputs:
         call = NodeCall.of(unit.node, self._around.signatures, unit.scope)
 
-        async def on_sign(sign: Sign) -> None:
+        async def on_sign(sign: Sign, answers: Answers) -> None:
+            if unit.growth is not None:
+                unit.growth.show(answers.so_far())
             event = StageProgress(
                 stage=unit.name, item=unit.item, event=sign.event, output=sign.output, payload=sign.payload
             )
@@ -93,7 +102,7 @@ class Worker:
 
         async with self._parallel, self._around.slots.one(call.model, call.signature):
             await self._emit(StageStarted(stage=unit.name, item=unit.item))
-            return await with_retries(attempt, unit.node.retries, on_failure)
+            return await with_retries(attempt, unit.node.retries, lambda: unit.may_repeat, on_failure)
 
     async def _tell(self, unit: Unit, outputs: Outputs) -> None:
         for name, value in outputs.items():

@@ -7,9 +7,11 @@ A step gives every row its next token:
     draw      every row gets its next token, or its end
 """
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TypeAlias
 
 import torch
 
@@ -25,6 +27,11 @@ from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.loop import Session, fail_alone
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import ChatSettings
+
+log = logging.getLogger(__name__)
+
+Fresh: TypeAlias = tuple[Session[ChatRequest], list[int]]
+"""Who waits to begin, and the kept blocks that its prompt begins with."""
 
 
 class ChatBatch:
@@ -73,7 +80,7 @@ class ChatBatch:
 
     def _start(self) -> None:
         """Begin with those that wait, as many as a step may read, and with one at least."""
-        fresh: list[tuple[Row, list[int]]] = []
+        fresh: list[Fresh] = []
         num_positions = 0
         while self._waiting:
             prompt = self._waiting[0].request.prompt
@@ -81,9 +88,9 @@ class ChatBatch:
             num_positions += len(prompt) - len(blocks) * BLOCK
             if fresh and num_positions > self._max_step_positions:
                 break
-            fresh.append((self._row(self._waiting.popleft()), blocks))
+            fresh.append((self._waiting.popleft(), blocks))
         if fresh:
-            self._read(fresh)
+            self._begin(fresh)
 
     def _row(self, session: Session[ChatRequest]) -> Row:
         request = session.request
@@ -95,19 +102,37 @@ class ChatBatch:
             guard=request.grammar.begin() if request.grammar else None,
         )
 
-    def _read(self, fresh: Sequence[tuple[Row, list[int]]]) -> None:
-        """Fill a slot for each row: copy what is kept of its prompt, read the rest, those of equal starts together."""
+    def _begin(self, fresh: Sequence[Fresh]) -> None:
+        """Give each a row, those with equally long kept beginnings together."""
+        first_row = len(self._rows)
         ordered = sorted(fresh, key=lambda one: (len(one[1]), len(one[0].request.prompt)))
-        for slot, (row, blocks) in enumerate(ordered, start=len(self._rows)):
+        for _, group in groupby(ordered, key=lambda one: len(one[1])):
+            self._begin_group(list(group))
+        for slot, row in enumerate(self._rows[first_row:], start=first_row):  # last, as it may push out what was found
+            self._prefixes.keep(row.request.prompt, self._model.cache, slot)
+        self._sampler = None
+
+    def _begin_group(self, fresh: Sequence[Fresh]) -> None:
+        """What fails together is tried one by one, so that it fails alone."""
+        if len(fresh) == 1:
+            with fail_alone(fresh[0][0]):
+                self._rows += self._read(fresh)
+            return
+        try:
+            self._rows += self._read(fresh)
+        except Exception:
+            log.exception("%d prompts could not be read together", len(fresh))
+            for one in fresh:
+                self._begin_group([one])
+
+    def _read(self, fresh: Sequence[Fresh]) -> list[Row]:
+        """Fill the next slots: copy what is kept of each prompt, then read what follows."""
+        rows = [self._row(session) for session, _ in fresh]
+        for slot, (row, (_, blocks)) in enumerate(zip(rows, fresh, strict=True), start=len(self._rows)):
             row.num_cached = self._prefixes.restore(blocks, self._model.cache, slot)
             row.positions = len(row.request.prompt)
-        for start, group in groupby((row for row, _ in ordered), key=lambda row: row.num_cached):
-            rows = list(group)
-            self._model.prefill([self._model.embed(row.unread) for row in rows], len(self._rows), start)
-            for row in rows:
-                self._prefixes.keep(row.request.prompt, self._model.cache, len(self._rows))
-                self._rows.append(row)
-        self._sampler = None
+        self._model.prefill([self._model.embed(row.unread) for row in rows], len(self._rows), rows[0].num_cached)
+        return rows
 
     def _draw(self) -> None:
         for row, token in zip(list(self._rows), self._drawn(), strict=True):
