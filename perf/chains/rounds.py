@@ -1,14 +1,19 @@
 """One round: chains, and the same steps by calls of the client, by turns on the same server."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from perf.chains import overhead, stories, turns
 from perf.chains.overhead import Row
 from perf.chains.stories import Story
 from perf.chains.turns import Turn
 from qwen_client import AsyncClient
+
+AskedT = TypeVar("AskedT")
+FoundT = TypeVar("FoundT")
+Way: TypeAlias = Callable[[AsyncClient, AskedT], Awaitable[FoundT]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Bench:
     turns_each: int
 
     async def round(self, seed: int) -> Round:
-        chained, stepped = await self._by_turns(seed)
-        story = [await stories.in_one_call(self.client, idea) for idea in self.ideas]
-        stepped_story = [await stories.step_by_step(self.client, idea) for idea in self.ideas]
+        rng = random.Random(seed)
+        chained, stepped = await self._both(turns.in_one_call, turns.step_by_step, self.questions, rng)
+        story, stepped_story = await self._both(stories.in_one_call, stories.step_by_step, self.ideas, rng)
         return Round(
             chained=chained,
             stepped=stepped,
@@ -51,14 +56,12 @@ class Bench:
             stopping_s=[await turns.stopping_s(self.client, question) for question in self.questions],
         )
 
-    async def _by_turns(self, seed: int) -> tuple[list[Turn], list[Turn]]:
-        """Each question by the chain and step by step, in random order, so that neither always comes second."""
-        rng = random.Random(seed)
-        chained: list[Turn] = []
-        stepped: list[Turn] = []
-        for question in self.questions:
-            ways = [(turns.in_one_call, chained), (turns.step_by_step, stepped)]
-            rng.shuffle(ways)
-            for way, kept in ways:
-                kept.append(await way(self.client, question))
-        return chained, stepped
+    async def _both(
+        self, chain: Way[AskedT, FoundT], steps: Way[AskedT, FoundT], asked: Sequence[AskedT], rng: random.Random
+    ) -> tuple[list[FoundT], list[FoundT]]:
+        """All that is asked, by the chain and step by step, in random order, so that neither always comes second."""
+        found: dict[Way[AskedT, FoundT], list[FoundT]] = {chain: [], steps: []}
+        for one in asked:
+            for way in rng.sample((chain, steps), 2):
+                found[way].append(await way(self.client, one))
+        return found[chain], found[steps]

@@ -155,17 +155,25 @@ def test_a_request_that_fails_takes_no_mate_with_it(engine, monkeypatch, caplog)
 
 @pytest.mark.parametrize("stage", ["begin", "decode"])
 def test_a_failure_beside_the_steps_is_one_requests_own(engine, monkeypatch, stage):
-    done = getattr(engine.family, stage)
+    done, tried = getattr(engine.family, stage), []
 
     def unlucky(subject):
-        if subject.steps == 13:  # a request's or a canvas's
+        """A request, or canvases."""
+        several = subject if stage == "decode" else [subject]
+        tried.append(len(several))
+        if any(one.true_cfg_scale == 3.25 for one in several):
             raise RuntimeError("unlucky")
         return done(subject)
 
+    mates = [ImageRequest("a red circle", steps=4, seed=seed) for seed in range(2)]
+    expected = [pixels(sink) for sink in run(engine, *mates)]
     monkeypatch.setattr(engine.family, stage, unlucky)
-    failed, mate = run(engine, ImageRequest("a star", steps=13), ImageRequest("a red circle", steps=4))
+    failed, *others = run(engine, ImageRequest("a star", steps=4, true_cfg_scale=3.25), *mates)
     assert isinstance(failed.outcome(), Internal)
-    assert mate.outcome() == "stop"
+    for sink, alone in zip(others, expected, strict=True):
+        assert sink.outcome() == "stop"
+        assert np.abs(pixels(sink).astype(int) - alone.astype(int)).max() <= 1
+    assert (max(tried) > 1) == (stage == "decode")
 
 
 def test_a_request_that_is_long_in_preparing_delays_nobody(engine, monkeypatch):

@@ -9,6 +9,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 Shape = tuple[int, int, int]  # frames, height and width in tokens
+MAX_TOGETHER_PIXELS = 256 * 256  # larger pictures are decoded one by one: together they would take much memory
 
 
 class CanvasKey(NamedTuple):
@@ -79,6 +80,12 @@ class Canvas:
     @property
     def done(self) -> bool:
         return self.step == self.steps
+
+    @property
+    def finish(self) -> Hashable | None:
+        """Finished canvases that agree in it may be decoded together; None: never."""
+        is_small = self.width * self.height <= MAX_TOGETHER_PIXELS
+        return None if self.alone or not is_small else (self.key.edits, self.width, self.height)
 
     @property
     def timestep(self) -> torch.Tensor:

@@ -45,6 +45,6 @@ class Family(Protocol):
         """The picture as it looks from here, an eighth as wide and high."""
         ...
 
-    def decode(self, canvas: Canvas) -> Image:
-        """The finished picture."""
+    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Image]:
+        """The finished pictures; several are of one size and none was drawn alone."""
         ...

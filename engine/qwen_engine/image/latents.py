@@ -21,9 +21,9 @@ def pack(latents: torch.Tensor) -> torch.Tensor:
 
 
 def unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Undo `pack`; `height` and `width` are the latents'."""
-    patches = tokens.view(1, height // PATCH, width // PATCH, -1, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5)
-    return patches.reshape(1, -1, height, width)
+    """Undo `pack`, also of several (pictures, tokens, channels * 4); `height` and `width` are the latents'."""
+    patches = tokens.view(len(tokens), height // PATCH, width // PATCH, -1, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5)
+    return patches.reshape(len(tokens), -1, height, width)
 
 
 class LatentSpace:
@@ -59,13 +59,13 @@ class LatentSpace:
         latents: torch.Tensor = (distribution.mode() - self._mean) / self._std
         return latents[:, :, 0]
 
-    def decode(self, tokens: torch.Tensor, width: int, height: int, *, exact: bool) -> Image:
-        """The picture of `width` x `height` pixels that packed `tokens` stand for.
+    def decode(self, tokens: torch.Tensor, width: int, height: int, *, exact: bool) -> list[Image]:
+        """The pictures of `width` x `height` pixels that packed `tokens` (pictures, tokens, channels) stand for.
 
         `exact`: the pipelines' to the last bit, for twice the time and more.
         """
         latents = unpack(tokens, height // self.stride, width // self.stride).unsqueeze(2).to(self._vae.dtype)
         with contextlib.nullcontext() if exact else single_frames():
             pixels = self._vae.decode(latents / self._scale + self._mean, return_dict=False)[0][:, :, 0]
-        picture: Image = self._pictures.postprocess(pixels, output_type="pil")[0]
-        return picture
+        pictures: list[Image] = self._pictures.postprocess(pixels, output_type="pil")
+        return pictures

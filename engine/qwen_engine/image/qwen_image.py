@@ -45,8 +45,8 @@ class QwenImageFamily:
     def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
         return self._studio(canvases[0].key.edits).predict(canvases)
 
-    def decode(self, canvas: Canvas) -> Image:
-        return self._studio(canvas.key.edits).decode(canvas)
+    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Image]:
+        return self._studio(canvases[0].key.edits).decode(canvases)
 
     def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image:
         return self._studio(canvas.key.edits).preview(canvas, velocity)

@@ -81,10 +81,15 @@ class Studio:
         self._loras.use(canvases[0].key.lora)
         return self._denoiser(canvases)
 
-    def decode(self, canvas: Canvas) -> Image.Image:
-        """The finished picture."""
-        drawn = self._space.decode(canvas.latents, canvas.width, canvas.height, exact=canvas.alone)
-        return drawn if canvas.kept is None else canvas.kept.mask.cover(drawn)
+    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Image.Image]:
+        """As `Family.decode`."""
+        first = canvases[0]
+        tokens = torch.cat([canvas.latents for canvas in canvases])
+        pictures = self._space.decode(tokens, first.width, first.height, exact=first.alone)
+        return [
+            drawn if canvas.kept is None else canvas.kept.mask.cover(drawn)
+            for canvas, drawn in zip(canvases, pictures, strict=True)
+        ]
 
     def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image.Image:
         """What `canvas` is on its way to."""
