@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from qwen_server import checkpoints
 from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
+from qwen_server.repository import stage
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -23,13 +25,29 @@ def test_the_demo_serves_everything_from_the_repository():
     assert all((HOME / name).is_dir() for name in named)
 
 
-def test_gpu_profiles_name_published_checkpoints():
-    for name in ("gpu-24gb", "gpu-80gb"):
-        models = load_profile(name).models()
-        assert not models.pop("chart_image").checkpoints()
-        assert models
-        assert all(settings.checkpoint.startswith("Qwen/") for settings in models.values())
-        assert all((settings.device, settings.dtype) == ("cuda:0", "bfloat16") for settings in models.values())
+@pytest.mark.parametrize("name", ["gpu-24gb", "gpu-80gb", "talk-24gb", "chains-80gb"])
+def test_gpu_profiles_name_published_checkpoints(name):
+    models = load_profile(name).models()
+    assert not models.pop("chart_image").checkpoints()
+    assert models
+    assert all(settings.checkpoint.startswith("Qwen/") for settings in models.values())
+    assert all((settings.device, settings.dtype) == ("cuda:0", "bfloat16") for settings in models.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "chains"),
+    [
+        ("talk-24gb", {"voice_chat", "workflow"}),
+        (
+            "chains-80gb",
+            {"voice_chat", "workflow", "meeting_minutes", "storyboard", "courseware", "product_ad", "describe_aloud"},
+        ),
+    ],
+)
+def test_gpu_profiles_serve_chains(name, chains, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "resolve_all", lambda settings: {})  # they are not on this machine
+    _, names = stage(load_profile(name), tmp_path, "127.0.0.1:8001")
+    assert chains <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +71,7 @@ def test_a_bad_profile_names_what_is_wrong(tmp_path, text, message):
 
 
 def test_an_unknown_profile_names_the_known_ones():
-    with pytest.raises(ServerError, match=r"demo, gpu-24gb, gpu-80gb"):
+    with pytest.raises(ServerError, match=r"chains-80gb, demo, gpu-24gb, gpu-80gb, talk-24gb"):
         load_profile("nowhere")
 
 

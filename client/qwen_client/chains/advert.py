@@ -8,7 +8,7 @@ from pathlib import Path
 from qwen_client.audio import AudioInput
 from qwen_client.chains.made import Made, SpokenText
 from qwen_client.chains.requests import ChainJob, chain_job
-from qwen_client.chains.stories import Shot, text_and_speech
+from qwen_client.chains.stories import Shot, read_shots, text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
@@ -108,16 +108,13 @@ def _read(made: Made) -> ProductAd:
         (reading["variant"], made.speech("speech", reading["text"], number, voice=reading["voice"]))
         for number, reading in readings
     ]
-    shots = made.items("shots")
     return ProductAd(
         product=made.value("product", default=""),
         variants=tuple(
             AdVariant(variant["headline"], variant["text"], tuple(one for at, one in spoken if at == number and one))
             for number, variant in enumerate(variants)
         ),
-        scenes=tuple(
-            Shot(shot["prompt"], shot["seed"], made.picture("pictures", number)) for number, shot in enumerate(shots)
-        ),
+        scenes=read_shots(made),
     )
 
 

@@ -112,12 +112,15 @@ def text_and_speech(text: str | None, audio: AudioInput | None, name: str) -> In
     return told if audio is None else {**told, "AUDIO": audio_bytes(audio)}
 
 
+def read_shots(made: Made) -> tuple[Shot, ...]:
+    """What was to be drawn, as far as it is known, and what of it was."""
+    shots = enumerate(made.items("shots"))
+    return tuple(Shot(shot["prompt"], shot["seed"], made.picture("pictures", number)) for number, shot in shots)
+
+
 def _read(made: Made) -> Storyboard:
-    shots = made.items("shots")
     return Storyboard(
         idea=made.value("idea", default=""),
         draft=made.value("story", "json", default={}).get("draft", ""),
-        shots=tuple(
-            Shot(shot["prompt"], shot["seed"], made.picture("pictures", number)) for number, shot in enumerate(shots)
-        ),
+        shots=read_shots(made),
     )
