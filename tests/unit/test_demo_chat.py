@@ -30,7 +30,7 @@ def chat():
 def test_unseen_questions_are_answered_to_the_character(chat):
     marks = {task: right(chat, unseen(task, CASES_A_TASK, SEED)) for task in TASKS}
     num_right = sum(map(sum, marks.values()))
-    assert num_right >= 0.75 * CASES_A_TASK * len(TASKS), marks
+    assert num_right >= 0.9 * CASES_A_TASK * len(TASKS), marks
 
 
 @pytest.mark.parametrize(
