@@ -106,7 +106,9 @@ def main() -> None:
     started = time.monotonic()
     train(tokenizer, model, phase)
     facts = {"command": f"python -m demo.training.chat {name}", **asdict(phase)}
-    manifest.record("chat", corpus=CORPUS, **{name: facts | {"training_s": round(time.monotonic() - started)}})
+    manifest.record(
+        "chat", corpus=CORPUS, shares=SHARES, **{name: facts | {"training_s": round(time.monotonic() - started)}}
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
@@ -17,6 +17,7 @@ from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
 log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT")
+ItemT = TypeVar("ItemT")
 REST_S = 0.02
 IDLE_S = 1.0
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -141,6 +142,25 @@ def fail_alone(session: Session[Any]) -> Iterator[None]:
     except Exception:
         log.exception("a request failed")
         session.fail(Internal())
+
+
+def try_together(
+    items: Sequence[ItemT], do: Callable[[Sequence[ItemT]], None], fail: Callable[[ItemT, EngineError], None]
+) -> None:
+    """`do` all items at once. What fails together is tried one by one, so that it fails alone: `fail` is told of it.
+
+    Where `do` fails it leaves nothing behind that a second time would meet.
+    """
+    try:
+        do(items)
+    except Exception as error:
+        if not isinstance(error, EngineError):
+            log.exception("%d of a batch failed together", len(items))
+        if len(items) == 1:
+            fail(items[0], error if isinstance(error, EngineError) else Internal())
+        else:
+            for item in items:
+                try_together([item], do, fail)
 
 
 class EngineLoop(Generic[RequestT]):

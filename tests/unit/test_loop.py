@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from qwen_engine.errors import Cancelled, Internal, InvalidRequest, Unavailable
-from qwen_engine.loop import EngineLoop, Model, Session
+from qwen_engine.loop import EngineLoop, Model, Session, try_together
 from tests.recorder import Recorder
 
 WAIT_S = 10
@@ -277,3 +277,18 @@ def test_a_request_that_has_ended_is_freed_at_once():
     finally:
         gc.enable()
         loop.close(WAIT_S)
+
+
+def test_what_fails_together_is_tried_one_by_one():
+    tried, failed = [], []
+
+    def do(items):
+        tried.append(list(items))
+        if 2 in items:
+            raise Unavailable("no room")
+        if 4 in items:
+            raise RuntimeError("out of memory")
+
+    try_together([1, 2, 3, 4], do, lambda item, error: failed.append((item, type(error))))
+    assert tried == [[1, 2, 3, 4], [1], [2], [3], [4]]
+    assert failed == [(2, Unavailable), (4, Internal)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from workflow_runs import MODELS, gated, results_of, run, run_on, scripted, until_live
+from workflow_runs import MODELS, cancelled, gated, results_of, run, scripted
 
 from qwen_engine.errors import EngineError, InvalidRequest, Unavailable
 from qwen_engine.settings import ChainSettings
@@ -153,14 +153,6 @@ def test_what_turns_out_to_be_no_list(listed: str, message: str) -> None:
 
 
 def test_a_cancelled_story_cancels_its_pictures() -> None:
-    async def cancelled() -> None:
-        calls = gated("qwen_image")
-        calls.scripts = {**calls.scripts, "qwen3_chat": Writer()}
-        running = asyncio.create_task(run_on(calls, STORY))
-        await until_live(calls, "qwen_image", 2)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert not +calls.live
-
-    asyncio.run(cancelled())
+    calls = gated("qwen_image")
+    calls.scripts = {**calls.scripts, "qwen3_chat": Writer()}
+    asyncio.run(cancelled(calls, STORY, "qwen_image", 2))

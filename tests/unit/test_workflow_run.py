@@ -12,6 +12,7 @@ from workflow_runs import (
     MODELS,
     SPEAKING,
     TRACE,
+    cancelled,
     chart,
     charted,
     gated,
@@ -282,17 +283,8 @@ def test_the_whole_has_a_deadline() -> None:
 
 
 def test_a_cancelled_run_cancels_its_calls() -> None:
-    async def cancelled() -> None:
-        calls = gated("chart_image")
-        workflow = {"nodes": {f"n{number}": charted() for number in range(3)} | {"said": SPEAKING}}
-        running = asyncio.create_task(run_on(calls, workflow))
-        await until_live(calls, "chart_image", 3)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert not +calls.live
-
-    asyncio.run(cancelled())
+    workflow = {"nodes": {f"n{number}": charted() for number in range(3)} | {"said": SPEAKING}}
+    asyncio.run(cancelled(gated("chart_image"), workflow, "chart_image", 3))
 
 
 def test_calls_are_bounded() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 from client_scripts import SCRIPTS
 
 from qwen_engine.chains.calls import Trace
@@ -78,6 +79,16 @@ async def until_live(calls: ScriptedCalls, model: str, count: int) -> None:
     async with asyncio.timeout(WAIT_S):
         while calls.live[model] < count:
             await asyncio.sleep(0)
+
+
+async def cancelled(calls: ScriptedCalls, workflow: Mapping[str, Any], model: str, count: int) -> None:
+    """Cancel a run once it has `count` calls of `model` open, and see that none is left."""
+    running = asyncio.create_task(run_on(calls, workflow))
+    await until_live(calls, model, count)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not +calls.live
 
 
 def results_of(told: Told, payloads: list[bytes]) -> list[dict[str, Any]]:

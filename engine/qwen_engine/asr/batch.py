@@ -22,11 +22,11 @@ from qwen_engine.asr.ears import Ears
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
 from qwen_engine.asr.waiting import PATIENCE_STEPS, Waiting, first_much_shorter
-from qwen_engine.errors import EngineError, Internal, InvalidRequest
+from qwen_engine.errors import Internal, InvalidRequest
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
-from qwen_engine.loop import FinishReason
+from qwen_engine.loop import FinishReason, try_together
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import RecogniserSettings
 
@@ -119,35 +119,15 @@ class AsrBatch:
         for piece in unheard:
             piece.fail(Internal())
         if ready := [piece for piece in taken if piece.is_encoded] + heard:
-            self._begin(ready)
+            try_together(ready, self._prefill, lambda piece, error: piece.fail(error))
 
-    def _begin(self, pieces: Sequence[Piece]) -> None:
-        """Give each piece a row; what fails together is tried one by one, so that it fails alone."""
-        error = self._prefill(pieces)
-        if error is None:
-            return
-        if len(pieces) == 1:
-            pieces[0].fail(error)
-            return
-        for piece in pieces:
-            self._begin([piece])
-
-    def _prefill(self, pieces: Sequence[Piece]) -> EngineError | None:
-        try:
-            self._rows += self._prefilled(pieces)
-        except EngineError as error:
-            return error
-        except Exception:
-            log.exception("%d pieces could not begin", len(pieces))
-            return Internal()
-        self._sampler = None
-        return None
-
-    def _prefilled(self, pieces: Sequence[Piece]) -> list[_Row]:
+    def _prefill(self, pieces: Sequence[Piece]) -> None:
+        """Give each piece a row."""
         prompts = [self._prompt(piece) for piece in pieces]
         rows = [self._row(piece, len(prompt)) for piece, prompt in zip(pieces, prompts, strict=True)]
         self._model.prefill(prompts, len(self._rows))
-        return rows
+        self._rows += rows
+        self._sampler = None
 
     def _prompt(self, piece: Piece) -> torch.Tensor:
         """(positions, hidden)."""

@@ -5,7 +5,6 @@ minute is being encoded waits for a part of that only.
 """
 
 import itertools
-import logging
 import threading
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,7 @@ import torch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.hearing import Hearing
 from qwen_engine.asr.request import Piece
-
-log = logging.getLogger(__name__)
+from qwen_engine.loop import try_together
 
 
 @dataclass(eq=False)
@@ -89,7 +87,7 @@ class Ears:
     @torch.inference_mode()
     def _run(self) -> None:
         while chosen := self._shortest():
-            self._hear(chosen)
+            try_together(chosen, self._encode, lambda work, _: self._close(work, None))
 
     def _shortest(self) -> list[_Work]:
         """Those to go on with; none: there is nothing left to do."""
@@ -99,18 +97,6 @@ class Ears:
             num_fitting = sum(end_s <= self._max_audio_s for end_s in ends_s)
             self._working = bool(by_length)
             return by_length[: max(1, num_fitting)]
-
-    def _hear(self, chosen: Sequence[_Work]) -> None:
-        """Go on with those `chosen`; what fails together is tried one by one, so that it fails alone."""
-        try:
-            self._encode(chosen)
-        except Exception:
-            log.exception("the sound of %d pieces could not be encoded", len(chosen))
-            if len(chosen) == 1:
-                self._close(chosen[0], None)
-                return
-            for work in chosen:
-                self._hear([work])
 
     def _encode(self, chosen: Sequence[_Work]) -> None:
         """All windows of several pieces, or some of a single one."""

@@ -34,7 +34,7 @@ class Answers(Protocol):
 
     def take(self, response: Response) -> Sign | None: ...
 
-    def so_far(self) -> Outputs:
+    def partial(self) -> Outputs:
         """Before the last response: those lists that already have items."""
         ...
 
@@ -59,7 +59,7 @@ def answers_of(signature: Signature, options: Mapping[str, Any]) -> Answers:
 class _Whole:
     """Nothing is of use before the last response."""
 
-    def so_far(self) -> Outputs:
+    def partial(self) -> Outputs:
         return {}
 
 
@@ -125,7 +125,7 @@ class _Chat:
             return None
         return Sign(event, "text", piece)
 
-    def so_far(self) -> Outputs:
+    def partial(self) -> Outputs:
         begun = b"".join(self._pieces)
         if not self._wants_json or not begun.strip():
             return {}

@@ -12,7 +12,7 @@ from qwen_engine.chains.collect import Outputs
 from qwen_engine.chains.ending import ending
 from qwen_engine.chains.events import Emit, End, StageFailed, StageSkipped, StageStarted, told_error
 from qwen_engine.chains.graph import Graph
-from qwen_engine.chains.growth import COMING, Growth
+from qwen_engine.chains.partial_outputs import PENDING, PartialOutputs
 from qwen_engine.chains.record import Kept, Record
 from qwen_engine.chains.references import references, resolved
 from qwen_engine.chains.unit import Surroundings, Unit, Worker
@@ -52,7 +52,7 @@ class GraphRun:
         self._ended = {name: asyncio.Event() for name in graph.nodes}
         self._records = {name: Record(digest=kept.digests[name]) for name in graph.nodes}
         self._follows = {name: listed for name in graph.nodes if (listed := graph.follows(name))}
-        self._growths = {listed.source: Growth() for listed in self._follows.values()}
+        self._partials = {listed.source: PartialOutputs() for listed in self._follows.values()}
         self._began_s = time.monotonic()
         self._worker = Worker(around, kept, trace, emit, self._began_s + deadline_s)
 
@@ -70,12 +70,12 @@ class GraphRun:
         for need in self._whole_needs(name):
             await self._ended[need].wait()
         if followed := self._follows.get(name):
-            await self._growths[followed.source].begun(followed)
-        growth = self._growths.get(name)
-        unit = Unit(name, self._graph.nodes[name], None, self._records[name], self._scope, growth)
+            await self._partials[followed.source].begun(followed)
+        partial = self._partials.get(name)
+        unit = Unit(name, self._graph.nodes[name], None, self._records[name], self._scope, partial)
         await self._guarded(unit, self._run_node)
-        if growth is not None:
-            growth.show(self._scope[name], is_whole=True)
+        if partial is not None:
+            partial.show(self._scope[name], is_whole=True)
         self._ended[name].set()
 
     def _whole_needs(self, name: str) -> set[str]:
@@ -118,7 +118,7 @@ class GraphRun:
                 raise _Skipped(f"{need} was skipped")
 
     async def _run_items(self, unit: Unit) -> Outputs:
-        outputs: list[Any] = []  # COMING, then what the item gave, or None
+        outputs: list[Any] = []  # PENDING, then what the item gave, or None
         at_once = asyncio.Semaphore(unit.node.max_parallel or self._around.settings.max_items)
         ended_by: EngineError | _Skipped | None = None
 
@@ -127,15 +127,15 @@ class GraphRun:
             async with at_once:
                 item_unit = Unit(unit.name, unit.node, number, unit.record.items[number], scope)
                 outputs[number] = await self._guarded(item_unit, self._run_item)
-            if unit.growth is not None:
-                unit.growth.show(self._lists(unit, outputs))
+            if unit.partial is not None:
+                unit.partial.show(self._lists(unit, outputs))
 
         async with asyncio.TaskGroup() as group:
             try:
                 async for number, item in self._items(unit):
                     missing = number + 1 - len(outputs)
                     unit.record.items += [Record() for _ in range(missing)]
-                    outputs += [COMING] * missing
+                    outputs += [PENDING] * missing
                     group.create_task(one(number, item))
             except (EngineError, _Skipped) as error:
                 ended_by = error
@@ -160,7 +160,7 @@ class GraphRun:
                 yield number, item
             return
         is_started = False
-        async for number, item in self._growths[followed.source].items(followed):
+        async for number, item in self._partials[followed.source].items(followed):
             self._check_number(number + 1)
             if not is_started:
                 await self._emit(StageStarted(stage=unit.name))
@@ -203,13 +203,13 @@ class GraphRun:
         return self._records[followed.source].items[unit.item]
 
     def _lists(self, unit: Unit, outputs: Sequence[Any]) -> Outputs:
-        """Each output as a list, with null for items that gave none, and COMING for those that still run."""
+        """Each output as a list, with null for items that gave none, and PENDING for those that still run."""
         model = unit.node.model
         known = (self._around.signatures[model].outputs or ()) if model else (functions.RESULT,)
-        given = [one for one in outputs if one is not COMING and one]
+        given = [one for one in outputs if one is not PENDING and one]
         names = {*known, *(output for one in given for output in one)}
         return {
-            output: [one if one is COMING else one.get(output) if one else None for one in outputs] for output in names
+            output: [one if one is PENDING else one.get(output) if one else None for one in outputs] for output in names
         }
 
     def _end_items(self, unit: Unit) -> None:

@@ -11,9 +11,9 @@ from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.collect import Answers, Outputs, Sign
 from qwen_engine.chains.events import Emit, StageProgress, StageResult, StageSkipped, StageStarted, told_error
 from qwen_engine.chains.graph import Node
-from qwen_engine.chains.growth import Growth
 from qwen_engine.chains.node_call import CallSlots, NodeCall, with_retries
 from qwen_engine.chains.outputs import SentFiles
+from qwen_engine.chains.partial_outputs import PartialOutputs
 from qwen_engine.chains.record import Kept, Record, flattened
 from qwen_engine.chains.references import resolved
 from qwen_engine.chains.signatures import Signature
@@ -33,19 +33,19 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Unit:
-    """`item` is None for a whole node; `scope` holds what references stand for; `growth` is what others follow."""
+    """`item` is None for a whole node; `scope` holds what references stand for; `partial` is what others follow."""
 
     name: str
     node: Node
     item: int | None
     record: Record
     scope: Mapping[str, Any]
-    growth: Growth | None = None
+    partial: PartialOutputs | None = None
 
     @property
     def may_repeat(self) -> bool:
         """Whether nobody has taken a part of what another attempt may make differently."""
-        return self.growth is None or not self.growth.is_taken
+        return self.partial is None or not self.partial.is_taken
 
 
 class Worker:
@@ -83,8 +83,8 @@ class Worker:
         call = NodeCall.of(unit.node, self._around.signatures, unit.scope)
 
         async def on_sign(sign: Sign, answers: Answers) -> None:
-            if unit.growth is not None:
-                unit.growth.show(answers.so_far())
+            if unit.partial is not None:
+                unit.partial.show(answers.partial())
             event = StageProgress(
                 stage=unit.name, item=unit.item, event=sign.event, output=sign.output, payload=sign.payload
             )

@@ -7,7 +7,6 @@ A step gives every row its next token:
     draw      every row gets its next token, or its end
 """
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby
@@ -24,11 +23,9 @@ from qwen_engine.chat.text import Writing
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
-from qwen_engine.loop import Session, fail_alone
+from qwen_engine.loop import Session, fail_alone, try_together
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import ChatSettings
-
-log = logging.getLogger(__name__)
 
 Fresh: TypeAlias = tuple[Session[ChatRequest], list[int]]
 """Who waits to begin, and the kept blocks that its prompt begins with."""
@@ -107,32 +104,19 @@ class ChatBatch:
         first_row = len(self._rows)
         ordered = sorted(fresh, key=lambda one: (len(one[1]), len(one[0].request.prompt)))
         for _, group in groupby(ordered, key=lambda one: len(one[1])):
-            self._begin_group(list(group))
+            try_together(list(group), self._read, lambda one, error: one[0].fail(error))
         for slot, row in enumerate(self._rows[first_row:], start=first_row):  # last, as it may push out what was found
             self._prefixes.keep(row.request.prompt, self._model.cache, slot)
         self._sampler = None
 
-    def _begin_group(self, fresh: Sequence[Fresh]) -> None:
-        """What fails together is tried one by one, so that it fails alone."""
-        if len(fresh) == 1:
-            with fail_alone(fresh[0][0]):
-                self._rows += self._read(fresh)
-            return
-        try:
-            self._rows += self._read(fresh)
-        except Exception:
-            log.exception("%d prompts could not be read together", len(fresh))
-            for one in fresh:
-                self._begin_group([one])
-
-    def _read(self, fresh: Sequence[Fresh]) -> list[Row]:
+    def _read(self, fresh: Sequence[Fresh]) -> None:
         """Fill the next slots: copy what is kept of each prompt, then read what follows."""
         rows = [self._row(session) for session, _ in fresh]
         for slot, (row, (_, blocks)) in enumerate(zip(rows, fresh, strict=True), start=len(self._rows)):
             row.num_cached = self._prefixes.restore(blocks, self._model.cache, slot)
             row.positions = len(row.request.prompt)
         self._model.prefill([self._model.embed(row.unread) for row in rows], len(self._rows), rows[0].num_cached)
-        return rows
+        self._rows += rows
 
     def _draw(self) -> None:
         for row, token in zip(list(self._rows), self._drawn(), strict=True):

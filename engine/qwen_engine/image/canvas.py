@@ -9,7 +9,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 Shape = tuple[int, int, int]  # frames, height and width in tokens
-MAX_TOGETHER_PIXELS = 256 * 256  # larger pictures are decoded one by one: together they would take much memory
+MAX_DECODED_PIXELS = 256 * 256  # of a picture in company: larger ones would take much memory together
 
 
 class CanvasKey(NamedTuple):
@@ -82,9 +82,9 @@ class Canvas:
         return self.step == self.steps
 
     @property
-    def finish(self) -> Hashable | None:
-        """Finished canvases that agree in it may be decoded together; None: never."""
-        is_small = self.width * self.height <= MAX_TOGETHER_PIXELS
+    def decode_key(self) -> Hashable | None:
+        """Canvases that agree in it may be decoded together; None: never."""
+        is_small = self.width * self.height <= MAX_DECODED_PIXELS
         return None if self.alone or not is_small else (self.key.edits, self.width, self.height)
 
     @property

@@ -1,6 +1,5 @@
 """The image engine: pictures of all requests step together, and are prepared and decoded beside that, one at a time."""
 
-import logging
 import queue
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from PIL.Image import Image
 
+from qwen_engine.errors import EngineError
 from qwen_engine.image.canvas import Canvas, CanvasKey
 from qwen_engine.image.chores import Chore, Chores
 from qwen_engine.image.family import Family
@@ -17,14 +17,12 @@ from qwen_engine.image.pace import Pace
 from qwen_engine.image.qwen_image import QwenImageFamily
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued, ResolvedRequest
 from qwen_engine.image.turns import Turns
-from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.loop import Model, Session, fail_alone, try_together
 from qwen_engine.settings import ImageSettings
-
-log = logging.getLogger(__name__)
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
 CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
-MAX_TOGETHER = 4  # pictures decoded at once: the first waits for the last
+MAX_DECODED_TOGETHER = 4  # pictures: the first waits for the last
 
 
 @dataclass(eq=False)
@@ -68,6 +66,10 @@ class _Row:
         return round(elapsed_s / self.canvas.step * (self.canvas.steps - self.canvas.step), 3)
 
 
+def _fail(row: _Row, error: EngineError) -> None:
+    row.job.session.fail(error)
+
+
 class ImageEngine(Model[ImageRequest]):
     """A `Model` for the engine loop."""
 
@@ -81,8 +83,7 @@ class ImageEngine(Model[ImageRequest]):
         self._chores = Chores(beside=settings.offload != "model")
         self._unprepared: deque[_Job] = deque()
         self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[_Row] = queue.SimpleQueue()
-        self._undrawn: list[_Row] = []  # the chores' own
+        self._undecoded: deque[_Row] = deque()
 
     def check(self, request: ImageRequest) -> None:
         self.family.resolve(request)
@@ -136,29 +137,17 @@ class ImageEngine(Model[ImageRequest]):
         for row in rows:
             row.job.stepped = True
             row.begun_s = row.begun_s or begun_s
-        for row, velocity in zip(rows, self._velocities(rows), strict=True):
-            with fail_alone(row.job.session):
-                if velocity is not None:
-                    self._advance(row, velocity)
-        self._finish([row for row in rows if row.canvas.done])
+        if rows:
+            try_together(rows, self._step_together, _fail)
+            self._finish([row for row in rows if row.canvas.done])
         self._pace.launched()
         return bool(rows)
 
-    def _velocities(self, rows: Sequence[_Row]) -> Sequence[torch.Tensor | None]:
-        """Where the forward fails, each row is tried alone; None for one that fails again."""
-        if not rows:
-            return []
-        try:
-            return self.family.predict([row.canvas for row in rows])
-        except Exception:
-            if len(rows) > 1:
-                log.exception("a step of %d pictures failed; each is tried alone", len(rows))
-        velocities: list[torch.Tensor | None] = [None] * len(rows)
-        for index, row in enumerate(rows):
-            if not row.job.session.ended:
-                with fail_alone(row.job.session):
-                    velocities[index] = self.family.predict([row.canvas])[0]
-        return velocities
+    def _step_together(self, rows: Sequence[_Row]) -> None:
+        velocities = self.family.predict([row.canvas for row in rows])
+        for row, velocity in zip(rows, velocities, strict=True):
+            with fail_alone(row.job.session):
+                self._advance(row, velocity)
 
     def _advance(self, row: _Row, velocity: torch.Tensor) -> None:
         canvas = row.canvas
@@ -172,34 +161,32 @@ class ImageEngine(Model[ImageRequest]):
         """Have them decoded: first all are there, then the chores begin."""
         for row in rows:
             self._turns.remove(row)
-            self._finished.put(row)
+        self._undecoded += rows
         for row in rows:
             self._chores.add(Chore(row.job.session, self._draw))
 
     def _draw(self) -> None:
-        """A chore, for whichever small pictures were finished meanwhile: together they take less time."""
-        while not self._finished.empty():
-            self._undrawn.append(self._finished.get_nowait())
-        waiting = [row for row in self._undrawn if not row.job.session.ended]
-        mates = [row for row in waiting if row.canvas.finish == waiting[0].canvas.finish]
-        together = mates[:MAX_TOGETHER] if mates and mates[0].canvas.finish else mates[:1]
-        self._undrawn = [row for row in waiting if row not in together]
-        self._draw_together(together)
+        """A chore, for the next picture and those behind it that may be decoded with it."""
+        if rows := self._next_undecoded():
+            try_together(rows, self._decode, _fail)
 
-    def _draw_together(self, rows: Sequence[_Row]) -> None:
-        """What fails together is tried one by one, so that it fails alone."""
-        if len(rows) > 1:
-            try:
-                images = self.family.decode([row.canvas for row in rows])
-            except Exception:
-                log.exception("%d pictures could not be decoded together; each is tried alone", len(rows))
-            else:
-                for row, image in zip(rows, images, strict=True):
-                    self._hand_over(row, image)
-                return
-        for row in rows:
+    def _next_undecoded(self) -> list[_Row]:
+        rows: list[_Row] = []
+        while self._undecoded and len(rows) < MAX_DECODED_TOGETHER:
+            row = self._undecoded.popleft()
+            key = row.canvas.decode_key
+            if rows and (key is None or key != rows[0].canvas.decode_key):
+                self._undecoded.appendleft(row)
+                break
+            if not row.job.session.ended:
+                rows.append(row)
+        return rows
+
+    def _decode(self, rows: Sequence[_Row]) -> None:
+        images = self.family.decode([row.canvas for row in rows])
+        for row, image in zip(rows, images, strict=True):
             with fail_alone(row.job.session):
-                self._hand_over(row, *self.family.decode([row.canvas]))
+                self._hand_over(row, image)
 
     def _hand_over(self, row: _Row, image: Image) -> None:
         job = row.job

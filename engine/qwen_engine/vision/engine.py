@@ -7,22 +7,19 @@ A step gives every row its next token:
     draw      every row gets its next token, or its end
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from qwen_engine.errors import EngineError, Internal, InvalidRequest
-from qwen_engine.loop import FinishReason, Model, Session
+from qwen_engine.errors import InvalidRequest
+from qwen_engine.loop import FinishReason, Model, Session, try_together
 from qwen_engine.sampling import Sampling, Uniforms
 from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.checkpoint import VisionCheckpoint
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -95,27 +92,18 @@ class VisionEngine(Model[VisionRequest]):
         yield from groups.values()
 
     def _begin(self, rows: Sequence[_Row]) -> list[torch.Tensor]:
-        """The first logits of rows that have begun; what fails together is tried one by one, so that it fails alone."""
-        told = self._try(rows)
-        if isinstance(told, torch.Tensor):
-            return [told]
-        if len(rows) > 1:
-            return [logits for row in rows for logits in self._begin([row])]
-        rows[0].session.fail(told)
-        return []
+        """The first logits of those rows that have begun."""
+        begun: list[torch.Tensor] = []
 
-    def _try(self, rows: Sequence[_Row]) -> torch.Tensor | EngineError:
-        try:
+        def read(rows: Sequence[_Row]) -> None:
             views = [row.request.view for row in rows]
             logits, read, next_position = self.checkpoint.read(views, [row.prompt for row in rows])
             self._read.join(read, next_position)
-        except EngineError as error:
-            return error
-        except Exception:
-            log.exception("%d pictures could not be looked at", len(rows))
-            return Internal()
-        self._rows += rows
-        return logits
+            self._rows += rows
+            begun.append(logits)
+
+        try_together(rows, read, lambda row, error: row.session.fail(error))
+        return begun
 
     def _draw(self, logits: torch.Tensor) -> None:
         sampler = self.checkpoint.sampler([Sampling(row.request.temperature, top_k=0) for row in self._rows])

@@ -8,11 +8,11 @@ from qwen_engine.chains.collect import Outputs
 from qwen_engine.chains.references import Reference, look_up
 from qwen_engine.errors import InvalidRequest
 
-COMING = object()
+PENDING = object()
 """Stands for an item that is known to come."""
 
 
-class Growth:
+class PartialOutputs:
     """What a node has made so far, for the nodes that take a list of it item by item."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Growth:
 
     async def begun(self, reference: Reference) -> None:
         """Wait for the first item, or until it is certain that there is none."""
-        while not self._is_whole and all(item is COMING for item in self._list(reference)):
+        while not self._is_whole and all(item is PENDING for item in self._list(reference)):
             await self._news.wait()
 
     async def items(self, reference: Reference) -> AsyncGenerator[tuple[int, Any], None]:
@@ -42,7 +42,7 @@ class Growth:
         while True:
             is_whole, news = self._is_whole, self._news
             for number, item in enumerate(self._list(reference)):
-                if item is not COMING and number not in taken:
+                if item is not PENDING and number not in taken:
                     taken.add(number)
                     self.is_taken = self.is_taken or not is_whole
                     yield number, item
