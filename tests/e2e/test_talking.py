@@ -14,9 +14,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from qwen_client import AsyncClient, ChainFailed, Client, Heard, ReplySound, ReplyText, StageFailed, VoiceReply
+from qwen_client import (
+    AsyncClient,
+    ChainFailed,
+    Client,
+    Heard,
+    ReplySound,
+    ReplyText,
+    StageFailed,
+    StageStarted,
+    VoiceReply,
+)
 from qwen_engine.chains.clauses import Clauses
 from qwen_engine.chains.prompts import prompt
+from tests.loading import load, unload
 
 QWEN = Path(sys.prefix) / "bin" / "qwen"
 SAMPLE_RATE_HZ = 16_000
@@ -148,6 +159,26 @@ def test_bad_audio_is_the_fault_of_hearing(client):
     assert [event.stage for event in events if isinstance(event, StageFailed)] == ["heard"]
     with pytest.raises(ChainFailed, match="stage 'heard' failed: AUDIO"):
         run.result()
+
+
+def test_a_model_that_is_unloaded_in_mid_turn_is_named(server, client, audio):
+    """It takes seconds to hear so much, the recogniser's neighbour is gone in a moment."""
+    samples, sample_rate_hz = soundfile.read(audio / "message.wav", dtype="float32")
+    with client.chains.voice_chat((np.tile(samples, 120), sample_rate_hz), session="unloading") as run:
+        next(event for event in run if isinstance(event, StageStarted))
+        unload(server, "qwen3_chat")
+        try:
+            rest = list(run)
+        finally:
+            load(server, "qwen3_chat")
+    assert any(isinstance(event, Heard) for event in rest)
+    assert [(event.stage, event.status) for event in rest if isinstance(event, StageFailed)] == [
+        ("reply", "UNAVAILABLE")
+    ]
+    with pytest.raises(ChainFailed, match="qwen3_chat"):
+        run.result()
+    assert contents(say(client, PLAN, session="unloading"))[0] == PLAN  # what failed is forgotten
+    client.chains.voice_chat(session="unloading", end_session=True).result()
 
 
 def test_live_chunks_come_through_the_captions(server, client, audio):

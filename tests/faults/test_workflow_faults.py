@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from qwen_client import ChainFailed, Client, InvalidRequest, Unavailable
 from qwen_server.profiles import load_profile
 from qwen_server.triton_process import Address, TritonProcess
+from tests.loading import load, unload
 from tests.workflow_examples import (
     CHART,
     DRAWN,
@@ -167,19 +167,13 @@ def test_a_busy_model_is_tried_again(client: Client) -> None:
             assert waiting.finish_reason == "stop"
 
 
-def load(server: TritonProcess, model: str, action: str) -> None:
-    url = f"{server.address.http}/v2/repository/models/{model}/{action}"
-    with urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST"), timeout=300) as response:
-        assert response.status == 200
-
-
 def test_a_model_that_is_unloaded_in_mid_chain_is_named(server: TritonProcess, client: Client) -> None:
     speech = open_ended("unloading")
     drawn = {"model": "chart_image", "inputs": {"CHART": {**CHART, "categories": ["${speech.EVENT.finish_reason}"]}}}
     workflow = {"nodes": {"speech": speech, "drawn": drawn}, "outputs": {"speech": "$speech.AUDIO"}}
     with stream(client, workflow) as events:
         until_started(events, "speech")
-        load(server, "chart_image", "unload")
+        unload(server, "chart_image")
         try:
             client.tts.add_text("unloading", "good morning", complete=True)
             rest = list(events)
@@ -189,7 +183,7 @@ def test_a_model_that_is_unloaded_in_mid_chain_is_named(server: TritonProcess, c
             assert any(type(event).__name__ == "StageResult" and event.stage == "speech" for event in rest)
             assert events.finish_reason == "failed"
         finally:
-            load(server, "chart_image", "load")
+            load(server, "chart_image")
     assert client.chains.run({"nodes": {"drawn": DRAWN}, "outputs": {"drawn": "$drawn.RESULT.type"}}).outputs == {
         "drawn": "bar"
     }
