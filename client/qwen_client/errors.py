@@ -9,6 +9,7 @@ QwenError             carries `message`, `status` (the gRPC status name) and `re
 └── ServerError       the server failed, or its answer cannot be read
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,8 @@ import grpc
 # How gRPC begins its message where no server was reached; a server's own message begins otherwise.
 UNKNOWN_MODEL = "unknown model"
 NO_CONNECTION = ("failed to connect", "errors resolving", "DNS resolution failed")
+
+IN_ENSEMBLES = re.compile(r"^(?:in ensemble '[^']*', )+")  # Triton puts it before the error of a member
 
 
 class QwenError(Exception):
@@ -103,7 +106,7 @@ def refusal(text: str, request_id: str) -> QwenError:
 
 
 def _status_and_message(text: str) -> tuple[grpc.StatusCode | None, str]:
-    name, separator, message = text.partition(": ")
+    name, separator, message = IN_ENSEMBLES.sub("", text).partition(": ")
     if separator and name in grpc.StatusCode.__members__:
         return grpc.StatusCode[name], message
     return None, text

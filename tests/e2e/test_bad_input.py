@@ -143,6 +143,8 @@ BAD_VALUES = [
     (lambda client: client.image.generate("star", steps=0), r"OPTIONS\.steps is 0.*greater than or equal to 1"),
     (lambda client: client.image.generate("star", steps=10**6), r"OPTIONS\.steps is 1000000; allowed: 2 to 50"),
     (lambda client: client.asr.transcribe(wav(tone()), language="Klingon"), "'Klingon'; allowed: auto, Arabic"),
+    (lambda client: client.chains.aligned_transcript(b"no audio"), "^AUDIO cannot be read as audio"),
+    (lambda client: client.chains.spoken_image(b"no audio"), "^AUDIO cannot be read as audio"),
 ]
 
 

@@ -19,6 +19,7 @@ from qwen_client import (
     ServerError,
     Unavailable,
 )
+from qwen_client.errors import refusal
 
 STATUSES = [
     (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
@@ -64,6 +65,11 @@ def test_status_becomes_an_error(
     assert caught.value.request_id == triton.received[0].request_id != ""
     if kind is not DeadlineExceeded:
         assert caught.value.message == str(caught.value) == "OPTIONS.steps is 0"
+
+
+def test_what_triton_puts_before_an_ensemble_s_error_is_left_out() -> None:
+    told = refusal("in ensemble 'outer', in ensemble 'spoken_image', UNAVAILABLE: the queue is full", "r1")
+    assert (type(told), told.status, told.message) == (Unavailable, "UNAVAILABLE", "the queue is full")
 
 
 @pytest.mark.parametrize("model", CALLS)
