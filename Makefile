@@ -1,10 +1,10 @@
-# Two commands do everything: `make demo` and `make test`. See README.md.
+# Two commands do everything: `make demo` and `make test`; `make quick` while you work. See README.md, CONTRIBUTING.md.
 PYTHON ?= python3
 VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-long check env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image bench-chains perf-quick perf-locust
+.PHONY: demo serve quick test test-long check docs site env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image bench-chains perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -12,17 +12,32 @@ demo: env
 serve: env
 	exec $(BIN)/qwen serve
 
+# What needs no server and no second environment, on two cores. Modules that are compiled are kept for the next time.
+quick: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest tests/unit -n 2 --dist worksteal -q
+
 test: env upstream check
 	$(BIN)/pytest --ignore=tests/long
 
-# Fuzz and soak, some ten minutes; run before a release.
+# Fuzz, soak, parity in many shapes, processes killed and callers leaving hundreds of times; an hour and more.
 test-long: env upstream
 	$(BIN)/pytest tests/long --timeout=1800
 
-check: env
+check: env site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# docs/ as pages in build/site; a link that leads nowhere ends it.
+site: env
+	$(BIN)/zensical build --strict --clean
+
+# The pages that are made from the code.
+docs: env
+	$(BIN)/python -m scripts.limits_page
+	$(BIN)/python -m scripts.wire_page
 
 # --- environments -----------------------------------------------------------------------------------------------
 
@@ -38,9 +53,10 @@ system:
 	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng fonts-noto-cjk
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/apt.sh python3-venv
 
-$(VENV)/.complete: pyproject.toml requirements/main.txt | system
+$(VENV)/.complete: pyproject.toml packages/client/pyproject.toml requirements/main.txt | system
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c requirements/main.txt -e '.[engine,test,perf]'
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements/main.txt -e packages/client \
+	  -e '.[engine,silero,test,perf,site]'
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
 	touch $@
 
@@ -55,7 +71,7 @@ $(TTS_VENV)/.complete: requirements/tts.txt $(VENV)/.complete
 # --- demo checkpoints (hours on two cores; the results are committed) ----------------------------------------------
 
 TRAIN := $(BIN)/python -m demo.training
-TRAIN_TTS := PYTHONPATH=.:engine $(TTS_VENV)/bin/python -m demo.training
+TRAIN_TTS := PYTHONPATH=.:wire:engine $(TTS_VENV)/bin/python -m demo.training
 
 demo-audio: env
 	$(TRAIN).demo_audio

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from perf.export import Run, read_export
 from perf.inputs import input_file
+from perf.server import admin_key
+from qwen_client.channels import is_local
+from qwen_server import hidden_arguments
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = PROJECT / ".venv-perf"
@@ -44,7 +47,8 @@ def install() -> None:
 
 def version() -> str:
     """perf_analyzer's own word, for example "Perf Analyzer Version 2.51.0 (commit unknown)"."""
-    return _output("--version").strip()
+    done = subprocess.run([BINARY, "--version"], env=_environment(), capture_output=True, text=True, check=True)
+    return (done.stdout + done.stderr).strip()
 
 
 def run(workload: Workload, url: str, *, concurrency: int, num_requests: int) -> Run:
@@ -52,29 +56,43 @@ def run(workload: Workload, url: str, *, concurrency: int, num_requests: int) ->
 
     Raises:
         PerfAnalyzerError: no server there, one request failed, or `TIMEOUT_S` is over.
+        ServerError: the server's admin key is not there, and perf_analyzer asks for what needs it.
     """
+    key = admin_key(url)
+    headers = [argument for header in key.grpc_metadata.items() for argument in ("-H", ":".join(header))]
     with tempfile.TemporaryDirectory() as folder:
         export = Path(folder) / "export.json"
         _output(
-            *("-m", workload.model, "-u", url, "-i", "grpc", "--async"),
+            *("-m", workload.model, "-u", url, "-i", "grpc", "--async", *headers),
             *(["--streaming"] if workload.streaming else []),
             *("--input-data", str(input_file(workload.model))),
             *("--concurrency-range", str(concurrency), "--request-count", str(num_requests)),
             *("--profile-export-file", str(export)),
+            secret=key.secret,
+            direct=is_local(url),
         )
         return read_export(export)
 
 
-def _output(*arguments: str) -> str:
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(CUDA_LIBRARIES)}
-    command = [str(BINARY), *arguments]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise PerfAnalyzerError(f"perf_analyzer did not end within {TIMEOUT_S} s") from error
-    if done.returncode:
-        raise PerfAnalyzerError(_complaint(done.stdout + done.stderr))
-    return done.stdout + done.stderr
+def _output(*arguments: str, secret: str, direct: bool) -> str:
+    """What it prints. `secret` is kept out of the process list; `direct`: by no proxy of the environment."""
+    command, environment = [str(BINARY), *arguments], _environment(direct)
+    with hidden_arguments.popen(
+        command, secret, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            printed = process.communicate(timeout=TIMEOUT_S)[0].decode()
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise PerfAnalyzerError(f"perf_analyzer did not end within {TIMEOUT_S} s") from error
+    if process.returncode:
+        raise PerfAnalyzerError(_complaint(printed))
+    return printed
+
+
+def _environment(direct: bool = True) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not (direct and name.lower().endswith("_proxy"))}
+    return {**kept, "LD_LIBRARY_PATH": str(CUDA_LIBRARIES)}
 
 
 def _complaint(output: str) -> str:

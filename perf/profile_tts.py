@@ -19,14 +19,15 @@ from torch.profiler import ProfilerActivity, profile
 
 from perf.bench_tts import NUM_TEXTS, served
 from perf.tts.texts import benchmark_texts
-from qwen_engine.errors import EngineError
-from qwen_engine.loop import FinishReason, Session
-from qwen_engine.options import TtsOptions
+from qwen_engine.loop import Session
 from qwen_engine.sampling import RowSampler
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak, speak_request
 from qwen_server.profiles import load_profile
+from qwen_wire.errors import QwenError
+from qwen_wire.messages import FinishReason
+from qwen_wire.options import TtsOptions
 
 NUM_OPERATORS = 12
 NUM_PROFILED_STEPS = 24  # two chunks of every stream; the profiler takes a minute to sum up a hundred
@@ -41,10 +42,10 @@ class Nobody:
 
     def end(self, reason: FinishReason, closing: dict[str, Any]) -> None: ...
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         raise error
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return False
 
 

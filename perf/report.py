@@ -15,6 +15,10 @@ from rich.table import Table
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from perf.export import Run
+from perf.server import admin_key
+from qwen_client.channels import channel_options
+from qwen_server.admin_key import AdminKey
+from qwen_server.errors import ServerError
 
 UNITS = {"_per_s": "requests/s", "_ms": "ms"}
 PROJECT = Path(__file__).resolve().parents[1]
@@ -70,17 +74,26 @@ def metric_line(bench: str, metric: str, values: Sequence[float], detail: Mappin
 
 
 def circumstances(url: str, model: str) -> dict[str, Any]:
-    """Checkpoint and device (of the server's settings), cores of this machine, commit."""
-    with grpc.insecure_channel(url) as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        answer = stub.ModelConfig(service_pb2.ModelConfigRequest(name=model), timeout=TIMEOUT_S)
-    settings = json.loads(answer.config.parameters["settings"].string_value or "{}")
+    """Checkpoint and device (of the server's settings, if its admin key is at hand), cores of this machine, commit."""
+    try:
+        settings = _settings(url, model, admin_key(url))
+    except ServerError:
+        settings = {}
     return {
         "checkpoint": _short(settings.get("checkpoint", "unknown")),
         "device": settings.get("device", "unknown"),
         "cores": os.cpu_count(),
         "commit": commit(),
     }
+
+
+def _settings(url: str, model: str, key: AdminKey) -> Mapping[str, Any]:
+    metadata = tuple(key.grpc_metadata.items())
+    with grpc.insecure_channel(url, channel_options(url)) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        answer = stub.ModelConfig(service_pb2.ModelConfigRequest(name=model), timeout=TIMEOUT_S, metadata=metadata)
+    settings: Mapping[str, Any] = json.loads(answer.config.parameters["settings"].string_value or "{}")
+    return settings
 
 
 def _short(checkpoint: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psutil
 from rich.console import Console
 
+from qwen_server.admin_key import AdminKey
 from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
@@ -40,6 +41,15 @@ def serving(profile: Profile) -> Iterator[TritonProcess]:
         with console.status(f"starting a server; log: {server.log_file}"):
             server.wait_ready()
         yield server
+
+
+def admin_key(url: str) -> AdminKey:
+    """The key of the server at `url`, of this machine; that of another one has to be copied to where it would be.
+
+    Raises:
+        ServerError: no key there; the message names the file.
+    """
+    return AdminKey.of_server(int(url.rpartition(":")[2]))
 
 
 def resident_mib(process: psutil.Process) -> float:

@@ -1,5 +1,6 @@
 """One real Triton for all tests that need it."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -16,18 +17,25 @@ from qwen_server.triton_process import Address, TritonProcess
 HOME = Path(__file__).resolve().parents[1]
 
 
-DATA_FOLDER = "XDG_DATA_HOME"
+FOLDERS = ("XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
 def pytest_configure() -> None:
-    """Servers of the tests keep their voices apart from the user's; property tests try the same examples each time."""
+    """Servers of the tests keep their files apart from the user's; property tests try the same examples each time."""
     settings.register_profile("repeatable", derandomize=True, deadline=None)
     settings.load_profile("repeatable")
-    os.environ[DATA_FOLDER] = tempfile.mkdtemp(prefix="qwen-data-")
+    os.environ |= {name: tempfile.mkdtemp(prefix="qwen-test-") for name in FOLDERS}
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now lives until the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ.pop(DATA_FOLDER))
+    for name in FOLDERS:
+        shutil.rmtree(os.environ.pop(name))
 
 
 @pytest.fixture(scope="session")

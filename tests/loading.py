@@ -1,22 +1,28 @@
 """Models of a running server, taken away and given back."""
 
-import urllib.request
+from typing import Protocol
 
-from qwen_server.triton_process import TritonProcess
+from qwen_server.address import Address
+from qwen_server.admin_key import AdminKey
 
 TIMEOUT_S = 300
 
 
-def load(server: TritonProcess, model: str) -> None:
+class Server(Protocol):
+    address: Address
+
+
+def load(server: Server, model: str) -> None:
     _ask(server, model, "load")
 
 
-def unload(server: TritonProcess, model: str) -> None:
+def unload(server: Server, model: str) -> None:
     """Returns once it is gone; from the first moment on it takes no request."""
     _ask(server, model, "unload")
 
 
-def _ask(server: TritonProcess, model: str, action: str) -> None:
-    url = f"{server.address.http}/v2/repository/models/{model}/{action}"
-    with urllib.request.urlopen(urllib.request.Request(url, data=b"{}", method="POST"), timeout=TIMEOUT_S) as response:
-        assert response.status == 200
+def _ask(server: Server, model: str, action: str) -> None:
+    headers = AdminKey.of_server(server.address.grpc_port).http_headers
+    path = f"/v2/repository/models/{model}/{action}"
+    status, answer = server.address.ask(path, b"{}", headers, timeout_s=TIMEOUT_S)
+    assert status == 200, answer

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qwen_engine.errors import EngineError
 from qwen_engine.loop import EngineLoop, Model, Session
+from qwen_wire.errors import QwenError
 
 WAIT_S = 120
 
@@ -13,13 +13,13 @@ WAIT_S = 120
 class Recorder:
     """Keeps events and the one end; calls `on_event` with each event, on the device thread."""
 
-    def __init__(self, on_event: Callable[[Any], None] = lambda _: None, abandoned: bool = False) -> None:
+    def __init__(self, on_event: Callable[[Any], None] = lambda _: None, is_disconnected: bool = False) -> None:
         self.events: list[Any] = []
         self.ends: list[Any] = []
         self.closing: dict[str, Any] = {}
         self.done = threading.Event()
         self._on_event = on_event
-        self._abandoned = abandoned
+        self._abandoned = is_disconnected
 
     def emit(self, event: Any) -> None:
         self.events.append(event)
@@ -30,11 +30,11 @@ class Recorder:
         self.closing = closing
         self.done.set()
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         self.ends.append(error)
         self.done.set()
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return self._abandoned
 
     def outcome(self) -> Any:

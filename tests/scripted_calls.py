@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.chains.events import ChainEvent, End
-from qwen_engine.errors import EngineError, Unavailable
+from qwen_engine.chains.events import End
+from qwen_wire.chains import Stage
+from qwen_wire.errors import QwenError, Unavailable
 
 Script = Callable[[Mapping[str, Any]], Iterable[Mapping[str, bytes]]]
 
@@ -35,7 +36,7 @@ class ScriptedCalls:
     waits for the model's `gates`. `live` are the calls that are open, `most_live` how many there ever were."""
 
     scripts: Mapping[str, Script]
-    faults: dict[str, list[EngineError | None]] = field(default_factory=dict)
+    faults: dict[str, list[QwenError | None]] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     made: list[Call] = field(default_factory=list)
     live: Counter[str] = field(default_factory=Counter)
@@ -72,11 +73,11 @@ class ScriptedCalls:
 class Told:
     """What a run told, in order."""
 
-    events: list[ChainEvent] = field(default_factory=list)
+    events: list[Stage] = field(default_factory=list)
     end: End | None = None
-    on_event: Callable[[ChainEvent], Any] = lambda event: None
+    on_event: Callable[[Stage], Any] = lambda event: None
 
-    async def emit(self, event: ChainEvent) -> None:
+    async def emit(self, event: Stage) -> None:
         await asyncio.sleep(0)
         self.events.append(event)
         self.on_event(event)

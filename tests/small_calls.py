@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.errors import DeadlineExceeded, EngineError
+from qwen_wire.errors import DeadlineExceeded, QwenError
 
 SAMPLE_RATE_HZ = 24_000
 FRAME_SAMPLES = 1920
@@ -31,7 +31,7 @@ class SmallCalls:
 
     def __init__(self, answer: Callable[[Messages], str]) -> None:
         self.answer = answer
-        self.failing: dict[str, EngineError | Exception] = {}
+        self.failing: dict[str, QwenError | Exception] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.live: list[str] = []
         self.made: list[tuple[str, dict[str, Any], Trace]] = []

@@ -8,9 +8,10 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 
 from qwen_client import Client
-from qwen_client.chains.events import StageEvent, read_stage
-from qwen_client.jobs import StreamJob
+from qwen_client.chains.events import read_stage
+from qwen_client.jobs import StreamJob, only_event
 from qwen_client.stream import Stream
+from qwen_wire.chains import StageEvent
 
 CHART = {"type": "bar", "categories": ["Monday"], "series": [{"name": "Anna", "values": [3]}]}
 DRAWN = {"model": "chart_image", "inputs": {"CHART": CHART}}
@@ -45,6 +46,20 @@ def until_started(events: Iterator[StageEvent], *stages: str) -> None:
         event = next(events)
         if type(event).__name__ == "StageProgress":
             left.discard(event.stage)
+
+
+def token_of(events: Iterator[StageEvent], stage: str) -> str:
+    """That of a text stream, which its stage tells first."""
+    told = (event.event for event in events if type(event).__name__ == "StageProgress" and event.stage == stage)
+    token: str = next(told)["token"]
+    return token
+
+
+def add_text(client: Client, name: str, token: str, text: str) -> None:
+    """The last of a text stream that a workflow has opened."""
+    options = {"action": "add_text", "text_stream": name, "token": token, "text_complete": True}
+    tensors = {"TEXT": text.encode(), "OPTIONS": json.dumps(options).encode()}
+    client._transport.run(StreamJob("qwen3_tts", tensors, lambda answer: answer, only_event))
 
 
 def bytes_tensor(name: str, items: list[bytes]) -> service_pb2.ModelInferRequest.InferInputTensor:

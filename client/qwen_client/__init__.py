@@ -10,8 +10,11 @@
 `AsyncClient` has the same methods as coroutines. All errors are a `QwenError`.
 """
 
+from typing import TYPE_CHECKING
+
 from qwen_client.audio import AudioInput
-from qwen_client.captions import AsyncCaptions, Caption, Captions
+from qwen_client.batches import Outcome
+from qwen_client.captions import AsyncCaptions, Captions
 from qwen_client.chains import (
     AlignedTranscript,
     AsyncConversation,
@@ -22,18 +25,30 @@ from qwen_client.chains import (
     ProductAd,
     ReplySound,
     ReplyText,
+    SessionStarted,
     SpokenDescription,
     SpokenPicture,
     Storyboard,
     VoiceReply,
     WorkflowResult,
 )
-from qwen_client.chains.events import StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
-from qwen_client.chains.following import AsyncChainRun, ChainRun
+from qwen_client.chains.chain_run import AsyncChainRun, ChainRun
 from qwen_client.charts import Chart, GanttTask, TimelineEvent
-from qwen_client.chat import ChatAnswer, ChatDelta, Usage
+from qwen_client.chat import ChatAnswer, ChatDelta
 from qwen_client.client import AsyncClient, Client
-from qwen_client.errors import (
+from qwen_client.health import Health
+from qwen_client.image import Size
+from qwen_client.pcm import AudioPiece
+from qwen_client.pictures import Picture, PictureInput, Progress, contact_sheet
+from qwen_client.recipes import Recipe, read_recipe
+from qwen_client.shortfalls import Shortfall
+from qwen_client.stream import AsyncStream, Stream
+from qwen_client.text_streams import AsyncTextStream, TextStream
+from qwen_client.transcript import Alignment, Transcription
+from qwen_client.tts import AudioChunk, Speech
+from qwen_client.vision import Description
+from qwen_wire.chains import StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
+from qwen_wire.errors import (
     Cancelled,
     ChainFailed,
     DeadlineExceeded,
@@ -42,19 +57,10 @@ from qwen_client.errors import (
     ServerError,
     Unavailable,
 )
-from qwen_client.health import Health
-from qwen_client.image import Size, Style
-from qwen_client.jobs import Timings
-from qwen_client.many import Outcome
-from qwen_client.pcm import AudioPiece
-from qwen_client.pictures import Picture, PictureInput, Progress, Queued, contact_sheet
-from qwen_client.recipes import Recipe, read_recipe
-from qwen_client.stream import AsyncStream, Stream
-from qwen_client.subtitles import Cue
-from qwen_client.transcript import Alignment, FailedPiece, Segment, Transcription, Word
-from qwen_client.tts import AudioChunk, Speech
-from qwen_client.vision import Description
-from qwen_client.voices import Voice, VoiceList
+from qwen_wire.messages import Timings, Usage
+from qwen_wire.pictures import Queued, Style
+from qwen_wire.speech import Voice, VoiceList
+from qwen_wire.transcripts import Caption, Cue, FailedPiece, Segment, Word
 
 __all__ = [
     "AlignedTranscript",
@@ -64,6 +70,7 @@ __all__ = [
     "AsyncClient",
     "AsyncConversation",
     "AsyncStream",
+    "AsyncTextStream",
     "AudioChunk",
     "AudioInput",
     "AudioPiece",
@@ -99,6 +106,8 @@ __all__ = [
     "ReplyText",
     "Segment",
     "ServerError",
+    "SessionStarted",
+    "Shortfall",
     "Size",
     "Speech",
     "SpokenDescription",
@@ -111,6 +120,7 @@ __all__ = [
     "Storyboard",
     "Stream",
     "Style",
+    "TextStream",
     "TimelineEvent",
     "Timings",
     "Transcription",
@@ -124,3 +134,16 @@ __all__ = [
     "contact_sheet",
     "read_recipe",
 ]
+
+DISTRIBUTION = "qwen-triton-client"
+__version__: str
+
+if not TYPE_CHECKING:  # a checker takes any name for known where it sees `__getattr__`
+
+    def __getattr__(name: str) -> str:
+        """`__version__`, looked up when it is asked for: not every program is to search its packages at the start."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version(DISTRIBUTION)

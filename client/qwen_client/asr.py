@@ -1,15 +1,11 @@
 """Speech recognition: `client.asr`."""
 
-from typing import Literal
-
 from qwen_client.audio import AudioInput, audio_bytes
 from qwen_client.jobs import UnaryJob
+from qwen_client.messages import options_json
+from qwen_client.texts import text_bytes
 from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
-from qwen_client.wire import options_json
-
-Timestamps = Literal["none", "segment", "word", "char"]
-WordTimestamps = Literal["word", "char"]
-AudioFormat = Literal["auto", "pcm_s16le", "pcm_f32le"]
+from qwen_wire.options import AlignerOptions, AsrOptions, AudioFormat, Timestamps, WordTimestamps
 
 
 def transcribe(
@@ -35,20 +31,22 @@ def transcribe(
         client.asr.transcribe((samples, 16_000), language="English", context="Qwen, Triton")
         client.asr.transcribe(pcm_bytes, audio_format="pcm_s16le", sample_rate=8_000)
 
-    `language` None: detected. `context`: words to expect, such as names. `itn`: numbers and dates in figures, the text
-    as spoken kept in `raw_text`. `vad` False: silences are transcribed too. `max_new_tokens` None: from the duration.
-    `temperature` 0: always the likeliest text. `max_audio_s`: audio up to this long is taken; None: up to the server's
-    usual limit. `audio_format`: "auto" reads any file; the others are raw samples of `sample_rate` and `channels`.
+    `language`: a name, code or tag, such as "English", "en" or "en-US"; None: detected. `context`: words to expect,
+    such as names. `itn`: numbers and dates in figures, the text as spoken kept in `raw_text`. `vad` False: silences
+    are transcribed too. `max_new_tokens` None: from the duration. `temperature` 0: always the likeliest text.
+    `max_audio_s`: audio up to this long is taken; None: up to the server's usual limit. `audio_format`: "auto" reads
+    any file; the others are raw samples of `sample_rate` and `channels`.
     Returns a `Transcription`.
     """
     options = options_json(
+        AsrOptions,
         language=language,
         context=context,
         timestamps=timestamps,
         itn=itn,
         vad=vad,
         max_new_tokens=max_new_tokens,
-        temperature=temperature or None,
+        temperature=temperature,
         seed=seed,
         max_audio_s=max_audio_s,
         audio_format=audio_format,
@@ -62,7 +60,7 @@ def align(
     audio: AudioInput,
     text: str,
     *,
-    language: str = "auto",
+    language: str | None = None,
     timestamps: WordTimestamps = "word",
     audio_format: AudioFormat = "auto",
     sample_rate: int | None = None,
@@ -72,15 +70,16 @@ def align(
 
         client.asr.align("poem.wav", poem, language="English").save("poem.srt")
 
-    `language` "auto": by the text's script. `timestamps` "char": of each character. The rest as for `transcribe`.
+    `language` None: by the text's script. `timestamps` "char": of each character. The rest as for `transcribe`.
     Returns an `Alignment`.
     """
     options = options_json(
+        AlignerOptions,
         language=language,
         timestamps=timestamps,
         audio_format=audio_format,
         sample_rate_hz=sample_rate,
         num_channels=channels,
     )
-    inputs = {"AUDIO": audio_bytes(audio), "TEXT": text.encode(), "OPTIONS": options}
+    inputs = {"AUDIO": audio_bytes(audio), "TEXT": text_bytes(text, "text"), "OPTIONS": options}
     return UnaryJob("qwen3_aligner", inputs, read_alignment)

@@ -2,23 +2,31 @@
 
 import io
 import os
+import struct
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from qwen_client.errors import InvalidRequest
+from qwen_client.extras import audio_extra
+from qwen_client.samples import check_rate, native_samples
+from qwen_wire.errors import InvalidRequest
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 AudioInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.NDArray[Any], int]
-"""A path, the bytes of a file, an open binary file, or (samples, rate in Hz); samples: [n] or [n, channels]."""
+"""A path, the bytes of a file, an open binary file, or (samples, rate in Hz).
 
-WAV_SUBTYPES = {"float32": "FLOAT", "float64": "FLOAT", "int16": "PCM_16", "int32": "PCM_32"}
+Samples are [n], [1, n] or [n, channels], of floats (full scale is 1.0), int8, uint8 (centred on 128), int16 or int32.
+"""
+
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".opus": "OGG", ".mp3": "MP3"}
 SUBTYPES = {".opus": "OPUS"}
 BLOCK_SAMPLES = 65_536
+PCM16_SCALE = 32_768
+WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+WAV_PCM, WAV_FLOAT = 1, 3
+MAX_UINT32 = 0xFFFF_FFFF  # where a size does not fit, readers take all there is
 
 
 def audio_bytes(audio: AudioInput) -> bytes:
@@ -28,8 +36,10 @@ def audio_bytes(audio: AudioInput) -> bytes:
             return audio
         case str() | os.PathLike():
             return Path(audio).read_bytes()
-        case (np.ndarray() as samples, int() | np.integer() as rate_hz):
-            return _wav(samples, int(rate_hz))
+        case (np.ndarray() as samples, int() | np.integer() | float() | np.floating() as rate_hz):
+            return _wav(samples, rate_hz)
+        case (_, np.ndarray()):
+            raise TypeError("audio is (…, array): give (array, rate_hz), in this order")
         case _ if hasattr(audio, "read"):
             return audio.read()
     raise TypeError(f"audio is {type(audio).__name__}: give a path, bytes, a binary file or (array, rate_hz)")
@@ -45,6 +55,13 @@ def audio_suffix(path: str | os.PathLike[str]) -> str:
 
 def encode_audio(samples: Samples, sample_rate: int, suffix: str) -> bytes:
     """A file of mono samples, 16-bit or lossy."""
+    if suffix == ".wav":
+        # Rounded down and cut at full scale, as libsndfile does for the other formats.
+        pcm = np.clip(np.floor(samples * PCM16_SCALE), -PCM16_SCALE, PCM16_SCALE - 1)
+        return wav_file(pcm.astype(np.int16)[:, None], sample_rate)
+    with audio_extra(f"writes {suffix}"):
+        import soundfile
+
     target = io.BytesIO()
     with soundfile.SoundFile(target, "w", sample_rate, 1, format=FORMATS[suffix], subtype=SUBTYPES.get(suffix)) as file:
         # By the block: libsndfile's Vorbis encoder overflows the stack on minutes of audio in one write.
@@ -53,12 +70,19 @@ def encode_audio(samples: Samples, sample_rate: int, suffix: str) -> bytes:
     return target.getvalue()
 
 
-def _wav(samples: npt.NDArray[Any], rate_hz: int) -> bytes:
-    if samples.dtype.name not in WAV_SUBTYPES or samples.ndim not in (1, 2):
-        raise InvalidRequest(
-            f"audio is {samples.dtype} of shape {list(samples.shape)}; "
-            f"allowed: {', '.join(WAV_SUBTYPES)} of shape [samples] or [samples, channels]"
-        )
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate_hz, format="WAV", subtype=WAV_SUBTYPES[samples.dtype.name])
-    return file.getvalue()
+def wav_file(frames: npt.NDArray[Any], sample_rate: int) -> bytes:
+    """WAV of `frames`, int16, int32 or float32 of shape [n, channels]."""
+    data = frames.astype(frames.dtype.newbyteorder("<")).tobytes()
+    size, frame = frames.dtype.itemsize, frames.dtype.itemsize * frames.shape[1]
+    code = WAV_FLOAT if frames.dtype.kind == "f" else WAV_PCM
+    form = (code, frames.shape[1], sample_rate, sample_rate * frame, frame, 8 * size)
+    num_bytes = min(len(data), MAX_UINT32 - WAV_HEADER.size)
+    return (
+        WAV_HEADER.pack(b"RIFF", num_bytes + WAV_HEADER.size - 8, b"WAVE", b"fmt ", 16, *form, b"data", num_bytes)
+        + data
+    )
+
+
+def _wav(samples: npt.NDArray[Any], rate_hz: float) -> bytes:
+    check_rate(rate_hz)
+    return wav_file(native_samples(samples), int(rate_hz))

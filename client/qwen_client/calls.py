@@ -5,15 +5,19 @@ Free of the engine: who hands this to a chain says how an error of a called mode
 
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import grpc
 from tritonclient.grpc import service_pb2_grpc
 
-from qwen_client.errors import QwenError, refusal, translated
-from qwen_client.transport import CHANNEL_OPTIONS
-from qwen_client.wire import infer_request, read_answer
+from qwen_client.async_call import AsyncCall
+from qwen_client.async_cancellations import AsyncCancellations
+from qwen_client.cancel_requests import server_timeout_s
+from qwen_client.channels import DIRECT
+from qwen_client.grpc_errors import refusal, translated_inside
+from qwen_client.messages import infer_request, read_answer
+from qwen_wire.errors import QwenError
 
 
 class Headers(Protocol):
@@ -33,9 +37,17 @@ class GrpcCalls:
         self._failure = failure
 
     @cached_property
+    def _channel(self) -> Any:
+        """Made with the first call: a channel belongs to the loop that runs then. The server is their own."""
+        return grpc.aio.insecure_channel(self._address, DIRECT)
+
+    @cached_property
     def _stub(self) -> Any:
-        """Made with the first call: a channel belongs to the loop that runs then."""
-        return service_pb2_grpc.GRPCInferenceServiceStub(grpc.aio.insecure_channel(self._address, CHANNEL_OPTIONS))
+        return service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    @cached_property
+    def _cancellations(self) -> AsyncCancellations:
+        return AsyncCancellations(self._channel)
 
     async def stream(
         self,
@@ -45,25 +57,29 @@ class GrpcCalls:
         deadline_s: float | None,
         trace: Headers,
     ) -> AsyncGenerator[Mapping[str, bytes], None]:
-        """Every response of `model`, output name to payload. To close the generator early cancels the call."""
+        """Every response of `model`, output name to payload. To close the generator early cancels the request."""
         items = {name: given if isinstance(given, bytes) else tuple(given) for name, given in inputs.items()}
-        message = infer_request(model, items, uuid.uuid4().hex)
+        timeout_s = None if deadline_s is None else server_timeout_s(deadline_s)
+        message = infer_request(model, items, uuid.uuid4().hex, timeout_s=timeout_s)
         metadata = tuple(trace.headers().items())
-        call = self._stub.ModelStreamInfer(iter([message]), timeout=deadline_s, metadata=metadata)
+        call = AsyncCall(
+            self._stub.ModelStreamInfer(iter([message]), timeout=deadline_s, metadata=metadata),
+            partial(self._cancellations.begin, request=message, metadata=metadata),
+        )
         try:
-            with translated(self._address, deadline_s or 0.0):
+            with translated_inside(model, deadline_s or 0.0):
                 async for payloads in _responses(call, message.id):
                     yield payloads
         except QwenError as error:
             raise self._failure(error.status, error.message) from error
         finally:
-            call.cancel()  # does nothing to one that is over
+            call.begin_close()  # does nothing to one that is over
 
 
-async def _responses(call: grpc.aio.Call, request_id: str) -> AsyncIterator[Mapping[str, bytes]]:
-    """An error is raised once the server has closed the stream; `stream.py` says why."""
+async def _responses(call: AsyncCall, request_id: str) -> AsyncIterator[Mapping[str, bytes]]:
+    """An error is raised once the server has closed the stream."""
     refused: QwenError | None = None
-    while (response := await call.read()) is not grpc.aio.EOF:
+    while (response := await call.read()) is not None:
         if response.error_message:
             refused = refusal(response.error_message, request_id)
         else:

@@ -3,46 +3,25 @@
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
-from qwen_client.errors import InvalidRequest, QwenError
+from typing_extensions import Self
+
 from qwen_client.jobs import UnaryJob
+from qwen_client.messages import Answer, SequenceStep, options_json
 from qwen_client.pcm import SAMPLE_BYTES, AudioPiece, Reslicer, pcm16
-from qwen_client.transcript import Segment, read_parts
+from qwen_client.samples import MAX_CHANNELS, check_rate
 from qwen_client.transport import AsyncTransport, Transport
-from qwen_client.wire import Answer, SequenceStep, options_json
+from qwen_wire.errors import InvalidRequest, QwenError
+from qwen_wire.options import CaptionOptions
+from qwen_wire.transcripts import Caption
 
 MODEL = "qwen3_asr_stream"
 DEFAULT_SAMPLE_RATE = 16_000
 CHUNK_S = (0.1, 2.0)
 MAX_SEQUENCE_ID = 2**63 - 1
 State = Literal["new", "open", "broken", "ended"]
-
-
-@dataclass(frozen=True)
-class Caption:
-    """What has been heard up to `audio_s`: `stable` will not change any more, `partial`, which follows it, still may.
-
-    `segments` have ended since the caption before; number `segment` is running. The last caption `is_final`.
-    """
-
-    index: int
-    stable: str
-    partial: str
-    language: str | None
-    segment: int
-    segments: tuple[Segment, ...]
-    audio_s: float
-    is_final: bool
-
-    @property
-    def text(self) -> str:
-        return self.stable + self.partial
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, as JSON writes them."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -74,16 +53,18 @@ def stream(
                     print(caption.text)
             print(captions.finish().text)
 
-    Audio comes in pieces of any size: 16-bit little-endian PCM, or samples; the server hears it every `chunk_s` seconds
-    (0.1 to 2). `language` and `context` as for `transcribe`. Returns `Captions`.
+    Audio comes in pieces of any size: 16-bit little-endian PCM, or samples; it is sent every `chunk_s` seconds (0.1 to
+    2). `language` and `context` as for `transcribe`. Returns `Captions`.
     """
     if not CHUNK_S[0] <= chunk_s <= CHUNK_S[1]:
         raise InvalidRequest(f"chunk_s is {chunk_s}: give {CHUNK_S[0]} to {CHUNK_S[1]:g}")
-    for name, value in (("sample_rate", sample_rate), ("channels", channels)):
-        if value < 1:
-            raise InvalidRequest(f"{name} is {value}: give 1 or more")
-    rate = None if sample_rate == DEFAULT_SAMPLE_RATE else sample_rate
-    options = options_json(language=language, context=context, sample_rate_hz=rate, num_channels=channels)
+    check_rate(sample_rate, "sample_rate")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise InvalidRequest(f"channels is {channels}: give 1 to {MAX_CHANNELS}")
+    rate = None if sample_rate == DEFAULT_SAMPLE_RATE else int(sample_rate)
+    options = options_json(
+        CaptionOptions, language=language, context=context, sample_rate_hz=rate, num_channels=channels
+    )
     return CaptionsPlan(options, channels, round(sample_rate * chunk_s) * channels * SAMPLE_BYTES)
 
 
@@ -91,6 +72,7 @@ class _Session:
     """What sync and async captions share: cutting the audio, and which step comes next."""
 
     def __init__(self, plan: CaptionsPlan) -> None:
+        self._token: str | None = None
         self.sequence_id = secrets.randbelow(MAX_SEQUENCE_ID) + 1
         self._plan = plan
         self._chunks = Reslicer(plan.chunk_bytes)
@@ -108,9 +90,15 @@ class _Session:
         """The next request. Until its answer has come, `_state` says that the session has a gap."""
         start = self._state == "new"
         self._state = "broken"
-        options = self._plan.options if start else options_json()
+        options = self._plan.options if start else options_json(CaptionOptions, token=self._token)
         step = SequenceStep(self.sequence_id, start, end)
-        return UnaryJob(MODEL, {"AUDIO": audio, "OPTIONS": options}, _read, step)
+        return UnaryJob(MODEL, {"AUDIO": audio, "OPTIONS": options}, self._read, step)
+
+    def _read(self, answer: Answer) -> Caption:
+        """The first answer tells the token that all further steps need."""
+        caption = answer.message(Caption, "EVENT")
+        self._token = caption.token or self._token
+        return caption
 
     def _require_open(self) -> None:
         if self._state == "ended":
@@ -141,13 +129,13 @@ class Captions(_Session):
         return [self._heard(chunk) for chunk in self._cut(piece)]
 
     def finish(self) -> Caption:
-        """Have the server hear what is left, and end the session."""
+        """Send the remaining audio and end the session."""
         caption = self._transport.run(self._step(self._rest(), end=True))
         self._state = "ended"
         return caption
 
     def iterate(self, pieces: Iterable[AudioPiece]) -> Iterator[Caption]:
-        """Feed all `pieces`, then finish; captions come as soon as they are made."""
+        """Feed all `pieces`, then finish; yields captions as soon as they arrive."""
         for piece in pieces:
             yield from map(self._heard, self._cut(piece))
         yield self.finish()
@@ -210,17 +198,3 @@ class AsyncCaptions(_Session):
         caption = await self._transport.run(self._step(chunk, end=False))
         self._state = "open"
         return caption
-
-
-def _read(answer: Answer) -> Caption:
-    event = answer.json("EVENT")
-    return Caption(
-        index=event["index"],
-        stable=event["stable"],
-        partial=event["partial"],
-        language=event["language"],
-        segment=event["segment"],
-        segments=read_parts(Segment, event["segments"]),
-        audio_s=event["audio_s"],
-        is_final=event["is_final"],
-    )

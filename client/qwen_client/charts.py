@@ -1,19 +1,17 @@
 """Charts drawn from data, not generated: `client.charts`."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
-from qwen_client.errors import InvalidRequest
-from qwen_client.jobs import UnaryJob, read_ending
+from qwen_client.jobs import UnaryJob
+from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import Picture
-from qwen_client.wire import Answer, options_json
-
-Theme = Literal["light", "dark"]
-ChartLanguage = Literal["en", "zh", "ja"]
-PictureFormat = Literal["png", "webp", "jpeg"]
+from qwen_client.texts import json_bytes
+from qwen_wire.answers import ChartResult
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import ChartOptions, PictureFormat, Theme
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def draw(
     picture. `quality`: of webp and jpeg. The same chart gives the same file. Returns a `Chart`.
     """
     options = options_json(
+        ChartOptions,
         width=width,
         height=height,
         scale=scale,
@@ -77,7 +76,7 @@ def draw(
         format=format,
         quality=quality,
     )
-    payload = json.dumps(chart, ensure_ascii=False, default=_iso).encode()
+    payload = json_bytes(chart, "chart", _iso)
     return UnaryJob("chart_image", {"CHART": payload, "OPTIONS": options}, _read)
 
 
@@ -86,14 +85,15 @@ def gantt(
     *,
     title: str = "",
     today: date | None = None,
-    language: ChartLanguage | None = None,
+    language: str | None = None,
     **options: Any,
 ) -> UnaryJob[Chart]:
     """Draw tasks over days.
 
         client.charts.gantt([GanttTask("Design", date(2026, 11, 2), date(2026, 11, 6), owner="Anna")], title="Plan")
 
-    `today`: where the line stands; None: no line. `language`: of the months' names; None: by the texts' script.
+    `today`: date of a marker line; None: no line. `language`: of the months' names, English, Chinese or
+    Japanese; None: by the texts' script.
     `options` as for `draw`. Returns a `Chart`.
     """
     told = [_given(vars(task)) for task in tasks]
@@ -103,7 +103,7 @@ def gantt(
 
 
 def timeline(
-    events: Iterable[TimelineEvent], *, title: str = "", language: ChartLanguage | None = None, **options: Any
+    events: Iterable[TimelineEvent], *, title: str = "", language: str | None = None, **options: Any
 ) -> UnaryJob[Chart]:
     """Draw events along a line, all of them with dates or all with seconds.
 
@@ -120,7 +120,7 @@ def responsibility_matrix(
     *,
     people: Sequence[str] | None = None,
     title: str = "",
-    language: ChartLanguage | None = None,
+    language: str | None = None,
     **options: Any,
 ) -> UnaryJob[Chart]:
     """Draw who does what: for each task the roles by person, of R, A, C and I one or two.
@@ -194,18 +194,18 @@ def _iso(value: object) -> str:
 
 
 def _read(answer: Answer) -> Chart:
-    told = answer.json("RESULT")
+    result = answer.message(ChartResult, "RESULT")
     return Chart(
         data=answer.payload("IMAGE"),
-        format=told["format"],
-        prompt=told["title"],
-        width=told["width"],
-        height=told["height"],
+        format=result.format,
+        prompt=result.title,
+        width=result.width,
+        height=result.height,
         seed=0,
         picture=0,
-        timings=read_ending(told, answer.request_id).timings,
+        timings=result.timings,
         request_id=answer.request_id,
-        kind=told["type"],
-        language=told["language"],
-        not_drawn=told["not_drawn"],
+        kind=result.type,
+        language=result.language,
+        not_drawn=result.not_drawn,
     )

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from qwen_client.errors import ServerError
-from qwen_client.jobs import Ending, StreamJob, Timings, require_complete
-from qwen_client.wire import Answer, options_json
+from qwen_client.jobs import Ending, StreamJob, require_complete
+from qwen_client.messages import Answer, options_json
+from qwen_wire.errors import ServerError
+from qwen_wire.messages import Timings, Usage, read_message
+from qwen_wire.options import ChatOptions
 
 MODEL = "qwen3_chat"
 Message: TypeAlias = Mapping[str, str]
@@ -23,15 +25,6 @@ class ChatDelta:
     type: Literal["text", "thinking"]
     text: str
     index: int
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of the prompt (`cached_tokens` of them were not read anew) and of what was written."""
-
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ class ChatAnswer:
         """The value of an answer that was asked for with a `json_schema`; `ServerError` where it was cut."""
         try:
             return json.loads(self.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             told = f"the answer is not JSON ({error}; finish_reason {self.finish_reason!r})"
             raise ServerError(told, request_id=self.request_id) from error
 
@@ -96,6 +89,7 @@ def complete(
     if system is not None:
         turns.insert(0, {"role": "system", "content": system})
     options = options_json(
+        ChatOptions,
         messages=turns,
         thinking=thinking,
         json_schema=json_schema,
@@ -106,7 +100,7 @@ def complete(
         presence_penalty=presence_penalty,
         frequency_penalty=frequency_penalty,
         seed=seed,
-        stop=list(stop),
+        stop=tuple(stop),
     )
     return StreamJob(MODEL, {"text_input": b"", "OPTIONS": options}, _read, _collect)
 
@@ -119,5 +113,5 @@ def _read(answer: Answer) -> ChatDelta:
 def _collect(deltas: Sequence[ChatDelta], ending: Ending) -> ChatAnswer:
     require_complete(ending)
     text, thinking = ("".join(delta.text for delta in deltas if delta.type == kind) for kind in ("text", "thinking"))
-    usage = Usage(**ending.details["usage"])
+    usage = read_message(Usage, ending.details["usage"])
     return ChatAnswer(text, thinking, ending.finish_reason, usage, ending.timings, ending.request_id)

@@ -1,9 +1,9 @@
 """The front door: `Client`, and `AsyncClient` with the same methods as coroutines."""
 
-from typing import Self
+from typing_extensions import Self
 
-from qwen_client import asr, captions, chains, charts, chat, image, many, recipes, tts, vision, voices
-from qwen_client.chains.following import follow, follow_async
+from qwen_client import asr, batches, captions, chains, charts, chat, image, recipes, text_streams, tts, vision, voices
+from qwen_client.chains.chain_run import follow, follow_async
 from qwen_client.health import Health
 from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
@@ -14,7 +14,7 @@ DEFAULT_TIMEOUT_S = 60.0
 
 class Asr(Service):
     transcribe = running(asr.transcribe)
-    transcribe_many = handing(many.run_batch, many.transcribe_many)
+    transcribe_many = handing(batches.run_batch, batches.transcribe_many)
     align = running(asr.align)
     stream = handing(captions.Captions, captions.stream)
 
@@ -22,7 +22,7 @@ class Asr(Service):
 class Tts(Service):
     synthesize = running(tts.synthesize)
     stream = streaming(tts.synthesize)
-    add_text = running(tts.add_text)
+    stream_text = handing(text_streams.TextStream, text_streams.stream_text)
 
 
 class Chat(Service):
@@ -76,6 +76,8 @@ class Chains(Service):
 class Client:
     """A connection to a server; threads may share it. Every call ends within `timeout_s` seconds.
 
+    `tenant`: whose requests these are, where no gateway says so; what the server keeps for one is never another's.
+
     with Client("127.0.0.1:8001", timeout_s=60) as client:
         print(client.asr.transcribe("meeting.wav").text)
         client.asr.transcribe("meeting.wav", timestamps="word").save("meeting.srt")
@@ -85,8 +87,10 @@ class Client:
         print(client.chains.spoken_image("please draw a star.wav").heard)
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._transport = Transport(address, timeout_s)
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
+    ) -> None:
+        self._transport = Transport(address, timeout_s, tenant)
         self.asr = Asr(self._transport)
         self.tts = Tts(self._transport)
         self.chat = Chat(self._transport)
@@ -101,8 +105,8 @@ class Client:
         return self._transport.health()
 
     def close(self) -> None:
-        """Close the connection; what still runs on it is cancelled."""
-        self._transport.channel.close()
+        """Close the connection; what still runs on it is cancelled, which takes a second at most."""
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +117,7 @@ class Client:
 
 class AsyncAsr(AsyncService):
     transcribe = awaiting(asr.transcribe)
-    transcribe_many = handing(many.run_batch_async, many.transcribe_many)
+    transcribe_many = handing(batches.run_batch_async, batches.transcribe_many)
     align = awaiting(asr.align)
     stream = handing(captions.AsyncCaptions, captions.stream)
 
@@ -121,7 +125,7 @@ class AsyncAsr(AsyncService):
 class AsyncTts(AsyncService):
     synthesize = awaiting(tts.synthesize)
     stream = async_streaming(tts.synthesize)
-    add_text = awaiting(tts.add_text)
+    stream_text = handing(text_streams.AsyncTextStream, text_streams.stream_text)
 
 
 class AsyncChat(AsyncService):
@@ -182,8 +186,10 @@ class AsyncClient:
                 ...
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._transport = AsyncTransport(address, timeout_s)
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
+    ) -> None:
+        self._transport = AsyncTransport(address, timeout_s, tenant)
         self.asr = AsyncAsr(self._transport)
         self.tts = AsyncTts(self._transport)
         self.chat = AsyncChat(self._transport)
@@ -198,8 +204,8 @@ class AsyncClient:
         return await self._transport.health()
 
     async def close(self) -> None:
-        """Close the connection; what still runs on it is cancelled."""
-        await self._transport.channel.close()
+        """As `Client.close`."""
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,14 +1,15 @@
 """What the commands share: the result on stdout, everything else on stderr."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from qwen_client.errors import InvalidRequest, QwenError
+from qwen_client.shortfalls import of_answer
+from qwen_wire.errors import InvalidRequest, QwenError
 
 
 def print_error(error: QwenError, file: Path | None = None) -> None:
@@ -17,6 +18,19 @@ def print_error(error: QwenError, file: Path | None = None) -> None:
     request = f" [request {error.request_id}]" if error.request_id else ""
     line = f"error: {subject}{error.message} ({error.status}){request}"
     typer.echo(" ".join(line.split()), err=True)
+
+
+def print_warning(message: str, file: Path | None = None) -> None:
+    """One line on stderr: what of the result is not as it should be."""
+    subject = f"{file}: " if file else ""
+    typer.echo(" ".join(f"warning: {subject}{message}".split()), err=True)
+
+
+def print_shortfalls(told: Mapping[str, Any], subject: str, file: Path | None = None) -> None:
+    """A line for each shortfall of a model's answer; what is missing is an error, which its command tells."""
+    for kind, message in of_answer(told, subject):
+        if kind != "missing":
+            print_warning(message, file)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qwen_client.audio import Samples
-from qwen_client.errors import InvalidRequest
+from qwen_client.extras import audio_extra
+from qwen_wire.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from av.filter import Graph
@@ -46,7 +47,8 @@ def _tempo(factor: float) -> list[tuple[str, str]]:
 
 
 def _filtered(samples: Samples, sample_rate: int, filters: Sequence[tuple[str, str]]) -> Samples:
-    import av  # FFmpeg loads with it; only who changes speech needs it
+    with audio_extra("changes speed and pitch"):
+        import av  # FFmpeg loads with it; only who changes speech needs it
 
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=sample_rate, format="flt", layout="mono", time_base=Fraction(1, sample_rate))

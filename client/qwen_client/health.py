@@ -1,24 +1,51 @@
 """`client.health()`: is the server up, and what does it serve?"""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tritonclient.grpc import service_pb2
 
+# What this package has calls for. To list what a server has is for those who hold its admin key.
+MODELS = (
+    "qwen3_asr",
+    "qwen3_asr_stream",
+    "qwen3_aligner",
+    "qwen3_tts",
+    "qwen3_chat",
+    "qwen3_vl",
+    "qwen_image",
+    "chart_image",
+    "aligned_transcript",
+    "spoken_image",
+    "voice_chat",
+    "workflow",
+    "meeting_minutes",
+    "storyboard",
+    "courseware",
+    "product_ad",
+    "describe_aloud",
+)
+
 
 @dataclass(frozen=True)
 class Health:
-    """`live`: the server answers; `ready`: it takes requests; `models`: which of them, by name, are ready."""
+    """`live`: the server answers; `ready`: it takes requests; `models`: which of them, by name, it serves just now."""
 
     live: bool
     ready: bool
     models: dict[str, bool]
 
 
+def ready_requests() -> Iterator[service_pb2.ModelReadyRequest]:
+    """One for each of `MODELS`."""
+    return (service_pb2.ModelReadyRequest(name=name) for name in MODELS)
+
+
 def read_health(
     live: service_pb2.ServerLiveResponse,
     ready: service_pb2.ServerReadyResponse,
-    index: service_pb2.RepositoryIndexResponse,
+    models: Sequence[service_pb2.ModelReadyResponse],
 ) -> Health:
-    """A model with several versions is ready if any of them is."""
-    ready_names = {model.name for model in index.models if model.state == "READY"}
-    return Health(live.live, ready.ready, {model.name: model.name in ready_names for model in index.models})
+    """`models`: the answers to `ready_requests`."""
+    told = {name: answer.ready for name, answer in zip(MODELS, models, strict=True)}
+    return Health(live.live, ready.ready, told)

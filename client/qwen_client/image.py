@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
-from qwen_client.errors import InvalidRequest, ServerError
 from qwen_client.jobs import Ending, StreamJob, only_event, require_complete
-from qwen_client.pictures import ImageEvent, Picture, PictureInput, PictureInputs, Progress, Queued, picture_bytes
+from qwen_client.messages import Answer, Inputs, options_json
+from qwen_client.pictures import ImageEvent, Picture, PictureInput, PictureInputs, Progress, picture_bytes
 from qwen_client.recipes import PictureFile, read_recipe, require_ingredients
-from qwen_client.wire import Answer, Inputs, options_json
+from qwen_client.texts import text_bytes
+from qwen_wire.errors import InvalidRequest, ServerError
+from qwen_wire.options import ImageOptions, PictureFormat
+from qwen_wire.pictures import PictureEvent, ProgressEvent, Queued, Style, StyleList
 
 MODEL = "qwen_image"
 REPEATED = (
@@ -30,17 +33,7 @@ Size: TypeAlias = int | tuple[int, int] | str
 
 Task: TypeAlias = Literal["generate", "vary", "edit", "inpaint"]
 Preset: TypeAlias = Literal["fast", "balanced", "exact"]
-Format: TypeAlias = Literal["png", "webp", "jpeg"]
 OnProgress: TypeAlias = Callable[[Progress], object]
-
-
-@dataclass(frozen=True)
-class Style:
-    """A style that `generate` takes by `name`; `title` and `template` by language ("en", "zh")."""
-
-    name: str
-    title: dict[str, str]
-    template: dict[str, str]
 
 
 def generate(
@@ -60,7 +53,7 @@ def generate(
     style: str | None = None,
     lora: str | None = None,
     preview_every: int | None = None,
-    format: Format = "png",
+    format: PictureFormat = "png",
     quality: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> StreamJob[ImageEvent, Picture]:
@@ -98,7 +91,7 @@ def generate(
         format=format,
         quality=quality,
     )
-    inputs: Inputs = {"PROMPT": prompt.encode(), "OPTIONS": options, **_given(images, mask)}
+    inputs: Inputs = {"PROMPT": text_bytes(prompt, "prompt"), "OPTIONS": options, **_given(images, mask)}
     return StreamJob(MODEL, inputs, announcing(on_progress), collect_picture)
 
 
@@ -131,7 +124,7 @@ def vary(
 def inpaint(
     image: PictureInput, mask: PictureInput | None, prompt: str, **options: Any
 ) -> StreamJob[ImageEvent, Picture]:
-    """Draw a part of a picture anew; `prompt` describes the whole.
+    """Generate a part of a picture again; `prompt` describes the whole picture.
 
         client.image.inpaint("street.png", "mask.png", "a street with a red car")
 
@@ -153,7 +146,7 @@ def regenerate(
 
         again = client.image.regenerate("star.png")
 
-    Where the picture was made from others, give the very files: `images` and `mask`. Returns a `Picture`.
+    If the picture was made from others, pass the same files: `images` and `mask`. Returns a `Picture`.
     """
     recipe = read_recipe(file)
     if recipe.model != MODEL:
@@ -172,13 +165,13 @@ def regenerate(
 
 def styles() -> StreamJob[tuple[Style, ...], tuple[Style, ...]]:
     """The styles that the server knows by name."""
-    inputs: Inputs = {"PROMPT": b"", "OPTIONS": options_json(action="list_styles")}
+    inputs: Inputs = {"PROMPT": b"", "OPTIONS": options_json(ImageOptions, action="list_styles")}
     return StreamJob(MODEL, inputs, _read_styles, only_event)
 
 
 def picture_options(size: Size | None, **options: Any) -> bytes:
     """The OPTIONS of a picture."""
-    return options_json(**parse_size(size), **options)
+    return options_json(ImageOptions, **parse_size(size), **options)
 
 
 def parse_size(size: Size | None) -> dict[str, int | str]:
@@ -231,27 +224,37 @@ def _given(images: PictureInputs | None, mask: PictureInput | None) -> dict[str,
 
 
 def _read_event(answer: Answer) -> ImageEvent:
-    event = answer.json("EVENT")
-    match event["type"]:
+    match answer.json("EVENT")["type"]:
         case "queued":
-            return Queued(event["position"])
+            return answer.message(Queued, "EVENT")
         case "progress":
-            preview = answer.payload("IMAGE") if event["preview"] else None
-            return Progress(event["step"], event["steps"], event["picture"], event["eta_s"], preview)
+            return _read_progress(answer)
         case "image":
-            return Picture(
-                data=answer.payload("IMAGE"),
-                format=event["format"],
-                prompt=answer.text("TEXT"),
-                width=event["width"],
-                height=event["height"],
-                seed=event["seed"],
-                picture=event["picture"],
-                timings=None,
-                request_id=answer.request_id,
-            )
-    raise ServerError(f"the answer holds an unknown event: {event['type']}", request_id=answer.request_id)
+            return _read_picture(answer)
+        case kind:
+            raise ServerError(f"the answer holds an unknown event: {kind}", request_id=answer.request_id)
+
+
+def _read_progress(answer: Answer) -> Progress:
+    event = answer.message(ProgressEvent, "EVENT")
+    preview = answer.payload("IMAGE") if event.preview else None
+    return Progress(event.step, event.steps, event.picture, event.eta_s, preview)
+
+
+def _read_picture(answer: Answer) -> Picture:
+    event = answer.message(PictureEvent, "EVENT")
+    return Picture(
+        data=answer.payload("IMAGE"),
+        format=event.format,
+        prompt=answer.text("TEXT"),
+        width=event.width,
+        height=event.height,
+        seed=event.seed,
+        picture=event.picture,
+        timings=None,
+        request_id=answer.request_id,
+    )
 
 
 def _read_styles(answer: Answer) -> tuple[Style, ...]:
-    return tuple(Style(**style) for style in answer.json("EVENT")["styles"])
+    return answer.message(StyleList, "EVENT").styles

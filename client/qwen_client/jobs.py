@@ -7,20 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from qwen_client.errors import Cancelled, ServerError
-from qwen_client.wire import Answer, Inputs, SequenceStep
+from qwen_client.messages import Answer, Inputs, SequenceStep
+from qwen_wire.errors import Cancelled, ServerError
+from qwen_wire.messages import MessageT, Timings, read_message
 
 EventT = TypeVar("EventT")
 ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds since the request reached the engine: it waited, gave its first event (None: it gave none), was done."""
-
-    queue_s: float
-    first_event_s: float | None
-    total_s: float
 
 
 @dataclass(frozen=True)
@@ -32,16 +24,14 @@ class Ending:
     request_id: str
     details: Mapping[str, Any]
 
+    def read(self, kind: type[MessageT]) -> MessageT:
+        """The details as a message of `qwen_wire`."""
+        return read_message(kind, self.details)
+
 
 def read_ending(fields: Mapping[str, Any], request_id: str) -> Ending:
     """The ending told by an `end` event or a RESULT."""
-    timings = fields["timings"]
-    return Ending(
-        fields["finish_reason"],
-        Timings(timings["queue_s"], timings["first_event_s"], timings["total_s"]),
-        request_id,
-        fields,
-    )
+    return Ending(fields["finish_reason"], read_message(Timings, fields["timings"]), request_id, fields)
 
 
 def require_complete(ending: Ending) -> None:

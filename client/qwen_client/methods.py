@@ -34,7 +34,7 @@ class AsyncService:
 def running(plan: Callable[P, AnyJob[ResultT]]) -> Callable[Concatenate[Service, P], ResultT]:
     """A method that returns the result of the planned job."""
 
-    def method(self: Service, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    def method(self: Service, /, *args: P.args, **kwargs: P.kwargs) -> ResultT:
         return self._transport.run(plan(*args, **kwargs))
 
     return _described(method, plan, plan.__name__)
@@ -43,7 +43,7 @@ def running(plan: Callable[P, AnyJob[ResultT]]) -> Callable[Concatenate[Service,
 def streaming(plan: Callable[P, StreamJob[EventT, Any]]) -> Callable[Concatenate[Service, P], Stream[EventT]]:
     """A method that returns the events of the planned job."""
 
-    def method(self: Service, *args: P.args, **kwargs: P.kwargs) -> Stream[EventT]:
+    def method(self: Service, /, *args: P.args, **kwargs: P.kwargs) -> Stream[EventT]:
         return self._transport.open(plan(*args, **kwargs))
 
     return _described(method, plan, "stream")
@@ -54,7 +54,7 @@ def awaiting(
 ) -> Callable[Concatenate[AsyncService, P], Coroutine[Any, Any, ResultT]]:
     """As `running`, for `AsyncClient`."""
 
-    async def method(self: AsyncService, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    async def method(self: AsyncService, /, *args: P.args, **kwargs: P.kwargs) -> ResultT:
         return await self._transport.run(plan(*args, **kwargs))
 
     return _described(method, plan, plan.__name__)
@@ -65,7 +65,7 @@ def async_streaming(
 ) -> Callable[Concatenate[AsyncService, P], AsyncStream[EventT]]:
     """As `streaming`, for `AsyncClient`."""
 
-    def method(self: AsyncService, *args: P.args, **kwargs: P.kwargs) -> AsyncStream[EventT]:
+    def method(self: AsyncService, /, *args: P.args, **kwargs: P.kwargs) -> AsyncStream[EventT]:
         return self._transport.open(plan(*args, **kwargs))
 
     return _described(method, plan, "stream")
@@ -76,7 +76,7 @@ def handing(
 ) -> Callable[Concatenate[Any, P], ResultT]:
     """A method of either client that hands the plan to `run`."""
 
-    def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> ResultT:
         return run(self._transport, plan(*args, **kwargs))
 
     return _described(method, plan, plan.__name__)

@@ -6,29 +6,24 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from qwen_client.errors import InvalidRequest
+from qwen_client.samples import native_samples
 
 SAMPLE_BYTES = 2
 SCALE = 32_768
-DTYPES = ("int16", "float32", "float64")
 AudioPiece: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[Any]
-"""16-bit little-endian PCM, or samples (int16, or floats from -1 to 1) of shape [n] or [n, channels]."""
+"""16-bit little-endian PCM, or samples of shape [n, channels], or [n] or [1, n], as `AudioInput` takes them."""
 
 
 def pcm16(piece: AudioPiece, channels: int) -> bytes:
     """The PCM of a piece; bytes are taken for PCM."""
-    return _encoded(piece, channels) if isinstance(piece, np.ndarray) else bytes(piece)
+    return _encoded(native_samples(piece, channels)) if isinstance(piece, np.ndarray) else bytes(piece)
 
 
-def _encoded(samples: npt.NDArray[Any], channels: int) -> bytes:
-    fits = samples.shape[1:] == (channels,) or (samples.ndim == channels == 1)
-    if not fits or samples.dtype.name not in DTYPES:
-        shape = "[samples]" if channels == 1 else f"[samples, {channels}]"
-        raise InvalidRequest(
-            f"audio is {samples.dtype} of shape {list(samples.shape)}; allowed: {', '.join(DTYPES)} of shape {shape}"
-        )
+def _encoded(samples: npt.NDArray[Any]) -> bytes:
     if samples.dtype.kind == "f":
         samples = np.clip(np.rint(samples * SCALE), -SCALE, SCALE - 1)
+    elif samples.dtype == np.int32:
+        samples = samples >> 16
     return samples.astype("<i2").tobytes()
 
 

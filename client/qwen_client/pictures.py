@@ -13,18 +13,13 @@ from typing import BinaryIO, TypeAlias
 
 from PIL import Image
 
-from qwen_client.errors import InvalidRequest
-from qwen_client.jobs import Timings
+from qwen_client.pixels import png
 from qwen_client.recipes import Recipe, read_recipe
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.messages import Timings
+from qwen_wire.pictures import Queued
 
 SHEET_GAP_PIXELS = 8
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The request waits for `position` others."""
-
-    position: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ PictureInputs: TypeAlias = PictureInput | list[PictureInput] | tuple[PictureInpu
 
 
 def picture_bytes(picture: PictureInput) -> bytes:
-    """The encoded file to send: files go as they are, PIL's pictures as PNG."""
+    """The encoded file to send: files go as they are, PIL's pictures as PNG, upright and in a mode that PNG knows."""
     match picture:
         case bytes():
             return picture
@@ -151,10 +146,3 @@ def contact_sheet(pictures: Sequence[Picture]) -> Image.Image:
         row, column = divmod(number, num_columns)
         sheet.paste(picture.image, (column * wide + SHEET_GAP_PIXELS, row * high + SHEET_GAP_PIXELS))
     return sheet
-
-
-def png(picture: Image.Image) -> bytes:
-    """The picture as a PNG file."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()

@@ -4,18 +4,25 @@ import hashlib
 import io
 import json
 import os
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image
 
-from qwen_client.errors import InvalidRequest
+from qwen_client.png_text import SIGNATURE, png_text
+from qwen_wire.errors import InvalidRequest
 
 PNG_KEY = "qwen_recipe"
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
 COMMENT_HEADER_BYTES = 8
+# What Pillow and zlib raise on damaged files.
+DAMAGED = (OSError, ValueError, SyntaxError, TypeError, LookupError, struct.error, zlib.error)
+UNREADABLE = (*DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 PictureFile: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file or an open binary file."""
@@ -54,18 +61,16 @@ def read_recipe(file: PictureFile) -> Recipe:
 
         print(client.image.recipe("star.png").prompt)
 
-    Raises `InvalidRequest` where there is none: another program's picture, or one that a program saved anew.
+    Raises `InvalidRequest` if there is none: another program made the picture, or saved it again.
     """
     name = "the picture" if isinstance(file, bytes) or hasattr(file, "read") else str(file)
+    data = _bytes(file)
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
-            text = _recipe_text(picture)
-    except (OSError, ValueError, SyntaxError) as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-            raise
+        text = _recipe_text(data)
+    except UNREADABLE as error:
         raise InvalidRequest(f"{name} cannot be read as a picture") from error
     if text is None:
-        raise InvalidRequest(f"{name} holds no recipe: it was not drawn here, or another program saved it anew")
+        raise InvalidRequest(f"{name} holds no recipe: it was not generated here, or another program saved it again")
     return _parsed(text, name)
 
 
@@ -80,11 +85,17 @@ def require_ingredients(recipe: Recipe, images: Sequence[bytes], mask: bytes | N
         raise InvalidRequest("mask: not the file that the recipe was made from, or there was none")
 
 
-def _recipe_text(picture: Image.Image) -> str | None:
-    if picture.format == "PNG":
-        text: str | None = picture.info.get(PNG_KEY)
-        return text
-    comment = picture.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+def _bytes(file: PictureFile) -> bytes:
+    if isinstance(file, bytes):
+        return file
+    return Path(file).read_bytes() if isinstance(file, str | os.PathLike) else file.read()
+
+
+def _recipe_text(data: bytes) -> str | None:
+    if data.startswith(SIGNATURE):
+        return png_text(data, PNG_KEY)
+    with Image.open(io.BytesIO(data)) as picture:
+        comment = picture.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
     return bytes(comment)[COMMENT_HEADER_BYTES:].decode("utf-8", "replace") if comment else None
 
 
@@ -93,7 +104,7 @@ def _parsed(text: str, name: str) -> Recipe:
         told: dict[str, Any] = json.loads(text)
         known = {field.name: told[field.name] for field in fields(Recipe) if field.name in told}
         return Recipe(**{**known, "images_sha256": tuple(told.get("images_sha256", ()))})
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{name} holds a recipe that cannot be read") from error
 
 

@@ -2,20 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from typing_extensions import Self
 
-from qwen_client.chains.events import (
-    Stage,
-    StageEvent,
-    StageFailed,
-    StageProgress,
-    StageResult,
-    StageSkipped,
-    StageStarted,
-)
+from qwen_wire.chains import Stage, StageEvent, StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
 
 
 @dataclass

@@ -1,16 +1,21 @@
 """Events of a streaming request, as they arrive."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic, Self
+from typing import Any, Generic
 
-import grpc
 from tritonclient.grpc import service_pb2
+from typing_extensions import Self
 
-from qwen_client.errors import QwenError, ServerError, refusal
-from qwen_client.jobs import Ending, EventT, StreamJob, Timings, read_ending
-from qwen_client.wire import read_answer
+from qwen_client.async_call import AsyncCall
+from qwen_client.blocking_call import BlockingCall
+from qwen_client.grpc_errors import refusal
+from qwen_client.jobs import Ending, EventT, StreamJob, read_ending
+from qwen_client.messages import read_answer
+from qwen_wire.errors import Cancelled, QwenError, ServerError
+from qwen_wire.messages import Timings
 
 Translate = Callable[[], AbstractContextManager[None]]
 
@@ -18,10 +23,9 @@ Translate = Callable[[], AbstractContextManager[None]]
 class _Events(Generic[EventT]):
     """What sync and async streams share: reading each response, and remembering how it ended."""
 
-    def __init__(self, job: StreamJob[EventT, Any], request_id: str, call: Any, translate: Translate) -> None:
+    def __init__(self, job: StreamJob[EventT, Any], request_id: str, translate: Translate) -> None:
         self.request_id = request_id
         self._read = job.read
-        self._call = call
         self._translate = translate
         self._ending: Ending | None = None
         self._refusal: QwenError | None = None
@@ -45,11 +49,7 @@ class _Events(Generic[EventT]):
         return self._ending
 
     def _accept(self, response: service_pb2.ModelStreamInferResponse) -> EventT | None:
-        """The event of a response; None for an ending or an error.
-
-        An error is raised only once the server has closed the stream: to cancel a call that is just ending
-        can crash Triton before 24.12 (server pull request 7840).
-        """
+        """The event of a response; None for an ending, or for an error, which is raised at the stream's end."""
         if response.error_message:
             self._refusal = refusal(response.error_message, self.request_id)
             return None
@@ -59,6 +59,9 @@ class _Events(Generic[EventT]):
             self._ending = read_ending(event, self.request_id)
             return None
         return self._read(answer)
+
+    def _was_left(self) -> Cancelled:
+        return Cancelled("the stream was closed before its end", request_id=self.request_id)
 
 
 class Stream(_Events[EventT]):
@@ -70,9 +73,16 @@ class Stream(_Events[EventT]):
     print(chunks.finish_reason, chunks.timings)
     """
 
+    def __init__(self, job: StreamJob[EventT, Any], request_id: str, call: BlockingCall, translate: Translate) -> None:
+        super().__init__(job, request_id, translate)
+        self._call = call
+
     def close(self) -> None:
-        """Cancel the request, unless it is over."""
-        self._call.cancel()
+        """Cancel the request, unless it is over, and wait for its end, for a second at most."""
+        self._call.close()
+
+    def __del__(self) -> None:
+        self._call.abandon()
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +97,11 @@ class Stream(_Events[EventT]):
 
     def __next__(self) -> EventT:
         with self._translate():
-            for response in self._call:
+            while (response := self._call.read()) is not None:
                 if (event := self._accept(response)) is not None:
                     return event
+        if self._call.was_left:
+            raise self._was_left()
         self.ending()
         raise StopIteration
 
@@ -97,9 +109,16 @@ class Stream(_Events[EventT]):
 class AsyncStream(_Events[EventT]):
     """As `Stream`, with `async with` and `async for`."""
 
+    def __init__(self, job: StreamJob[EventT, Any], request_id: str, call: AsyncCall, translate: Translate) -> None:
+        super().__init__(job, request_id, translate)
+        self._call = call
+
     async def close(self) -> None:
-        """Cancel the request, unless it is over."""
-        self._call.cancel()
+        """Cancel the request, unless it is over, and wait for its end, for a second at most."""
+        await self._call.close()
+
+    def __del__(self) -> None:
+        self._call.abandon()
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,15 +126,20 @@ class AsyncStream(_Events[EventT]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        if isinstance(error, asyncio.CancelledError):
+            self._call.begin_close()  # whoever cancels the task does not wait for the server
+        else:
+            await self.close()
 
     def __aiter__(self) -> AsyncIterator[EventT]:
         return self
 
     async def __anext__(self) -> EventT:
         with self._translate():
-            while (response := await self._call.read()) is not grpc.aio.EOF:
+            while (response := await self._call.read()) is not None:
                 if (event := self._accept(response)) is not None:
                     return event
+        if self._call.was_left:
+            raise self._was_left()
         self.ending()
         raise StopAsyncIteration

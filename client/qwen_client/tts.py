@@ -5,30 +5,35 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
-from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
+from qwen_client.audio import PCM16_SCALE, AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
 from qwen_client.effects import change
-from qwen_client.errors import ServerError
-from qwen_client.jobs import Ending, StreamJob, Timings, require_complete
-from qwen_client.wire import Answer, options_json
+from qwen_client.jobs import Ending, StreamJob, require_complete
+from qwen_client.messages import Answer, Inputs, options_json
+from qwen_client.texts import text_bytes
+from qwen_wire.errors import ServerError
+from qwen_wire.messages import Timings
+from qwen_wire.options import TextFeed, TtsOptions
+from qwen_wire.speech import AudioEvent, CutBy, SpeechFigures
 
-PCM16_SCALE = 32_768
-TextFeed = Literal["ahead", "beside"]
+MODEL = "qwen3_tts"
 
 
 @dataclass(frozen=True)
 class AudioChunk:
     """The next samples of a stream (float32, -1 to 1); `frames` of 80 ms have been sent so far, `elapsed_s` after the
-    request reached the engine."""
+    request reached the engine. `consent`: the note to a `reference`, in the first chunk of what it speaks."""
 
     samples: Samples
     sample_rate: int
     index: int
     frames: int
     elapsed_s: float
+    consent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,9 @@ class Speech:
     samples: Samples
     sample_rate: int
     finish_reason: str
-    cut_by: str | None
+    cut_by: CutBy | None
     underrun_s: float
-    real_time_factor: float
+    real_time_factor: float | None
     timings: Timings
     request_id: str
 
@@ -57,7 +62,7 @@ class Speech:
 
             client.tts.synthesize("Good morning, everyone.").changed(speed=1.25).save("morning.wav")
 
-        It is made of the finished samples: neither costs the other, and the voice's colour moves with its pitch.
+        Applied to the finished samples: speed and pitch are independent; formants move with the pitch.
         """
         return replace(self, samples=change(self.samples, self.sample_rate, speed=speed, pitch=pitch))
 
@@ -76,8 +81,9 @@ def synthesize(
     voice: str | None = None,
     reference: AudioInput | None = None,
     reference_text: str = "",
+    consent: str = "",
     instruction: str = "",
-    language: str = "auto",
+    language: str | None = None,
     seed: int = 0,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -89,9 +95,8 @@ def synthesize(
     max_audio_s: float | None = None,
     text_feed: TextFeed = "ahead",
     chunk_frames: Sequence[int] | None = None,
-    text_stream: str | None = None,
 ) -> StreamJob[AudioChunk, Speech]:
-    """Speak `text`: `synthesize` returns a `Speech`, `stream` gives each `AudioChunk` as soon as it is made.
+    """Speak `text`: `synthesize` returns a `Speech`, `stream` yields each `AudioChunk` as soon as it is ready.
 
         client.tts.synthesize("Good morning, everyone.", seed=1).save("morning.wav")
 
@@ -99,19 +104,22 @@ def synthesize(
             for chunk in chunks:
                 play(chunk.samples, chunk.sample_rate)
 
-        client.tts.synthesize("Good evening.", reference="me.wav", reference_text="This is what I say in it.")
+        client.tts.synthesize("Good evening.", reference="me.wav", reference_text="What I say in it.", consent="mine")
         client.tts.synthesize("Good evening.", instruction="A deep voice, speaking slowly.")
 
-    `voice`: a named speaker or a stored voice (see `client.voices`); None: whose recording `reference` is, or whom
-    `instruction` describes, or the first speaker. A reference with its text is followed most closely. Same `seed`, same
-    sound. `temperature` 0: greedy. `sub_…`: sampling of a frame's later codes. `max_audio_s`: stop there at the latest.
-    `text_feed` "beside": the talker reads the text while it speaks. `chunk_frames`: frames of 80 ms in each chunk, the
-    last number repeated. `text_stream`: more text will follow under this name, by `add_text`. None everywhere: the
-    server's choice.
+    `voice`: a named speaker or a stored voice (see `client.voices`); None: the voice of `reference`, or one designed
+    from `instruction`, or the first speaker. A reference with its text gives the closest clone; `consent` notes who
+    allowed its use. The same `seed` gives the same audio. `temperature` 0: greedy. `sub_…`: sampling of a
+    frame's later codes. `max_audio_s`: maximum length. `text_feed` "beside": the talker reads the text while it speaks.
+    `chunk_frames`: frames of 80 ms in each chunk, the last number repeated. None always means the server's default. For
+    text that is still being written see `stream_text`.
     """
-    options = options_json(
+    inputs = speak_inputs(
+        text,
+        reference,
         voice=voice,
         reference_text=reference_text,
+        consent=consent,
         language=language,
         seed=seed,
         temperature=temperature,
@@ -125,56 +133,37 @@ def synthesize(
         instruction=instruction,
         text_feed=text_feed,
         chunk_frames=chunk_frames,
-        text_stream=text_stream,
     )
-    inputs = {"TEXT": text.encode(), "OPTIONS": options}
-    if reference is not None:
-        inputs["REF_AUDIO"] = audio_bytes(reference)
-    return StreamJob("qwen3_tts", inputs, _read, _collect)
+    return StreamJob(MODEL, inputs, read_chunk, collect_speech)
 
 
-def add_text(text_stream: str, text: str, *, complete: bool = False) -> StreamJob[int, int]:
-    """More text for a stream that is being spoken; `complete` with its end. Returns how many characters were taken.
-
-    with client.tts.stream("", text_stream="answer-1") as chunks:
-        for token in language_model:
-            client.tts.add_text("answer-1", token)
-        client.tts.add_text("answer-1", "", complete=True)
-        for chunk in chunks:  # or in another thread, while the text is still being written
-            play(chunk.samples, chunk.sample_rate)
-    """
-    options = options_json(action="add_text", text_stream=text_stream, text_complete=complete)
-    return StreamJob("qwen3_tts", {"TEXT": text.encode(), "OPTIONS": options}, _read_chars, _only)
+def speak_inputs(text: str, reference: AudioInput | None, **options: Any) -> Inputs:
+    """The tensors of a request to speak."""
+    recording = {} if reference is None else {"REF_AUDIO": audio_bytes(reference)}
+    return {"TEXT": text_bytes(text, "text"), "OPTIONS": options_json(TtsOptions, **options), **recording}
 
 
-def _read_chars(answer: Answer) -> int:
-    chars: int = answer.json("EVENT")["chars"]
-    return chars
-
-
-def _only(taken: Sequence[int], ending: Ending) -> int:
-    require_complete(ending)
-    return sum(taken)
-
-
-def _read(answer: Answer) -> AudioChunk:
-    event = answer.json("EVENT")
+def read_chunk(answer: Answer) -> AudioChunk:
+    """The sound of an `audio` event."""
+    event = answer.message(AudioEvent, "EVENT")
     samples = np.frombuffer(answer.payload("AUDIO"), "<i2").astype(np.float32) / PCM16_SCALE
-    return AudioChunk(samples, event["sample_rate_hz"], event["index"], event["frames"], event["elapsed_s"])
+    return AudioChunk(samples, event.sample_rate_hz, event.index, event.frames, event.elapsed_s, event.consent)
 
 
-def _collect(chunks: Sequence[AudioChunk], ending: Ending) -> Speech:
+def collect_speech(chunks: Sequence[AudioChunk], ending: Ending) -> Speech:
+    """All of a stream."""
     require_complete(ending)
     if not chunks:
         raise ServerError("the answer holds no audio", request_id=ending.request_id)
     samples = np.concatenate([chunk.samples for chunk in chunks])
+    figures = ending.read(SpeechFigures)
     return Speech(
         samples=samples,
         sample_rate=chunks[0].sample_rate,
         finish_reason=ending.finish_reason,
-        cut_by=ending.details["cut_by"],
-        underrun_s=ending.details["underrun_s"],
-        real_time_factor=ending.details["real_time_factor"],
+        cut_by=figures.cut_by,
+        underrun_s=figures.underrun_s,
+        real_time_factor=figures.real_time_factor,
         timings=ending.timings,
         request_id=ending.request_id,
     )

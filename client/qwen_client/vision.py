@@ -2,28 +2,23 @@
 
 from dataclasses import dataclass
 
-from qwen_client.jobs import Timings, UnaryJob, read_ending
+from qwen_client.jobs import UnaryJob
+from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import PictureInput, picture_bytes
-from qwen_client.wire import Answer, options_json
+from qwen_client.texts import text_bytes
+from qwen_wire.answers import PictureAnswer
+from qwen_wire.options import VisionOptions
 
 
-@dataclass(frozen=True)
-class Description:
-    """What is said about a picture.
+@dataclass(frozen=True, kw_only=True)
+class Description(PictureAnswer):
+    """What is said about a picture; `finish_reason` "length": the answer was longer than `max_new_tokens`."""
 
-    `question`: as the model was asked it. `width`, `height`: of the picture, upright. `cut`: the answer was longer than
-    `max_new_tokens`.
-    """
-
-    text: str
-    question: str
-    width: int
-    height: int
-    num_prompt_tokens: int
-    num_tokens: int
-    cut: bool
-    timings: Timings
     request_id: str
+
+    @property
+    def cut(self) -> bool:
+        return self.finish_reason == "length"
 
     def __str__(self) -> str:
         return self.text
@@ -38,32 +33,26 @@ def describe(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> UnaryJob[Description]:
-    """Say what a picture shows, or answer a `question` about it.
+    """Describe a picture, or answer a `question` about it.
 
         client.vision.describe("circle.png").text  # "A small red circle on a blue background."
         client.vision.describe("circle.png", "Where is it?").text
         client.vision.describe(drawn, language="zh").text
 
-    `image`: a path, bytes, a binary file, a picture of PIL or one that was drawn here. `language` of the answer: its
-    name or ISO code; None: as it comes. `max_new_tokens` None: the server's choice. `temperature` 0: always the
-    likeliest text. Returns a `Description`.
+    `image`: a path, bytes, a binary file, a PIL image or a generated picture. `language` of the answer;
+    None: the model's choice. `max_new_tokens` None: the server's default. `temperature` 0: greedy.
+    Returns a `Description`.
     """
-    options = options_json(language=language, max_new_tokens=max_new_tokens, temperature=temperature or None, seed=seed)
-    inputs = {"IMAGE": picture_bytes(image), "TEXT": question.encode(), "OPTIONS": options}
+    options = options_json(
+        VisionOptions, language=language, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+    )
+    inputs = {
+        "IMAGE": picture_bytes(image),
+        "TEXT": text_bytes(question, "question"),
+        "OPTIONS": options,
+    }
     return UnaryJob("qwen3_vl", inputs, _read)
 
 
 def _read(answer: Answer) -> Description:
-    told = answer.json("RESULT")
-    ending = read_ending(told, answer.request_id)
-    return Description(
-        text=told["text"],
-        question=told["question"],
-        width=told["width"],
-        height=told["height"],
-        num_prompt_tokens=told["usage"]["prompt_tokens"],
-        num_tokens=told["usage"]["completion_tokens"],
-        cut=ending.finish_reason == "length",
-        timings=ending.timings,
-        request_id=answer.request_id,
-    )
+    return answer.message(Description, "RESULT")

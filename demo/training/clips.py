@@ -11,6 +11,7 @@ import soundfile
 import soxr
 
 from demo.training.asr_data import CHINESE, SAMPLE_RATE_HZ, Utterance
+from qwen_media.sound import Wanted, decode_sound
 
 LONGEST_S = 28.0  # the engine's pieces are of at most 30 s
 NUM_SENTENCES_SHARES = (0.76, 0.09, 0.05, 0.035, 0.025, 0.02, 0.01, 0.01)  # of clips with 1, 2, ... of them
@@ -173,8 +174,8 @@ def _mp3(samples: np.ndarray, rng: random.Random) -> np.ndarray:
     soundfile.write(
         file, samples, SAMPLE_RATE_HZ, format="MP3", bitrate_mode="CONSTANT", compression_level=rng.uniform(*MP3_LEVEL)
     )
-    file.seek(0)
-    decoded = soundfile.read(file, dtype="float32")[0]
+    # libsndfile refuses some of the MP3 files that it writes.
+    decoded = decode_sound(file.getvalue(), Wanted(SAMPLE_RATE_HZ, 2 * LONGEST_S)).samples
     return _fitted(decoded[MP3_DELAY if len(decoded) > len(samples) else 0 :], len(samples))
 
 

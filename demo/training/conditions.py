@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from qwen_engine.audio import decode_audio
+from qwen_media.sound import Wanted, decode_sound
 
 SAMPLE_RATE_HZ = 16000
 SNR_DB = 10.0
@@ -26,7 +26,7 @@ Condition = Callable[[np.ndarray, np.random.Generator], bytes]
 
 def heard(samples: np.ndarray, condition: Condition, rng: np.random.Generator) -> np.ndarray:
     """What the server hears of clean `samples` (n,), float32 at 16 kHz, under a condition: float32 at 16 kHz."""
-    return decode_audio(condition(samples, rng), sample_rate_hz=SAMPLE_RATE_HZ, max_s=MAX_S)
+    return decode_sound(condition(samples, rng), Wanted(SAMPLE_RATE_HZ, MAX_S)).samples
 
 
 def clean(samples: np.ndarray, _rng: np.random.Generator) -> bytes:

@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw
 from demo.training.corpus import scene_sentence, sentences
 from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import SIDE_PX, draw, figure_of
-from qwen_engine.errors import EngineError
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import ImageSettings
+from qwen_wire.errors import QwenError
 
 NUM_THREADS = 1
 NUM_PICTURES = 50
@@ -34,7 +34,7 @@ class PictureSink:
 
     def __init__(self) -> None:
         self._picture: Image.Image | None = None
-        self._error: EngineError | None = None
+        self._error: QwenError | None = None
         self._ended = threading.Event()
 
     def emit(self, event: object) -> None:
@@ -44,11 +44,11 @@ class PictureSink:
     def end(self, reason: str, closing: dict[str, Any]) -> None:
         self._ended.set()
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         self._error = error
         self._ended.set()
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return False
 
     def picture(self) -> Image.Image:

@@ -54,7 +54,7 @@ class GraphedLanguageModel:
 
     def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
         """As `LanguageModel.sampler`; one for all greedy rows is that of the graphs."""
-        return self._model.sampler(rows) if any(row.temperature for row in rows) else self._greedy
+        return self._model.sampler(rows) if not all(row.is_greedy for row in rows) else self._greedy
 
     def prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int = 0) -> None:
         """As `LanguageModel.prefill`."""
@@ -65,7 +65,8 @@ class GraphedLanguageModel:
         if first_row:
             self._model.advance(positions, first_row)
             return
-        idle = [0] * (len(self._positions) - len(positions))
+        # What idle rows read is left where no prompt reaches: one of them may be reading a prompt in parts.
+        idle = [self.length - 1] * (len(self._positions) - len(positions))
         self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
         self._advances[at_least(self._buckets, len(positions)), at_least(self._lengths, max(positions) + 1)]()
 

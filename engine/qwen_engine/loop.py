@@ -1,18 +1,22 @@
 """The seam of every engine: `submit` a request, get its events in a sink; one thread owns the device.
 
 The loop admits waiting requests into the batch, lets the model step it, and retires what has ended.
-A request ends exactly once: finished with a reason, or failed with an `EngineError`.
+A request ends exactly once: finished with a reason, or failed with a `QwenError`.
 """
 
 import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from qwen_engine.errors import Cancelled, EngineError, Internal, Unavailable
+from qwen_engine.messages import Caller
+from qwen_engine.settings import TenantSettings
+from qwen_engine.tenants import FairQueue
+from qwen_engine.worker_thread import WorkerThread
+from qwen_wire.errors import DeadlineExceeded, QwenError, ServerError, Unavailable
+from qwen_wire.messages import FinishReason
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +24,9 @@ RequestT = TypeVar("RequestT")
 ItemT = TypeVar("ItemT")
 REST_S = 0.02
 IDLE_S = 1.0
-FinishReason = Literal["stop", "length", "cancelled"]
+NO_TIME_LEFT = "not done within the time that the request allowed; a larger timeout allows more"
+NOBODY = Caller()
+NO_TENANTS = TenantSettings()
 Timings = dict[str, float | None]
 
 
@@ -33,18 +39,22 @@ class Sink(Protocol):
         """`closing` holds the `timings` and what the model tells of the whole request."""
         ...
 
-    def fail(self, error: EngineError) -> None: ...
+    def fail(self, error: QwenError) -> None: ...
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         """True once nobody waits for the result any more."""
         ...
 
 
 class Session(Generic[RequestT]):
-    """One accepted request on its way through the engine."""
+    """One accepted request of `caller` on its way through the engine.
 
-    def __init__(self, request: RequestT, sink: Sink) -> None:
+    What its sink raises is the failure of this request, and of nobody who calls.
+    """
+
+    def __init__(self, request: RequestT, sink: Sink, caller: Caller = NOBODY) -> None:
         self.request = request
+        self.caller = caller
         self.arrived_s = time.monotonic()
         self.admitted_s: float | None = None
         self.first_event_s: float | None = None
@@ -52,6 +62,10 @@ class Session(Generic[RequestT]):
         self._cancelled = threading.Event()
         self._ended = threading.Event()
         self._end_lock = threading.RLock()  # a sink may end its own session
+
+    @property
+    def tenant(self) -> str:
+        return self.caller.tenant
 
     @property
     def cancelled(self) -> bool:
@@ -65,24 +79,51 @@ class Session(Generic[RequestT]):
         """Ask for an early end, at the model's next step. Any thread."""
         self._cancelled.set()
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         sink = self._sink
-        return self.cancelled or sink is None or sink.abandoned()
+        if self.cancelled or sink is None:
+            return True
+        try:
+            return sink.is_disconnected()
+        except Exception:
+            log.exception("a caller could not be asked after")
+            return False
 
     def emit(self, event: Any) -> None:
         """Pass one event to the caller; nothing follows an end, whichever thread it comes from."""
         with self._end_lock:
-            if self._sink is not None:
-                self.first_event_s = self.first_event_s or time.monotonic()
+            if self._sink is None:
+                return
+            self.first_event_s = self.first_event_s or time.monotonic()
+            try:
                 self._sink.emit(event)
+            except Exception:
+                log.exception("an event could not be handed over")
+                self.fail(ServerError())
 
     def finish(self, reason: FinishReason, **figures: Any) -> None:
         if (sink := self._end()) is not None:
-            sink.end(reason, {"timings": self.timings(), **figures})
+            try:
+                sink.end(reason, {"timings": self.timings(), **figures})
+            except Exception:
+                log.exception("an end could not be handed over")
+                _tell_failure(sink, ServerError())
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         if (sink := self._end()) is not None:
-            sink.fail(error)
+            _tell_failure(sink, error)
+
+    @property
+    def over(self) -> bool:
+        """It was cancelled, or has no time left."""
+        return self.cancelled or time.monotonic() > self.caller.end_s
+
+    def end_early(self) -> None:
+        """End one that is `over`."""
+        if self.cancelled:
+            self.finish("cancelled")
+        else:
+            self.fail(DeadlineExceeded(NO_TIME_LEFT))
 
     def timings(self) -> Timings:
         """Seconds since arrival: until admission, until the first event (None: there was none), until now."""
@@ -100,17 +141,34 @@ class Session(Generic[RequestT]):
             return sink
 
 
+def _tell_failure(sink: Sink, error: QwenError) -> None:
+    try:
+        sink.fail(error)
+    except Exception:
+        log.exception("a failure could not be handed over: %s", error)
+
+
 class Model(Protocol[RequestT]):
     """What a modality supplies to the loop."""
 
     max_batch: int
 
-    def check(self, request: RequestT) -> None:
-        """Raise `InvalidRequest` for what this checkpoint or its limits cannot serve."""
+    def prepare(self, request: RequestT) -> RequestT:
+        """The request as it is worked on, with all that is found out before; on the caller's thread.
+
+        Raise `InvalidRequest` for what this checkpoint or its limits cannot serve.
+        """
         ...
 
-    def check_load(self, accepted: Sequence[RequestT], request: RequestT) -> None:
-        """Raise `Unavailable` where `request` would be too much beside those `accepted`, waiting or live."""
+    def check_load(self, accepted: Sequence[Session[RequestT]], session: Session[RequestT]) -> None:
+        """Raise `Unavailable` where `session` would be too much beside those `accepted`, waiting or live."""
+        return None
+
+    def accept(self, session: Session[RequestT]) -> None:
+        """There is room for `session` in the queue; whatever it emits here comes first. Any thread, one at a time.
+
+        Raise a `QwenError` to refuse it all the same.
+        """
         return None
 
     def step(self, sessions: Sequence[Session[RequestT]]) -> bool:
@@ -137,15 +195,15 @@ def fail_alone(session: Session[Any]) -> Iterator[None]:
     """What goes wrong in the block ends `session` and nothing else."""
     try:
         yield
-    except EngineError as error:
+    except QwenError as error:
         session.fail(error)
     except Exception:
         log.exception("a request failed")
-        session.fail(Internal())
+        session.fail(ServerError())
 
 
 def try_together(
-    items: Sequence[ItemT], do: Callable[[Sequence[ItemT]], None], fail: Callable[[ItemT, EngineError], None]
+    items: Sequence[ItemT], do: Callable[[Sequence[ItemT]], None], fail: Callable[[ItemT, QwenError], None]
 ) -> None:
     """`do` all items at once. What fails together is tried one by one, so that it fails alone: `fail` is told of it.
 
@@ -154,10 +212,10 @@ def try_together(
     try:
         do(items)
     except Exception as error:
-        if not isinstance(error, EngineError):
+        if not isinstance(error, QwenError):
             log.exception("%d of a batch failed together", len(items))
         if len(items) == 1:
-            fail(items[0], error if isinstance(error, EngineError) else Internal())
+            fail(items[0], error if isinstance(error, QwenError) else ServerError())
         else:
             for item in items:
                 try_together([item], do, fail)
@@ -171,26 +229,28 @@ class EngineLoop(Generic[RequestT]):
         session = loop.submit([(request, sink)])[0]
     """
 
-    def __init__(self, model: Model[RequestT], *, max_queue: int, max_wait_s: float) -> None:
+    def __init__(
+        self, model: Model[RequestT], *, max_queue: int, max_wait_s: float, tenants: TenantSettings = NO_TENANTS
+    ) -> None:
         self.model = model
+        self._tenants = tenants
         self._max_queue = max_queue
         self._max_wait_s = max_wait_s
-        self._waiting: deque[Session[RequestT]] = deque()
-        self._placeless: deque[Session[RequestT]] = deque()
+        self._waiting: FairQueue[Session[RequestT]] = FairQueue()
+        self._placeless: FairQueue[Session[RequestT]] = FairQueue()
         self._live: list[Session[RequestT]] = []
         self._turn = 0
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
-        self._thread.start()
+        self._thread = WorkerThread("device", self._run_once, fail=self._fail_held)
 
-    def submit(self, arrivals: Sequence[tuple[RequestT, Sink]]) -> list[Session[RequestT]]:
-        """Queue requests that came together, so that they may share a first batch.
+    def submit(self, arrivals: Sequence[tuple[RequestT, Sink]], caller: Caller = NOBODY) -> list[Session[RequestT]]:
+        """Queue requests of one caller that came together, so that they may share a first batch.
 
         One that is refused (bad, or no room) fails in its own sink; its session is returned ended.
         """
-        sessions = [Session(request, sink) for request, sink in arrivals]
-        checked = [session for session in sessions if self._checks(session)]
+        sessions = [Session(request, sink, caller) for request, sink in arrivals]
+        checked = [session for session in sessions if self._prepares(session)]
         with self._changed:
             for session in checked:
                 self._enqueue(session)
@@ -203,44 +263,65 @@ class EngineLoop(Generic[RequestT]):
             self._closing = True
             self._changed.notify()
         self._thread.join(timeout_s)
-        with self._changed:
-            left = [*self._live, *self._waiting, *self._placeless]
-            self._waiting.clear()
-            self._placeless.clear()
-        for session in left:
+        for session in [*self._live, *self._take_waiting()]:
             session.cancel()
             session.fail(Unavailable("the server is shutting down"))
 
-    def _checks(self, session: Session[RequestT]) -> bool:
+    def _prepares(self, session: Session[RequestT]) -> bool:
         try:
-            self.model.check(session.request)
-        except EngineError as error:
+            session.request = self.model.prepare(session.request)
+        except QwenError as error:
             session.fail(error)
         except Exception:
-            log.exception("check failed")
-            session.fail(Internal())
+            log.exception("a request could not be prepared")
+            session.fail(ServerError())
         return not session.ended
 
     def _enqueue(self, session: Session[RequestT]) -> None:
         queue = self._waiting if self.model.places(session.request) else self._placeless
         if self._closing:
             session.fail(Unavailable("the server is shutting down"))
+        elif self._thread.broken:
+            session.fail(Unavailable("the model has broken down; the server's log has the cause"))
         elif len(queue) >= self._max_queue:
             session.fail(Unavailable(f"the queue is full ({self._max_queue} waiting); try again later"))
+        elif (waiting := queue.num_of(session.tenant)) >= self._tenants.allowance(self._max_queue, session.tenant):
+            session.fail(Unavailable(f"{waiting} requests of this tenant are waiting, its limit; try again later"))
         else:
-            accepted = [*self._live, *self._waiting, *self._placeless]
             with fail_alone(session):
-                self.model.check_load([one.request for one in accepted], session.request)
-                queue.append(session)
+                self.model.check_load([*self._live, *self._waiting, *self._placeless], session)
+                self.model.accept(session)
+                queue.push(session.tenant, session)
 
-    def _run(self) -> None:
-        while self._wait_for_work():
-            self._admit()
-            self._cancel()
-            rests = not self._step()
-            self._retire()
-            if rests:
-                self._rest()
+    def _run_once(self) -> bool:
+        if not self._wait_for_work():
+            return False
+        self._drop_waiting()
+        self._admit()
+        self._cancel()
+        rests = not self._step()
+        self._retire()
+        if rests:
+            self._rest()
+        return True
+
+    def _fail_held(self) -> None:
+        """Those in hand, and who might come next: one of them it was. All, where nobody serves them any more."""
+        for session in [*self._live, *(self._take_waiting() if self._thread.broken else self._take_firsts())]:
+            session.fail(ServerError())
+        self._retire()
+
+    def _take_waiting(self) -> list[Session[RequestT]]:
+        with self._changed:
+            waiting = [*self._waiting, *self._placeless]
+            self._waiting.clear()
+            self._placeless.clear()
+        return waiting
+
+    def _take_firsts(self) -> list[Session[RequestT]]:
+        with self._changed:
+            queues = (self._waiting, self._placeless)
+            return [queue.pop(tenant) for queue in queues for tenant, _ in queue.firsts(lambda _: 0)]
 
     def _wait_for_work(self) -> bool:
         while not self._is_wanted():
@@ -269,28 +350,40 @@ class EngineLoop(Generic[RequestT]):
     def _queued(self) -> bool:
         return bool(self._waiting or self._placeless)
 
+    def _drop_waiting(self) -> None:
+        """Without a place, too, a request ends when its caller or its time wants it."""
+        with self._changed:
+            over = [session for session in self._waiting if session.over]
+            for session in over:
+                self._waiting.remove(session.tenant, session)
+        for session in over:
+            session.end_early()
+
     def _admit(self) -> None:
         free = self.model.max_batch - sum(self.model.places(session.request) for session in self._live)
         while (session := self._next(free)) is not None:
             if self._waited_too_long(session):
                 session.fail(Unavailable(f"no place became free within {self._max_wait_s:g} s; try again later"))
                 continue
-            if session.abandoned():  # work nobody waits for must not cost a batch place
-                session.fail(Cancelled("cancelled while waiting"))
+            if session.is_disconnected():  # work nobody waits for must not cost a batch place
+                session.finish("cancelled")
                 continue
             session.admitted_s = time.monotonic()
             self._live.append(session)
             free -= self.model.places(session.request)
 
     def _next(self, free: int) -> Session[RequestT] | None:
-        """The first in the queue, if the `free` places have room for it or it has waited too long."""
+        """Who is next, if the `free` places have room or the wait was too long; tenants that hold few come first."""
         with self._changed:
-            if self._placeless:
-                return self._placeless.popleft()
-            first = self._waiting[0] if self._waiting else None
-            if first and (self.model.places(first.request) <= free or self._waited_too_long(first)):
-                return self._waiting.popleft()
-            return None
+            for queue in (self._placeless, self._waiting):
+                for tenant, first in queue.firsts(self._held):
+                    if self.model.places(first.request) <= free or self._waited_too_long(first):
+                        return queue.pop(tenant)
+        return None
+
+    def _held(self, tenant: str) -> int:
+        """The places that a tenant has."""
+        return sum(self.model.places(live.request) for live in self._live if live.tenant == tenant)
 
     def _waited_too_long(self, session: Session[RequestT]) -> bool:
         return time.monotonic() - session.arrived_s > self._max_wait_s
@@ -298,11 +391,11 @@ class EngineLoop(Generic[RequestT]):
     def _cancel(self) -> None:
         if self._live:  # one of them a step: to ask costs a round trip to the server
             self._turn = (self._turn + 1) % len(self._live)
-            if self._live[self._turn].abandoned():
+            if self._live[self._turn].is_disconnected():
                 self._live[self._turn].cancel()
         for session in self._live:
-            if session.cancelled:
-                session.finish("cancelled")
+            if session.over:
+                session.end_early()
         self._retire()
 
     def _step(self) -> bool:
@@ -313,12 +406,14 @@ class EngineLoop(Generic[RequestT]):
         except Exception:
             log.exception("a step of %d requests failed", len(self._live))
             for session in self._live:
-                session.fail(Internal())
+                session.fail(ServerError())
             return True
 
     def _retire(self) -> None:
         ended = [session for session in self._live if session.ended]  # once: other threads end sessions meanwhile
-        for session in ended:
-            with fail_alone(session):
-                self.model.retire(session)
         self._live = [session for session in self._live if session not in ended]
+        for session in ended:
+            try:
+                self.model.retire(session)
+            except BaseException:  # it has ended; those that live are not to suffer
+                log.exception("what a request held could not be freed")

@@ -4,13 +4,14 @@ A row's draw depends on its logits and on its own uniform number only, so a seed
 crowd. The order of the filters is that of transformers: penalty, suppressed tokens, temperature, top-k, top-p.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 UNIFORMS_AT_ONCE = 64
+LEAST_TEMPERATURE = 1e-5  # below it logits would exceed the range of float32
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Sampling:
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether only the likeliest token is left to draw."""
+        return self.temperature < LEAST_TEMPERATURE or self.top_p <= 0 or self.top_k == 1
+
+    @property
+    def penalises(self) -> bool:
+        """Whether what was read or written makes any difference."""
+        return bool(self.presence_penalty or self.frequency_penalty) or self.repetition_penalty != 1
 
 
 class Uniforms:
@@ -50,12 +61,7 @@ class RowSampler:
     """The settings of all rows as tensors; made anew whenever the rows change."""
 
     def __init__(self, rows: Sequence[Sampling], num_tokens: int, device: torch.device) -> None:
-        self._discouraged = tuple(
-            (index, row.presence_penalty, row.frequency_penalty)
-            for index, row in enumerate(rows)
-            if row.presence_penalty or row.frequency_penalty
-        )
-        greedy = np.array([row.temperature == 0 for row in rows])
+        greedy = np.array([row.is_greedy for row in rows])
         top_k = np.array([min(row.top_k, num_tokens) if row.top_k else num_tokens for row in rows])
         self._all_greedy = bool(greedy.all())
         self._num_kept = 1 if self._all_greedy else int(top_k[~greedy].max())
@@ -68,7 +74,7 @@ class RowSampler:
         def column(values: list[float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=device)[:, None]
 
-        self._temperature = column([row.temperature or 1.0 for row in rows])
+        self._temperature = column([1.0 if row.is_greedy else row.temperature for row in rows])
         self._top_p = column([row.top_p for row in rows])
         self._penalty = column([row.repetition_penalty for row in rows])
 
@@ -78,24 +84,6 @@ class RowSampler:
             return logits
         penalised = torch.where(logits < 0, logits * self._penalty, logits / self._penalty)
         return torch.where(seen, penalised, logits)
-
-    @property
-    def penalises(self) -> bool:
-        """Whether `discourage` has anything to do."""
-        return bool(self._discouraged)
-
-    def discourage(self, logits: torch.Tensor, written: Sequence[Mapping[int, int]]) -> torch.Tensor:
-        """Make what each row has `written` (how often, by token) less likely, as its presence and frequency penalties
-        say."""
-        off = [
-            (index, token, presence + frequency * times)
-            for index, presence, frequency in self._discouraged
-            for token, times in written[index].items()
-        ]
-        if not off:
-            return logits
-        rows, tokens, amounts = (torch.tensor(column, device=logits.device) for column in zip(*off, strict=True))
-        return logits.index_put((rows, tokens), -amounts, accumulate=True)
 
     def draw(self, logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
         """A token of each row: `logits` (rows, tokens) float32, `uniforms` (rows,) in [0, 1) -> (rows,) int64."""

@@ -1,35 +1,34 @@
 """What all model.py files share: Triton requests in, responses out. The caller hands in `pb_utils`.
 
-`execute` only parses and submits; the engine's device thread does the work and one response thread
-sends the answers, so the engine never waits for Triton and batches form across execute calls.
+`execute` only parses and submits, and leaves requests with files to threads that read them; the engine's device thread
+does the work and one response thread sends the answers, so the engine never waits for Triton and batches form across
+execute calls.
 """
 
 import json
 import logging
-import queue
+import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from qwen_engine.errors import Cancelled, EngineError, Internal
-from qwen_engine.loop import EngineLoop, FinishReason, Model, Session
-from qwen_engine.messages import Inputs, Messages, Outputs, numbered
-from qwen_engine.settings import ModelSettings
-from qwen_engine.wire import ModelWire
-
-__all__ = ["Adapter", "Inputs", "Outputs", "Ready", "SequenceStep", "settings_json"]  # what a model.py needs
+from qwen_engine.demo_settings import demo_settings_json
+from qwen_engine.loop import NO_TIME_LEFT, EngineLoop, Session
+from qwen_engine.messages import Caller, Inputs, Messages, Outputs, as_objects, numbered, read_text
+from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
+from qwen_engine.open_requests import OpenRequests, cancelled_id
+from qwen_engine.readers import Readers
+from qwen_engine.response_queue import ResponseQueue
+from qwen_wire.errors import Cancelled, DeadlineExceeded, QwenError, ServerError, Unavailable
+from qwen_wire.messages import FinishReason
 
 log = logging.getLogger(__name__)
 
-Parse = Callable[..., tuple[Any, Any]]
-Encode = Callable[[Any, Any], Outputs]
-
-MAX_UNSENT = 4096
-SEND_TIMEOUT_S = 60.0
 # The device thread lets go of the interpreter in every operation. A thread that reads requests meanwhile would keep it
 # for 5 ms each time, Python's default.
 SWITCH_INTERVAL_S = 0.0005
@@ -39,82 +38,90 @@ AT_ONCE = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
 def settings_json(args: Mapping[str, str]) -> str:
-    """The settings that `qwen serve` wrote into the model's config, from the `args` of `initialize`."""
+    """The settings that `qwen serve` or `qwen stage` wrote into the model's config, from the `args` of `initialize`;
+    else those of the demo profile."""
     parameters = json.loads(args["model_config"]).get("parameters", {})
     if "settings" not in parameters:
-        raise ValueError("config.pbtxt has no parameter 'settings'; start the server with `qwen serve`")
+        return demo_settings_json(Path(args["model_repository"]))
     return parameters["settings"]["string_value"]
 
 
-@dataclass(frozen=True)
-class Ready:
-    """In place of a request: an event that needs no engine."""
-
-    event: Any
-
-
-@dataclass(frozen=True)
-class SequenceStep:
-    """Whose sequence a request belongs to, and whether it starts it, ends it, or both."""
-
-    sequence_id: int | str
-    start: bool
-    end: bool
+def serve(spec: type[ModelSpec], pb_utils: Any, args: Mapping[str, str]) -> "Adapter":
+    """The model of a spec, opened with the settings in the `args` of `initialize`. `pb_utils`: Triton's module."""
+    return Adapter(pb_utils, spec(spec.settings_type.model_validate_json(settings_json(args))))
 
 
 class Adapter:
-    """Joins one Triton model to one engine.
+    """Joins one Triton model to the engine of its `ModelSpec`, whose settings bound what waits for the engine."""
 
-    `parse` turns a request's input payloads into an engine request (or what is `Ready`) and what `encode` needs to know
-    of it, such as its options; it may raise `InvalidRequest`. For a model with sequences it takes the request's
-    `SequenceStep`, too. `encode` turns an engine event into payloads. `settings` bound what waits for the engine.
-    """
-
-    def __init__(
-        self, pb_utils: Any, wire: ModelWire, model: Model, settings: ModelSettings, *, parse: Parse, encode: Encode
-    ) -> None:
+    def __init__(self, pb_utils: Any, spec: ModelSpec) -> None:
+        wire, settings = spec.wire, spec.settings
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"{wire.name} %(levelname)s %(message)s")
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.pb_utils = pb_utils
         self.wire = wire
-        self.encode = encode
-        self.messages = Messages(pb_utils, wire)
-        self._parse = parse
-        self._loop = EngineLoop(model, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s)
-        self._unsent: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_UNSENT)
-        self._sending = threading.Thread(target=self._send_all, name="responses", daemon=True)
-        self._sending.start()
+        self.spec = spec
+        self.messages = Messages(pb_utils, wire, must_name_tenant=settings.tenants.required)
+        self._loop = EngineLoop(
+            spec.engine, max_queue=settings.max_queue, max_wait_s=settings.max_wait_s, tenants=settings.tenants
+        )
+        self.open: OpenRequests[_Reply] = OpenRequests(_Reply.cancel)
+        self.responses = ResponseQueue()
+        self._readers: Readers | None = None
+        if settings.num_readers:
+            self._readers = Readers(settings.num_readers, settings.max_queue, settings.tenants)
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Submit every request; its answers follow later. Returns None, as Triton asks of such models."""
         for request in requests:
             reply = _Reply(self, request.get_response_sender())
-            try:
-                parsed, reply.asked = self._parse(self.messages.inputs(request), *self._steps(request))
-            except EngineError as error:
-                reply.fail(error)
-            except Exception:
-                log.exception("a request could not be parsed")
-                reply.fail(Internal())
-            else:  # at once: the device need not wait until the whole batch is parsed
-                self._submit(parsed, reply)
+            with _failing(reply):
+                self._answer(self.messages.inputs(request), reply, self._steps(request))
 
-    def _submit(self, parsed: Any, reply: "_Reply") -> None:
-        if isinstance(parsed, Ready):
-            reply.emit(parsed.event)
+    def _answer(self, inputs: Inputs, reply: "_Reply", steps: Sequence[SequenceStep]) -> None:
+        """At once: the device need not wait until a whole batch is parsed. Files are left to the readers."""
+        if self.responses.broken:
+            raise Unavailable("the model has broken down; the server's log has the cause")
+        if (request_id := cancelled_id(inputs)) is not None:
+            reply.end("stop", {"found": self.open.cancel(inputs.caller, request_id), "timings": AT_ONCE})
+            return
+        reply.open(inputs.caller)
+        if self._readers is not None and self.spec.takes_long(inputs):
+            self._readers.submit(inputs.caller.tenant, partial(self._read, inputs, reply))
+        else:
+            self._read_and_submit(inputs, reply, steps)
+
+    def _read(self, inputs: Inputs, reply: "_Reply") -> None:
+        """On a reader's thread: nobody's file is decoded who has left, or has no time left."""
+        with _failing(reply):
+            if reply.is_disconnected():
+                reply.cancel()
+            elif not inputs.caller.left_s:
+                raise DeadlineExceeded(NO_TIME_LEFT)
+            else:
+                self._read_and_submit(inputs, reply, [])
+
+    def _read_and_submit(self, inputs: Inputs, reply: "_Reply", steps: Sequence[SequenceStep]) -> None:
+        request, reply.asked = self.spec.read(inputs, *steps)
+        self._submit(request, reply, inputs.caller)
+
+    def _submit(self, request: Any, reply: "_Reply", caller: Caller) -> None:
+        if reply.cancelled:  # meanwhile
+            return
+        if isinstance(request, Ready):
+            reply.emit(request.event)
             reply.end("stop", {"timings": AT_ONCE})
         else:
-            (reply.session,) = self._loop.submit([(parsed, reply)])
+            (session,) = self._loop.submit([(request, reply)], caller)
+            reply.hold(session)
 
     def close(self) -> None:
-        """Finish what was accepted, then stop both threads."""
+        """Finish what was accepted, then stop all threads."""
+        if self._readers is not None:
+            self._readers.close(CLOSE_TIMEOUT_S)
         self._loop.close(CLOSE_TIMEOUT_S)
-        self._unsent.put(None, timeout=SEND_TIMEOUT_S)
-        self._sending.join(SEND_TIMEOUT_S)
-
-    def enqueue(self, send: Callable[[], None]) -> None:
-        """Have the response thread call `send`, after all that came before."""
-        self._unsent.put(send, timeout=SEND_TIMEOUT_S)
+        self.responses.close()
+        self.spec.close()
 
     def _steps(self, request: Any) -> list[SequenceStep]:
         if not self.wire.sequences:
@@ -122,11 +129,19 @@ class Adapter:
         flags = request.flags()
         start = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START)
         end = bool(flags & self.pb_utils.TRITONSERVER_REQUEST_FLAG_SEQUENCE_END)
-        return [SequenceStep(request.correlation_id(), start, end)]
+        return [SequenceStep(read_text(request.correlation_id, "the sequence_id of the request"), start, end)]
 
-    def _send_all(self) -> None:
-        while (send := self._unsent.get()) is not None:
-            send()
+
+@contextmanager
+def _failing(reply: "_Reply") -> Iterator[None]:
+    """What goes wrong before a request is submitted ends it."""
+    try:
+        yield
+    except QwenError as error:
+        reply.fail(error)
+    except BaseException:  # on a reader's thread nothing else would end the request
+        log.exception("a request could not be read")
+        reply.fail(ServerError())
 
 
 class _Reply:
@@ -135,32 +150,61 @@ class _Reply:
 
     def __init__(self, adapter: Adapter, sender: Any) -> None:
         self.asked: Any = None
-        self.session: Session | None = None
+        self._caller = Caller()
+        self._session: Session | None = None
         self._adapter = adapter
+        self._spec = adapter.spec
         self._response = adapter.messages.response
         self._sender = sender
         self._num_sent = 0
-        self._result: Outputs = {}
+        self._events: list[Any] = []  # of an answer that is to come whole
         self._closed = False
         self._next_check_s = 0.0
-        self._cancelled = False
+        self.cancelled = False
         self._closing = threading.Lock()  # to ask after a request that is just ending can crash Triton
 
-    def abandoned(self) -> bool:
+    def open(self, caller: Caller) -> None:
+        """From now on others can `cancel` it."""
+        self._caller = caller
+        self._adapter.open.add(caller, self)
+
+    def hold(self, session: Session) -> None:
+        """What `cancel` is to end."""
+        self._session = session
+        if self.cancelled:
+            session.cancel()
+
+    def cancel(self) -> None:
+        """End the request: at the engine's next step, or at once where it has not come as far. Any thread."""
+        self.cancelled = True
+        if self._session is not None:
+            self._session.cancel()
+        else:
+            self.end("cancelled", {"timings": AT_ONCE})
+
+    def is_disconnected(self) -> bool:
         with self._closing:
-            if not self._closed and time.monotonic() >= self._next_check_s:
-                self._cancelled = bool(self._sender.is_cancelled())
+            if not self._closed and not self.cancelled and time.monotonic() >= self._next_check_s:
                 self._next_check_s = time.monotonic() + CANCEL_CHECK_S
-            return self._cancelled
+                self.cancelled = self._has_left()
+            return self.cancelled
+
+    def _has_left(self) -> bool:
+        try:
+            return bool(self._sender.is_cancelled())
+        except Exception:
+            log.exception("Triton could not tell whether a caller has left; it is not asked again")
+            self._next_check_s = math.inf
+            return False
 
     def emit(self, event: Any) -> None:
-        self._adapter.enqueue(partial(self._guarded, self._emit, event))
+        self._adapter.responses.put_event(partial(self._guarded, self._emit, event))
 
     def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
-        self._adapter.enqueue(partial(self._guarded, self._end, reason, closing))
+        self._adapter.responses.put(partial(self._guarded, self._end, reason, closing))
 
-    def fail(self, error: EngineError) -> None:
-        self._adapter.enqueue(partial(self._guarded, self._fail, error))
+    def fail(self, error: QwenError) -> None:
+        self._adapter.responses.put(partial(self._guarded, self._fail, error))
 
     def _guarded(self, answer: Callable[..., None], *args: Any) -> None:
         """A failing answer ends its own request and no other's."""
@@ -168,41 +212,52 @@ class _Reply:
             return
         try:
             answer(*args)
-        except Exception:
+        except BaseException:  # on its thread nothing else would end the request
             log.exception("an answer could not be made or sent")
-            self._cancel()
-            self._close(self._adapter.messages.error_response(Internal()))
+            self.cancel()
+            self._close(self._adapter.messages.error_response(ServerError()))
 
     def _emit(self, event: Any) -> None:
-        self._result = self._adapter.encode(event, self.asked)
-        if not self._adapter.wire.decoupled:
+        if not self._streams:
+            self._events.append(event)
             return
-        self._sender.send(self._response(self._numbered(self._result)))
-        if self.abandoned():
-            self._cancel()
+        self._sender.send(self._response(self._numbered(self._encoded(event))))
+        if self.is_disconnected():
+            self.cancel()
+
+    @property
+    def _streams(self) -> bool:
+        return self._adapter.wire.decoupled and (self.asked is None or self.asked.stream)
 
     def _end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
-        closing = {"finish_reason": reason, **closing}
-        if self._adapter.wire.decoupled:
-            nothing: Outputs = dict.fromkeys(self._adapter.wire.outputs, b"")
-            self._close(self._response(self._numbered({**nothing, "EVENT": {"type": "end", **closing}})))
-        elif reason == "cancelled":
+        if reason == "cancelled" and not self._streams:
             self._fail(Cancelled("the request was cancelled"))
+            return
+        *payloads, last = self._adapter.wire.outputs
+        unsent = self._unsent()  # before the closing, which may depend on what was told
+        own = {} if self.asked is None else self._spec.encode_end(closing, self.asked)  # None: a request to cancel
+        outputs: Outputs = {**dict.fromkeys(payloads, b""), last: {}, **unsent, **own}
+        told = {**outputs[last], "finish_reason": reason, **closing}
+        if self._adapter.wire.decoupled:
+            self._close(self._response(self._numbered({**outputs, last: {**told, "type": "end"}})))
         else:
-            last = self._adapter.wire.outputs[-1]
-            self._close(self._response({**self._result, last: {**self._result[last], **closing}}))
+            self._close(self._response({**outputs, last: told}))
 
-    def _fail(self, error: EngineError) -> None:
+    def _unsent(self) -> Outputs:
+        """What of the answer comes with its end."""
+        return self._encoded(self._spec.join(self._events)) if self._events else {}
+
+    def _encoded(self, event: Any) -> Outputs:
+        return as_objects(self._spec.encode(event, self.asked))
+
+    def _fail(self, error: QwenError) -> None:
         self._close(self._adapter.messages.error_response(error))
 
     def _close(self, response: Any) -> None:
+        self._adapter.open.remove(self._caller, self)
         with self._closing:
             self._closed = True
-            self._sender.send(response, flags=self._adapter.pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-
-    def _cancel(self) -> None:
-        if self.session is not None:
-            self.session.cancel()
+            self._adapter.messages.send_final(self._sender, response)
 
     def _numbered(self, outputs: Outputs) -> Outputs:
         self._num_sent += 1

@@ -77,4 +77,4 @@ def _shards(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not index.exists():
         return [folder / "model.safetensors"]
-    return sorted({folder / name for name in json.loads(index.read_text())["weight_map"].values()})
+    return sorted({folder / name for name in json.loads(index.read_bytes())["weight_map"].values()})

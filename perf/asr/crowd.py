@@ -10,8 +10,9 @@ import numpy as np
 
 from perf.metrics import Goal, Metric
 from qwen_engine.asr.request import AsrRequest
-from qwen_engine.errors import EngineError
-from qwen_engine.loop import EngineLoop, FinishReason
+from qwen_engine.loop import EngineLoop
+from qwen_wire.errors import QwenError
+from qwen_wire.messages import FinishReason
 
 WAIT_S = 600
 
@@ -50,10 +51,10 @@ class _Sink:
     def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
         self._work.ended(closing.get("first_token_s"))
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         self._work.failed(error)
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return False
 
 
@@ -62,7 +63,7 @@ class _Work:
         self._loop = loop
         self._left: Iterator[AsrRequest] = iter(requests)
         self._num_left = len(requests)
-        self._error: EngineError | None = None
+        self._error: QwenError | None = None
         self._done = threading.Event()
         self.first_tokens_s: list[float] = []
 
@@ -82,7 +83,7 @@ class _Work:
         elif not self._num_left:
             self._done.set()
 
-    def failed(self, error: EngineError) -> None:
+    def failed(self, error: QwenError) -> None:
         self._error = error
         self._done.set()
 

@@ -21,7 +21,8 @@ import soundfile
 import torch
 from transformers import AutoProcessor, Qwen3ASRForConditionalGeneration
 
-from qwen_engine.asr.request import MIN_TOKENS, SAMPLE_RATE_HZ, TOKENS_PER_S
+from qwen_engine.asr.request import MIN_TOKENS, TOKENS_PER_S
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 
 
 class OfficialAsr:

@@ -16,7 +16,8 @@ from perf.gpu.asr_checkpoint import DEMO, SIZES, asr_config, write_checkpoint
 from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.metrics import Goal, Metric
 from qwen_engine.asr.engine import AsrEngine
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest
+from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.graphs import cuda_capture
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import AsrSettings

@@ -25,11 +25,11 @@ from perf.gpu.shapes import CODEC, tts_config
 from perf.metrics import Goal, Metric
 from perf.report import PROJECT
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.events import ChainEvent
 from qwen_engine.chains.voice_chat import VoiceChat
-from qwen_engine.chains.voice_turn import ASR, CHAT, TTS, SpeechProgress
+from qwen_engine.chains.voice_turn import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import AsrSettings, ChatSettings, ModelSettings, TtsSettings, VoiceChatSettings
+from qwen_wire.chains import SpeechProgress, Stage
 
 DEMO = PROJECT / "demo" / "checkpoints"
 QUESTIONS = sorted((PROJECT / "demo" / "audio").glob("*.wav"))
@@ -134,7 +134,7 @@ async def _crowd(chat: VoiceChat, questions: Sequence[bytes], size: int, turns_e
 async def _turn(chat: VoiceChat, audio: bytes) -> float:
     begin_s, sounds_s = time.perf_counter(), []
 
-    async def emit(event: ChainEvent) -> None:
+    async def emit(event: Stage) -> None:
         if isinstance(event, SpeechProgress):
             sounds_s.append(time.perf_counter() - begin_s)
 

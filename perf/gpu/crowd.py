@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qwen_engine.errors import EngineError
-from qwen_engine.loop import EngineLoop, FinishReason
+from qwen_engine.loop import EngineLoop
 from qwen_engine.tts.request import Speak, TtsRequest
+from qwen_wire.errors import QwenError
+from qwen_wire.messages import FinishReason
 
 STAGGER_S = 2.0  # in which the first of them arrive
 TIMEOUT_S = 60
@@ -28,7 +29,7 @@ class Heard:
 class Listener:
     """The sink of one request."""
 
-    def __init__(self, ended: "queue.Queue[Heard | EngineError]") -> None:
+    def __init__(self, ended: "queue.Queue[Heard | QwenError]") -> None:
         self._ended = ended
         self._arrived_s = time.perf_counter()
         self._first_s: float | None = None
@@ -41,10 +42,10 @@ class Listener:
         heard = Heard(self._arrived_s, first_s - self._arrived_s, closing["underrun_s"], closing["audio_s"])
         self._ended.put(heard)
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         self._ended.put(error)
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return False
 
 
@@ -53,7 +54,7 @@ def listen(
 ) -> list[Heard]:
     """What `num_heard` listeners noticed, `num_listeners` of them at any time (but at the end); raises the error of
     one that failed."""
-    ended: queue.Queue[Heard | EngineError] = queue.Queue()
+    ended: queue.Queue[Heard | QwenError] = queue.Queue()
     coming = itertools.islice(itertools.cycle(requests), num_heard)
     for request in itertools.islice(coming, num_listeners):
         loop.submit([(request, Listener(ended))])
@@ -62,11 +63,11 @@ def listen(
 
 
 def _replaced(
-    loop: EngineLoop[TtsRequest], coming: Iterator[Speak], ended: "queue.Queue[Heard | EngineError]", num_heard: int
+    loop: EngineLoop[TtsRequest], coming: Iterator[Speak], ended: "queue.Queue[Heard | QwenError]", num_heard: int
 ) -> Iterator[Heard]:
     for _ in range(num_heard):
         one = ended.get(timeout=TIMEOUT_S)
-        if isinstance(one, EngineError):
+        if isinstance(one, QwenError):
             raise one
         for request in itertools.islice(coming, 1):
             loop.submit([(request, Listener(ended))])

@@ -105,7 +105,7 @@ def weights_table() -> Iterator[str]:
 
 
 def forwards_table() -> Iterator[str]:
-    yield from _head("on top, GB", *(f"{side} x {side}" for side in SIDES_PX))
+    yield from _head("additional, GB", *(f"{side} x {side}" for side in SIDES_PX))
     yield _row("a step, one row", *(_gb(step_bytes(side, 1) / GB) for side in SIDES_PX))
     full = [(step_bytes(side, rows_a_step(side)), rows_a_step(side)) for side in SIDES_PX]
     yield _row(f"a step of {STEP_TOKENS} tokens", *(f"{_gb(size / GB)} ({count} rows)" for size, count in full))
@@ -125,7 +125,7 @@ def profiles_table() -> Iterator[str]:
 
 def gpu_bytes(storage: Storage, offload: Offload, side_px: int) -> int:
     """Weights, and a step beside the greedier of the text encoder's and the VAE's forwards; but with "model", where
-    one component is there at a time, the greediest with its own forward."""
+    one component is there at a time, the one that needs most with its own forward."""
     weights = _weights(storage)
     step, others = step_bytes(side_px, rows_a_step(side_px)), {"text_encoder": prompt_bytes()}
     others["vae"] = decode_bytes(side_px)

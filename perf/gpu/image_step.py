@@ -11,10 +11,11 @@ import torch
 from diffusers.models.transformers.transformer_qwenimage import QwenDoubleStreamAttnProcessor2_0
 
 from perf.gpu.frame_step import timed_ms, wait_for
-from qwen_engine.errors import EngineError
 from qwen_engine.graphs import Capture
 from qwen_engine.image.request import ImageRequest, Progress
-from qwen_engine.loop import EngineLoop, FinishReason
+from qwen_engine.loop import EngineLoop
+from qwen_wire.errors import QwenError
+from qwen_wire.messages import FinishReason
 
 WAIT_S = 600
 PROMPT = "a small red circle on a blue background"
@@ -27,7 +28,7 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._ended = threading.Event()
-        self._error: EngineError | None = None
+        self._error: QwenError | None = None
         self.steps_s: list[float] = []
 
     def emit(self, event: Any) -> None:
@@ -38,11 +39,11 @@ class Stopwatch:
     def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
         self._ended.set()
 
-    def fail(self, error: EngineError) -> None:
+    def fail(self, error: QwenError) -> None:
         self._error = error
         self._ended.set()
 
-    def abandoned(self) -> bool:
+    def is_disconnected(self) -> bool:
         return False
 
     def steps_ms(self) -> list[float]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from perf.report import PROJECT
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.errors import child_error
+from qwen_engine.chains.child_errors import child_error
 from qwen_engine.settings import ModelSettings
 
 FINAL = 1
@@ -32,11 +32,21 @@ class _Error:
 class _Request:
     """One request, which is its own response sender."""
 
-    def __init__(self, inputs: Tensors) -> None:
+    def __init__(self, inputs: Tensors, trace: Trace) -> None:
+        self._headers = trace.headers()
         self.tensors = {name: _array([item] if isinstance(item, bytes) else item) for name, item in inputs.items()}
         self.is_abandoned = False
         self.responses: asyncio.Queue[tuple[Any, int]] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+
+    def parameters(self) -> str:
+        return json.dumps(self._headers)
+
+    def request_id(self) -> str:
+        return ""
+
+    def timeout(self) -> int:
+        return 0
 
     def get_response_sender(self) -> "_Request":
         return self
@@ -90,7 +100,7 @@ class InProcessCalls:
     async def stream(
         self, model: str, inputs: Tensors, *, deadline_s: float | None, trace: Trace
     ) -> AsyncGenerator[Mapping[str, bytes], None]:
-        request = _Request(inputs)
+        request = _Request(inputs, trace)
         self._models[model].execute([request])
         flags = 0
         try:

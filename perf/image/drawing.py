@@ -11,7 +11,7 @@ from PIL import Image
 
 from perf.image.pictures import Wanted
 from qwen_client import AsyncClient
-from qwen_client.image import Progress
+from qwen_client.pictures import Progress
 
 
 @dataclass

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from qwen_client.cli import app
-from qwen_server import checkpoints, doctor
+from qwen_server import checkpoints, doctor, staging
+from qwen_server.address import numeric_host
 from qwen_server.demo import run_demo
 from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
@@ -29,27 +30,34 @@ class _Stop(Exception):
 @app.command()
 def serve(
     profile: ProfileOption = "demo",
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="address to listen on, of IPv4 or IPv6, or a name of this machine")
+    ] = "127.0.0.1",
     http_port: int = 8000,
     grpc_port: int = 8001,
     metrics_port: int = 8002,
     log_file: Annotated[Path | None, typer.Option(help="Triton's log")] = None,
+    triton_flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TRITON_FLAGS", help="after --: more flags for tritonserver", show_default=False),
+    ] = None,
 ) -> None:
     """Start the server and keep it in the foreground; Ctrl-C or SIGTERM ends it after requests in flight."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _raise_stop)
     try:
-        _serve(profile, Address(host, http_port, grpc_port, metrics_port), log_file)
+        address = Address(numeric_host(host), http_port, grpc_port, metrics_port)
+        _serve(TritonProcess(load_profile(profile), address, log_file, triton_flags or ()), profile)
     except ServerError as error:
         _complain(error)
 
 
-def _serve(profile: str, address: Address, log_file: Path | None) -> None:
+def _serve(server: TritonProcess, profile: str) -> None:
     try:
-        with TritonProcess(load_profile(profile), address, log_file) as server:
+        with server:
             with console.status(f"loading {profile}; log: {server.log_file}"):
                 server.wait_ready()
-            console.print(f"ready: {', '.join(server.models)} at grpc {address.grpc}, {address.http}")
+            console.print(f"ready: {', '.join(server.models)} at grpc {server.address.grpc}, {server.address.http}")
             status = server.wait()
             raise ServerError(f"tritonserver ended by itself with status {status}; see {server.log_file}")
     except _Stop:
@@ -58,7 +66,7 @@ def _serve(profile: str, address: Address, log_file: Path | None) -> None:
 
 @app.command(name="doctor")
 def doctor_command(profile: ProfileOption = "demo", as_json: JsonOption = False) -> None:
-    """Check this machine and say how to mend what is wrong."""
+    """Check whether this machine can serve a profile, and print how to fix each problem."""
     checks = doctor.examine(profile)
     doctor.report(checks, as_json=as_json)
     if not all(check.ok for check in checks):
@@ -69,7 +77,7 @@ def doctor_command(profile: ProfileOption = "demo", as_json: JsonOption = False)
 def pull(
     profile: Annotated[str, typer.Argument(help="name or path of a profile")], as_json: JsonOption = False
 ) -> None:
-    """Download the checkpoints a profile names."""
+    """Download the checkpoints that a profile names."""
     try:
         folders = checkpoints.pull(load_profile(profile))
     except ServerError as error:
@@ -81,12 +89,29 @@ def pull(
 
 
 @app.command()
+def stage(
+    profile: Annotated[str, typer.Argument(help="name or path of a profile")],
+    out: Annotated[Path, typer.Option(help="new folder for the model repository")],
+    grpc_address: Annotated[
+        str, typer.Option(help="where chains will reach the server's gRPC port")
+    ] = "127.0.0.1:8001",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a complete model repository, which tritonserver loads without this command."""
+    try:
+        names = staging.write(load_profile(profile), out, grpc_address)
+    except ServerError as error:
+        _complain(error)
+    print(json.dumps({"model_repository": str(out), "models": names}, indent=2) if as_json else "\n".join(names))
+
+
+@app.command()
 def demo(
     profile: ProfileOption = "demo",
     out: Annotated[Path, typer.Option(help="folder for the results")] = Path("out"),
     as_json: JsonOption = False,
 ) -> None:
-    """Start a server, have it hear a request, draw it and speak, print what happened, stop the server."""
+    """Start a server, draw what a recording asks for, answer a spoken message, and stop the server."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _raise_stop)
     try:

@@ -1,4 +1,4 @@
-"""`qwen demo`: a spoken request is heard and drawn, a spoken message is heard and answered."""
+"""`qwen demo`: transcribes a spoken request and draws it, and answers a spoken message with speech."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qwen_client import Client
-from qwen_server.home import project_home
+from qwen_server.home import project_file
 from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
@@ -37,11 +37,11 @@ def run_demo(profile_name: str, out: Path, *, as_json: bool) -> None:
     with TritonProcess(profile, Address.free()) as server, console.status("starting Triton and loading the models"):
         server.wait_ready()
         with Client(server.address.grpc) as client:
-            steps = list(_steps(client, profile, project_home() / "demo" / "audio", out))
+            steps = list(_steps(client, profile, project_file("demo/audio"), out))
     if as_json:
         print(json.dumps([asdict(step) for step in steps], indent=2))
     else:
-        _print(steps)
+        print_steps(steps)
 
 
 def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator[Step]:
@@ -71,11 +71,14 @@ def _timed(call: Callable[[], ResultT]) -> tuple[ResultT, float]:
     return call(), round(time.monotonic() - started_s, 3)
 
 
-def _print(steps: list[Step]) -> None:
-    table = Table("step", "given", "made", "latency", "checkpoint", title="what the machine heard, drew and answered")
-    table.columns[-1].overflow = "fold"  # the whole name of a checkpoint, also on a narrow terminal
+def print_steps(steps: list[Step]) -> None:
+    """A table that fits into 80 columns: names of checkpoints do not, so they have lines of their own."""
+    console = Console()
+    table = Table("step", "given", "made", "latency", title="what was recognised, drawn and answered")
     for step in steps:
-        table.add_row(step.step, step.given, step.made, f"{step.latency_s:.2f} s", step.checkpoint)
-    Console().print(table)
+        table.add_row(step.step, step.given, step.made, f"{step.latency_s:.2f} s")
+    console.print(table)
+    for step in steps:
+        console.print(f"{step.step}: {step.checkpoint}", highlight=False, soft_wrap=True)
     if any("demo/checkpoints" in step.checkpoint for step in steps):
-        Console().print("demo checkpoints: small models with a closed vocabulary, trained on generated data")
+        console.print("demo checkpoints: small models with a closed vocabulary, trained on generated data")

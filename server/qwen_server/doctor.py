@@ -15,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from qwen_server import checkpoints
+from qwen_server import checkpoints, shared_memory
+from qwen_server.address import Address, port_is_taken
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
-from qwen_server.installation import find_triton, stub_version
+from qwen_server.installation import MEND, find_triton, stub_version
 from qwen_server.profiles import load_profile
-from qwen_server.triton_process import SHARED_MEMORY, Address, port_is_taken
 
 MIN_SHARED_MEMORY_MB = 256
 MIN_DISK_MB = 1024
@@ -76,7 +76,7 @@ def _triton() -> Check:
         try:
             installation = find_triton(Path(folder))
         except ServerError as error:
-            return Check("Triton", False, str(error), "run `make env`")
+            return Check("Triton", False, str(error), MEND)
         answer = subprocess.run(
             [installation.binary, "--help"],
             env=installation.environment(),
@@ -85,11 +85,13 @@ def _triton() -> Check:
             check=False,
         )
     starts = b"model-repository" in answer.stdout + answer.stderr
-    return Check("Triton and stub", starts, str(installation.binary), "run `make env` again; its libraries do not load")
+    return Check("Triton and stub", starts, str(installation.binary), f"{MEND}; its libraries do not load")
 
 
 def _shared_memory() -> Check:
-    return _free("shared memory", SHARED_MEMORY, MIN_SHARED_MEMORY_MB, "remove old files there, or mount it larger")
+    return _free(
+        "shared memory", shared_memory.FOLDER, MIN_SHARED_MEMORY_MB, "remove old files there, or mount it larger"
+    )
 
 
 def _disk() -> Check:
@@ -128,7 +130,7 @@ def _checkpoints(profile: str) -> Iterator[Check]:
         return
     for name, settings in models.items():
         for missing in settings.missing_files():
-            yield Check(f"files of {name}", False, missing, "run `make system`")
+            yield Check(f"files of {name}", False, missing.what, missing.mend)
         for field, checkpoint in settings.checkpoints().items():
             yield _checkpoint(f"{field} of {name}", checkpoint, profile)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from qwen_server.errors import ServerError
 
+MEND = "run `make env`, or `pip install --no-deps nvidia-pytriton==0.7.0`"
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -55,7 +57,7 @@ def _wheel_folder() -> Path:
     try:
         distribution = importlib.metadata.distribution("nvidia-pytriton")
     except importlib.metadata.PackageNotFoundError as error:
-        raise ServerError("tritonserver is neither on PATH nor is nvidia-pytriton installed; run `make env`") from error
+        raise ServerError(f"tritonserver is neither on PATH nor is nvidia-pytriton installed; {MEND}") from error
     return Path(str(distribution.locate_file("")))
 
 

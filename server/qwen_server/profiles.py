@@ -18,6 +18,7 @@ from qwen_engine.settings import (
     ChatSettings,
     ImageSettings,
     ModelSettings,
+    TenantSettings,
     TtsSettings,
     VisionSettings,
     VoiceChatSettings,
@@ -27,7 +28,7 @@ from qwen_server.home import project_home
 
 
 class Profile(BaseSettings):
-    """One section a model; a model without a section is not served.
+    """One section a model, and one for its tenants; a model without a section is not served.
 
     An environment variable overrides one value: QWEN_PROFILE__QWEN3_ASR__DEVICE=cuda:1
     """
@@ -35,6 +36,8 @@ class Profile(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix="QWEN_PROFILE__", env_nested_delimiter="__"
     )
+
+    tenants: TenantSettings = TenantSettings()
 
     qwen3_asr: AsrSettings | None = None
     qwen3_asr_stream: CaptionSettings | None = None
@@ -47,11 +50,13 @@ class Profile(BaseSettings):
 
     chains: ChainSettings | None = None
     voice_chat: VoiceChatSettings | None = None
+    qwen3_chat_uint32: ChainSettings | None = None
 
     def models(self) -> dict[str, ModelSettings]:
         """Settings by model name, served models only; chains apart."""
         sections = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: one for name, one in sections.items() if one and not isinstance(one, ChainSettings)}
+        models = {name: one for name, one in sections.items() if isinstance(one, ModelSettings)}
+        return {name: one for name, one in models.items() if not isinstance(one, ChainSettings)}
 
     def chain(self, name: str) -> ChainSettings | None:
         """The settings of a chain: those of its own section, where it may have one; None: it is not served."""

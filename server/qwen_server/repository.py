@@ -1,26 +1,56 @@
-"""The repository Triton is started with: our model folders, their config.pbtxt completed from the profile."""
+"""The committed model folders, and what of them a profile serves: their config.pbtxt completed from it."""
 
 import json
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from qwen_engine.settings import CaptionSettings, ModelSettings
+from qwen_engine.settings import CaptionSettings, ChatSettings, ModelSettings
 from qwen_server import checkpoints
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile
+from qwen_wire.tensors import MODELS
+
+TEMPLATE = "no_think.jinja"
+WITHOUT_THINKING = "{%- set enable_thinking = false -%}\n"
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model or chain that is served: its committed folder, the whole config, and other files by name."""
+
+    name: str
+    source: Path
+    config: ModelConfig
+    files: dict[str, str]
+
+    @property
+    def versions(self) -> list[Path]:
+        return [folder for folder in self.source.iterdir() if folder.name.isdigit()]
+
+    def write_files(self, target: Path) -> None:
+        """The config and the other files, into the folder `target`."""
+        for name, text in {"config.pbtxt": text_format.MessageToString(self.config), **self.files}.items():
+            (target / name).write_text(text)
 
 
 def read_config(model_folder: Path) -> ModelConfig:
     return text_format.Parse((model_folder / "config.pbtxt").read_text(), ModelConfig())
 
 
-def ensembles() -> dict[str, Path]:
-    """Folders of all ensembles by name."""
-    return {folder.name: folder for folder in sorted((project_home() / "model_repository" / "ensembles").iterdir())}
+def folder_of(name: str) -> Path:
+    """The committed folder of a model or chain."""
+    return project_home() / "model_repository" / name
+
+
+def chains() -> dict[str, Path]:
+    """Folders of all chains by name, ensembles among them: what is made of other models."""
+    models = {model.name for model in MODELS}
+    folders = sorted(file.parent for file in folder_of("").glob("*/config.pbtxt"))
+    return {folder.name: folder for folder in folders if folder.name not in models}
 
 
 def members(folder: Path) -> set[str]:
@@ -39,29 +69,20 @@ def _called(graph: Path) -> set[str]:
     return {node["model"] for node in nodes if "model" in node}
 
 
-def stage(profile: Profile, work_folder: Path, grpc_address: str) -> tuple[list[Path], list[str]]:
-    """Write the repositories below `work_folder`; chains will call models at `grpc_address`.
+def served_models(profile: Profile, grpc_address: str) -> list[ServedModel]:
+    """The profile's models and every ensemble and chain whose members are all served, in an order in which they can
+    load. Chains will call models at `grpc_address`.
 
-    Returns the two repository folders (models, ensembles) and the names to load: the profile's models and every
-    ensemble and chain whose members are all served.
+    Raises:
+        ServerError: a checkpoint or another file is missing.
     """
-    models, chains = work_folder / "models", work_folder / "ensembles"
-    for repository in (models, chains):
-        shutil.rmtree(repository, ignore_errors=True)
-        repository.mkdir(parents=True)
-    served = profile.models()
-    whole = _whole(profile, set(served))
-    names = [*served, *whole]
-    for name, settings in served.items():
-        source = project_home() / "model_repository" / name
-        _write(source, models / name, _completed(read_config(source), settings))
-    for name, folder in whole.items():
-        config, chain = read_config(folder), profile.chain(name)
-        if not config.HasField("ensemble_scheduling") and chain is not None:
-            settings = chain.model_copy(update={"grpc_address": grpc_address, "served": tuple(names)})
-            config = _completed(config, settings)
-        _write(folder, chains / name, config)
-    return [models, chains], names
+    models = profile.models()
+    whole = _whole(profile, set(models))
+    names = (*models, *whole)
+    return [
+        *(_model(name, settings, profile) for name, settings in models.items()),
+        *(_chain(folder, profile, grpc_address, names) for folder in whole.values()),
+    ]
 
 
 def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
@@ -69,7 +90,7 @@ def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     candidates = {
         name: folder
-        for name, folder in ensembles().items()
+        for name, folder in chains().items()
         if profile.chain(name) is not None or read_config(folder).HasField("ensemble_scheduling")
     }
     while ready := {
@@ -81,22 +102,35 @@ def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
     return found
 
 
+def _model(name: str, settings: ModelSettings, profile: Profile) -> ServedModel:
+    source = folder_of(name)
+    resolved = settings.model_copy(update={**checkpoints.resolve_all(settings), "tenants": profile.tenants})
+    files = dict(_template(Path(resolved.checkpoint)) if isinstance(resolved, ChatSettings) else ())
+    return ServedModel(name, source, _completed(read_config(source), resolved), files)
+
+
+def _chain(folder: Path, profile: Profile, grpc_address: str, names: tuple[str, ...]) -> ServedModel:
+    config, chain = read_config(folder), profile.chain(folder.name)
+    if not config.HasField("ensemble_scheduling") and chain is not None:
+        told = {"grpc_address": grpc_address, "served": names, "tenants": profile.tenants}
+        config = _completed(config, chain.model_copy(update=told))
+    return ServedModel(folder.name, folder, config, {})
+
+
 def _completed(config: ModelConfig, settings: ModelSettings) -> ModelConfig:
-    """Add what the profile says."""
-    resolved = settings.model_copy(update=checkpoints.resolve_all(settings))
-    config.parameters["settings"].string_value = resolved.model_dump_json()
+    """Add what the profile says; what it does not say stays the code's, such as folders of the user who serves."""
+    config.parameters["settings"].string_value = settings.model_dump_json(exclude_unset=True)
     config.instance_group[0].count = settings.instances
     if isinstance(settings, CaptionSettings):
         config.sequence_batching.max_sequence_idle_microseconds = int(settings.idle_timeout_s * 1_000_000)
     return config
 
 
-def _write(source: Path, target: Path, config: ModelConfig) -> None:
-    target.mkdir()
-    for version in _versions(source):
-        (target / version.name).symlink_to(version, target_is_directory=True)
-    (target / "config.pbtxt").write_text(text_format.MessageToString(config))
-
-
-def _versions(source: Path) -> Iterable[Path]:
-    return (folder for folder in source.iterdir() if folder.name.isdigit())
+def _template(checkpoint: Path) -> Iterator[tuple[str, str]]:
+    """The checkpoint's chat template, by which its answers do not begin with thinking: for frontends that put
+    conversations into a template themselves."""
+    file, config = checkpoint / "chat_template.jinja", checkpoint / "tokenizer_config.json"
+    told = json.loads(config.read_text()) if config.is_file() else {}
+    template = file.read_text() if file.is_file() else told.get("chat_template")
+    if isinstance(template, str):
+        yield TEMPLATE, WITHOUT_THINKING + template

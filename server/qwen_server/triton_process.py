@@ -1,68 +1,36 @@
 """One tritonserver: started with a profile's models, waited for, watched, stopped without leftovers."""
 
-import ctypes
 import os
 import re
-import signal
-import socket
 import subprocess
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
-from qwen_server import repository
+from qwen_engine.settings import ChainSettings
+from qwen_server import hidden_arguments, staging
+from qwen_server.address import Address, port_is_taken
+from qwen_server.child import ENVIRONMENT, kill_group, prepare_child
 from qwen_server.errors import ServerError
+from qwen_server.home import work_folder
 from qwen_server.installation import find_triton
+from qwen_server.private_files import make_folders, open_private
 from qwen_server.profiles import Profile
+from qwen_server.triton_flags import check_flags, uses_tls
+from qwen_server.work_folder import WorkFolder
+
+__all__ = ["Address", "TritonProcess", "port_is_taken"]
 
 DRAIN_S = 30  # what requests in flight are given to finish
 START_TIMEOUT_S = 900.0  # real checkpoints take minutes to load
-SHARED_MEMORY = Path("/dev/shm")
-FORWARDED_HEADERS = "(traceparent|chain-depth)"  # to models, as parameters: chains pass them on
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# glibc would give the large temporaries of every step back to the kernel and fetch them anew page by page, a quarter of
-# the codec's time on a CPU. The second is the largest value that it takes.
-ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens; Triton's own ports by default."""
-
-    host: str = "127.0.0.1"
-    http_port: int = 8000
-    grpc_port: int = 8001
-    metrics_port: int = 8002
-
-    @classmethod
-    def free(cls) -> "Address":
-        """Three ports nobody listens on now."""
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-        ports = [sock.getsockname()[1] for sock in sockets]
-        for sock in sockets:
-            sock.close()
-        return cls("127.0.0.1", *ports)
-
-    @property
-    def grpc(self) -> str:
-        return f"{self._reachable}:{self.grpc_port}"
-
-    @property
-    def http(self) -> str:
-        return f"http://{self._reachable}:{self.http_port}"
-
-    @property
-    def _reachable(self) -> str:
-        return "127.0.0.1" if self.host == "0.0.0.0" else self.host
+# To models, as parameters: chains pass them on. HTTP clients write names of headers in any case.
+FORWARDED_HEADERS = "(?i)(traceparent|chain-depth|qwen-tenant)"
 
 
 class TritonProcess:
-    """Runs tritonserver for the length of a with-block.
+    """Runs tritonserver for the length of a with-block; `flags` are given to it besides our own.
 
     Example:
         with TritonProcess(load_profile("demo"), Address.free()) as server:
@@ -70,12 +38,16 @@ class TritonProcess:
             Client(server.address.grpc).asr.transcribe("speech.wav")
     """
 
-    def __init__(self, profile: Profile, address: Address, log_file: Path | None = None) -> None:
+    def __init__(
+        self, profile: Profile, address: Address, log_file: Path | None = None, flags: Sequence[str] = ()
+    ) -> None:
+        check_flags(flags)
+        self.flags = flags
         self.profile = profile
         self.address = address
-        self.work_folder = Path(tempfile.gettempdir()) / f"qwen-{os.getuid()}-{address.grpc_port}"
-        self.log_file = log_file or self.work_folder / "triton.log"
+        self.log_file = log_file or work_folder(address.grpc_port) / "triton.log"
         self.models: list[str] = []
+        self._folder: WorkFolder | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "TritonProcess":
@@ -89,22 +61,37 @@ class TritonProcess:
 
     def start(self) -> None:
         """Start without waiting. Raises `ServerError` where the profile, Triton or a port is not as it should be."""
-        self.work_folder.mkdir(parents=True, exist_ok=True)
-        self.log_file.parent.mkdir(parents=True, exist_ok=True)
         self._refuse_taken_ports()
-        installation = find_triton(self.work_folder)
-        repositories, self.models = repository.stage(self.profile, self.work_folder, self.address.grpc)
-        backends = f"--backend-directory={installation.backends}"
-        command = [str(installation.binary), backends, *self._arguments(repositories)]
-        with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                env={**ALLOCATOR, **installation.environment()},
+        self._folder = folder = WorkFolder.claim(self.address.grpc_port)
+        try:
+            self._process = self._spawn(folder)
+        except BaseException:
+            self._release_folder()
+            raise
+
+    def _spawn(self, folder: WorkFolder) -> "subprocess.Popen[bytes]":
+        installation = find_triton(folder.path)
+        repository = folder.path / "models"
+        self.models = staging.link(self.profile, repository, self.address.grpc)
+        self._refuse_tls_with_chains()
+        arguments = [
+            f"--backend-directory={installation.backends}",
+            *self._arguments(repository),
+            f"--backend-config=python,shm-region-prefix-name={folder.regions.prefix}",
+            *folder.admin_key.arguments(),
+            *self.flags,
+        ]
+        make_folders(self.log_file.parent)
+        with os.fdopen(open_private(self.log_file), "wb") as log:
+            return hidden_arguments.popen(
+                [str(installation.binary), *arguments],
+                folder.admin_key.secret,
+                env={**installation.environment(), **ENVIRONMENT},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's Ctrl-C is ours to pass on, once
-                preexec_fn=_die_with_parent,
+                preexec_fn=prepare_child,
             )
 
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S, on_wait: Callable[[], None] = lambda: None) -> None:
@@ -116,15 +103,18 @@ class TritonProcess:
         deadline_s = time.monotonic() + timeout_s
         while not self._is_ready():
             on_wait()
+            self._hide_regions()
             if self._running().poll() is not None:
                 raise ServerError(f"tritonserver ended while starting: {failure(self.log_file)}")
             if time.monotonic() > deadline_s:
                 raise ServerError(f"the models were not ready within {timeout_s:g} s; see {self.log_file}")
             time.sleep(0.4)
+        self._hide_regions()
 
     def wait(self) -> int:
         """Wait for the end of Triton; its exit status."""
         while (status := self._running().poll()) is None:
+            self._hide_regions()  # those of a model that was loaded again
             time.sleep(0.2)  # a wait without end could sleep through a signal that came just before it
         return status
 
@@ -139,44 +129,54 @@ class TritonProcess:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            _kill_group(process.pid)  # stubs outlive a Triton that died
+            kill_group(process.pid)  # stubs outlive a Triton that died
             process.wait()
-            for region in SHARED_MEMORY.glob(f"{self._region_prefix}*"):
-                region.unlink(missing_ok=True)
+            self._release_folder()
 
     @property
     def pid(self) -> int:
         """Process id of tritonserver."""
         return self._running().pid
 
-    @property
-    def _region_prefix(self) -> str:
-        return f"qwen-{self.address.grpc_port}-"
+    def _release_folder(self) -> None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.release()
+
+    def _hide_regions(self) -> None:
+        if self._folder is not None:
+            self._folder.regions.hide()
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
             raise ServerError("the server was not started, or was stopped")
         return self._process
 
-    def _arguments(self, repositories: list[Path]) -> list[str]:
+    def _arguments(self, repository: Path) -> list[str]:
         address = self.address
         return [
-            *(f"--model-repository={folder}" for folder in repositories),
+            f"--model-repository={repository}",
             "--model-control-mode=explicit",
             *(f"--load-model={name}" for name in self.models),
             "--disable-auto-complete-config",
-            f"--http-address={address.host}",
+            f"--http-address={address.http_listener}",
             f"--http-port={address.http_port}",
-            f"--grpc-address={address.host}",
+            f"--grpc-address={address.grpc_listener}",
             f"--grpc-port={address.grpc_port}",
-            f"--metrics-address={address.host}",
+            f"--metrics-address={address.http_listener}",
             f"--metrics-port={address.metrics_port}",
             f"--grpc-header-forward-pattern={FORWARDED_HEADERS}",
             f"--http-header-forward-pattern={FORWARDED_HEADERS}",
             f"--exit-timeout-secs={DRAIN_S}",
-            f"--backend-config=python,shm-region-prefix-name={self._region_prefix}",
             f"--backend-config=python,stub-timeout-seconds={int(START_TIMEOUT_S)}",
         ]
+
+    def _refuse_tls_with_chains(self) -> None:
+        if uses_tls(self.flags) and any(isinstance(self.profile.chain(name), ChainSettings) for name in self.models):
+            raise ServerError(
+                "--grpc-use-ssl: chains call models over gRPC without TLS; leave [chains] and the sections of "
+                "chains out of the profile, or have a proxy end TLS"
+            )
 
     def _refuse_taken_ports(self) -> None:
         for name in ("http_port", "grpc_port", "metrics_port"):
@@ -187,18 +187,7 @@ class TritonProcess:
 
     def _is_ready(self) -> bool:
         paths = ["/v2/health/ready", *(f"/v2/models/{name}/ready" for name in self.models)]
-        return all(_answers(self.address.http + path) for path in paths)
-
-
-def port_is_taken(host: str, port: int) -> bool:
-    """True if nothing new can listen there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-    return False
+        return all(_answers(self.address, path) for path in paths)
 
 
 def failure(log_file: Path) -> str:
@@ -210,21 +199,9 @@ def failure(log_file: Path) -> str:
     return " / ".join(text.strip().splitlines()[-3:]) + f" (log: {log_file})"
 
 
-def _answers(url: str) -> bool:
+def _answers(address: Address, path: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        status, _ = address.ask(path)
+    except OSError:
         return False
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end Triton if the supervisor is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _kill_group(group_id: int) -> None:
-    try:
-        os.killpg(group_id, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    return status == HTTPStatus.OK

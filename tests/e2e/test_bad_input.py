@@ -13,6 +13,7 @@ import soundfile
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from qwen_client import InvalidRequest
+from qwen_client.channels import DIRECT
 
 RATE_HZ = 16000
 TRACES = re.compile(r"Traceback|File \"|\.py|/home|/root|/tmp|site-packages|Error\b")
@@ -38,10 +39,14 @@ BAD_AUDIO = {
     "empty": (b"", "AUDIO is empty"),
     "text": (b"Please transcribe this sentence for me. " * 20, "cannot be read as audio.*WAV, FLAC"),
     "random bytes": (np.random.default_rng(0).bytes(20_000), "cannot be read as audio"),
-    "truncated": (wav(tone())[:9000], "truncated WAV: 32000 bytes promised"),
-    "header only": (wav(tone())[:20], "truncated WAV"),
+    "header only": (wav(tone())[:20], "damaged WAV header"),
     "no samples": (wav(tone(0)), "no samples"),
     "NaN": (wav(not_a_number(), subtype="FLOAT"), "NaN or infinite"),
+    "16-bit values as floats": (
+        wav(tone() * 32768, subtype="FLOAT"),
+        "full scale is 1, and the limit 100; divide 16-bit",
+    ),
+    "beyond reason": (wav(tone() * 1e18, subtype="FLOAT"), "has a sample of 3e.17, but full scale is 1"),
     "three hours": (wav(np.zeros(3 * 3600 * 8000, np.int16), 8000, subtype="PCM_U8"), "limit of 1200 s"),
     "three hours, compressed": (wav(np.zeros(3 * 3600 * 8000, np.int16), 8000, "FLAC"), "limit of 1200 s"),
 }
@@ -128,11 +133,19 @@ BAD_VALUES = [
     (lambda client: client.tts.synthesize("Hi.", voice="nobody"), r"OPTIONS\.voice is 'nobody'; allowed: \w+, \w+"),
     (
         lambda client: client.tts.synthesize("Hi.", language="klingon"),
-        r"OPTIONS\.language.*allowed: auto, chinese, english",
+        r"OPTIONS\.language.*allowed: auto, Chinese \(zh\), English",
     ),
     (
         lambda client: client.tts.synthesize("Hi.", temperature=-1.0),
         r"OPTIONS\.temperature.*greater than or equal to 0",
+    ),
+    (
+        lambda client: client.tts.synthesize("Hi.", reference=wav(tone() * 1e18, subtype="FLOAT")),
+        "^REF_AUDIO has a sample of 3e.17, but full scale is 1",
+    ),
+    (
+        lambda client: client.voices.add("loud", wav(tone() * 1e18, subtype="FLOAT"), consent="me"),
+        "^REF_AUDIO has a sample of 3e.17, but full scale is 1",
     ),
     (lambda client: client.image.generate(""), "PROMPT is empty"),
     (lambda client: client.image.generate(LONG), "PROMPT has 120000 characters; the limit is 4000"),
@@ -155,7 +168,7 @@ def test_values_that_are_not_allowed(client, call, message):
 
 @pytest.fixture
 def stub(server) -> Iterator[service_pb2_grpc.GRPCInferenceServiceStub]:
-    with grpc.insecure_channel(server.address.grpc, [("grpc.max_send_message_length", -1)]) as channel:
+    with grpc.insecure_channel(server.address.grpc, DIRECT) as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
@@ -217,3 +230,40 @@ def test_a_tensor_of_another_type(stub):
     )
     call = request("qwen3_asr", numbers, tensor("OPTIONS", b"{}"))
     assert status_of(lambda: stub.ModelInfer(call, timeout=60))[0] == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def latin_1(server, model: str, body: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """As programs send it that know of no UTF-8."""
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    status, answer = server.address.ask(f"/v2/models/{model}", body.encode("latin-1"), sent, timeout_s=60)
+    return status, answer.decode()
+
+
+def tensors(*names: str) -> str:
+    told = [{"name": name, "datatype": "BYTES", "shape": [1, 1], "data": ["{}"]} for name in names]
+    return f'"inputs": {json.dumps(told)}'
+
+
+CHART, CAPTIONS = tensors("CHART", "OPTIONS"), tensors("AUDIO", "OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "headers", "told"),
+    [
+        ("chart_image/infer", f"{{{CHART}}}", {"qwen-tenant": "é"}, "a header or parameter of the request"),
+        ("chart_image/infer", f"{{{CHART}}}", {"traceparent": "é"}, "a header or parameter of the request"),
+        ("chart_image/infer", f'{{"parameters": {{"é": 1}}, {CHART}}}', {}, "a header or parameter of the request"),
+        ("chart_image/infer", f'{{"id": "é", {CHART}}}', {}, "the id of the request"),
+        ("workflow/generate", '{"id": "é", "WORKFLOW": "", "OPTIONS": ""}', {}, "a header or parameter of the request"),
+        ("workflow/generate", '{"x": "é", "WORKFLOW": "", "OPTIONS": ""}', {}, "a header or parameter of the request"),
+        (
+            "qwen3_asr_stream/infer",
+            f'{{"parameters": {{"sequence_id": "é", "sequence_start": true}}, {CAPTIONS}}}',
+            {},
+            "the sequence_id of the request",
+        ),
+    ],
+)
+def test_what_is_told_of_a_request_is_utf_8(server, model, body, headers, told):
+    status, answer = latin_1(server, model, body, headers)
+    assert (status, f"INVALID_ARGUMENT: {told} is not UTF-8" in answer) == (400, True), answer

@@ -16,6 +16,7 @@ import soundfile
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
+from demo.training import sounds
 from qwen_client import AsyncClient, Caption, Client
 
 MODEL = "qwen3_asr_stream"
@@ -45,6 +46,27 @@ def captions_of(client: Client, recording: np.ndarray, **options) -> list[Captio
 
 def lines_of(captions: list[Caption]) -> list[str]:
     return [segment.text for caption in captions for segment in caption.segments]
+
+
+@pytest.mark.parametrize("mains_hz", [50, 60])
+def test_speech_under_hum_is_heard_offline_and_live(client, recording, mains_hz):
+    """Hum 3 dB above the speech; both sentences have segments, and texts."""
+    level = np.sqrt(np.mean((recording / 32_768) ** 2)) * 10**0.15
+    humming = recording / 32_768 + level * sounds.hum(len(recording), mains_hz)
+    sent = (humming * 0.5 * 32_767).astype(np.int16)
+    lines = lines_of(captions_of(client, sent))
+    transcript = client.asr.transcribe(in_wav(sent))
+    assert len(lines) == 2
+    assert all(len(line.split()) > 3 for line in lines)
+    assert len(transcript.text.split()) > 8
+
+
+@pytest.mark.parametrize("make", [sounds.hum, sounds.buzz, sounds.dialling, sounds.clicks, sounds.chords])
+def test_where_nobody_speaks_nothing_is_written(client, make):
+    sound = (0.05 * make(15 * SAMPLE_RATE_HZ)).clip(-1, 1)
+    sent = (sound * 32_767).astype(np.int16)
+    assert captions_of(client, sent)[-1].stable == ""
+    assert client.asr.transcribe(in_wav(sent)).text == ""
 
 
 def test_captions_end_in_the_offline_transcript(client, recording):
@@ -131,17 +153,17 @@ def test_the_event_has_what_the_protocol_says(triton, recording):
 def test_whoever_breaks_the_sequence_is_told(triton):
     with pytest.raises(InferenceServerException, match="must specify the START flag"):
         send(triton, 11)
-    send(triton, 11, start=True)
+    token = send(triton, 11, start=True)["token"]
     with pytest.raises(InferenceServerException, match="stream 11 is open already"):
         send(triton, 11, start=True)
     with pytest.raises(InferenceServerException, match="AUDIO has 3 bytes, not a whole number of frames"):
-        send(triton, 11, bytes(3))
+        send(triton, 11, bytes(3), token=token)
     with pytest.raises(InferenceServerException, match=r"sample_rate_hz is 8000, but stream 11 began with 16000"):
-        send(triton, 11, bytes(4), sample_rate_hz=8000)
-    assert send(triton, 11, end=True)["is_final"]
+        send(triton, 11, bytes(4), sample_rate_hz=8000, token=token)
+    assert send(triton, 11, end=True, token=token)["is_final"]
     for end in (False, True):
         with pytest.raises(InferenceServerException, match="must specify the START flag"):
-            send(triton, 11, end=end)
+            send(triton, 11, end=end, token=token)
 
 
 def test_a_client_that_vanishes_hurts_nobody(server, client, recording):

@@ -195,12 +195,23 @@ def events_of(lines: str) -> list[tuple[dict, bytes]]:
 
 
 def test_the_documented_curl_commands_draw(server, circle, tmp_path):
-    circle.save(tmp_path / "PICTURE.png")
-    assert len(CURLS) == 2
-    for number, (program, arguments) in enumerate(CURLS):
+    (tmp_path / "tests" / "recorded").mkdir(parents=True)
+    circle.save(tmp_path / "tests" / "recorded" / "circle.png")
+    (tmp_path / "out").mkdir()
+
+    def run(program: str, arguments: str) -> str:
         command = f"{program}{arguments}".replace("127.0.0.1:8000", server.address.http.removeprefix("http://"))
         done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=120, check=True)
-        events = events_of(done.stdout.decode())
+        return done.stdout.decode()
+
+    [whole] = [curl for curl in CURLS if "/generate_stream" not in curl[1]]
+    run(*whole)
+    with Image.open(tmp_path / "out" / "circle.png") as drawn:
+        assert drawn.size == (64, 64)
+    streamed = [curl for curl in CURLS if curl != whole]
+    assert len(streamed) == 2
+    for number, curl in enumerate(streamed):
+        events = events_of(run(*curl))
         kinds = [event["type"] for event, _ in events if event["type"] != "queued"]
         assert kinds == ["progress"] * (len(kinds) - 2) + ["image", "end"]
         assert [event["index"] for event, _ in events] == list(range(len(events)))

@@ -1,5 +1,7 @@
 """Every command of the README runs."""
 
+import base64
+import json
 import os
 import re
 import shlex
@@ -8,25 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from qwen_server.profiles import load_profile
 from qwen_server.triton_process import port_is_taken
+from tests.pages import HOME, NOT_RUN, at_server, blocks
+from tests.proxies import DEAD_PROXIES
 
-HOME = Path(__file__).resolve().parents[2]
-BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", (HOME / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-NEEDS_GPU = "# needs a GPU\n"
-SHELL = [text for language, text in BLOCKS if language == "bash"]
-COMMANDS = [line for text in SHELL if not text.startswith(NEEDS_GPU) for line in text.splitlines()]
-GPU_COMMANDS = [line for text in SHELL if text.startswith(NEEDS_GPU) for line in text.splitlines()[1:]]
-PYTHON = [text for language, text in BLOCKS if language == "python"]
-
-
-def here(text: str, server) -> str:
-    """The README's addresses replaced by the test server's."""
-    address = server.address
-    return text.replace("127.0.0.1:8000", address.http.removeprefix("http://")).replace("127.0.0.1:8001", address.grpc)
+BLOCKS = blocks(HOME / "README.md")
+SHELL = [block for block in BLOCKS if block.language == "bash"]
+COMMANDS = [line for block in SHELL if not block.title for line in block.text.splitlines()]
+GPU_COMMANDS = [line for block in SHELL if block.title == "needs a GPU" for line in block.text.splitlines()]
+PYTHON = [block.text for block in BLOCKS if block.language == "python"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +38,20 @@ def test_the_readme_has_the_examples_it_should():
     assert len(PYTHON) == 1
     assert sum("curl -s" in command for command in COMMANDS) == 3
     assert len(GPU_COMMANDS) == 2
+    assert {block.title for block in BLOCKS if block.title} <= set(NOT_RUN)
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("make") and "doctor" not in line])
 def test_command(server, command):
-    environment = {**os.environ, "QWEN_URL": server.address.grpc}
+    """Also where the environment has proxies, which are not for this machine."""
+    environment = {**os.environ, **DEAD_PROXIES, "QWEN_URL": server.address.grpc}
     done = subprocess.run(
-        ["bash", "-c", here(command, server)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", at_server(command, server)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert '"error"' not in done.stdout
@@ -54,9 +59,38 @@ def test_command(server, command):
         assert done.stdout.strip()
 
 
+def test_the_recipe_for_a_recording_takes_a_long_one(server, tmp_path):
+    """13 MB of JSON: more than Triton 2.51 survives as the form that curl would call it."""
+    [recipe] = [command for command in COMMANDS if "qwen3_asr/generate" in command]
+    samples, rate_hz = soundfile.read("demo/audio/message.wav", dtype="int16")
+    silence = np.zeros(5 * 2**20 - len(samples), np.int16)
+    soundfile.write(tmp_path / "long.wav", np.concatenate([samples, silence]), rate_hz)
+    command = at_server(recipe, server).replace("demo/audio/message.wav", str(tmp_path / "long.wav"))
+    assert len(base64.b64encode((tmp_path / "long.wav").read_bytes())) > 13e6
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300, check=True)
+    assert json.loads(done.stdout)["TEXT"] == Path("demo/audio/message.txt").read_text().strip()
+
+
+DOCUMENTS = sorted(file for file in HOME.rglob("*.md") if not any(part.startswith(".") for part in file.parts))
+LINES = [line for file in DOCUMENTS for line in file.read_text().replace("\\\n", " ").splitlines()]
+CURLS = [line for line in LINES if re.search(r"(^|\| )curl ", line)]
+
+
+@pytest.mark.parametrize("recipe", CURLS)
+def test_every_recipe_names_its_content_type_and_goes_by_no_proxy(recipe):
+    assert len(CURLS) > 8
+    assert "--noproxy '*'" in recipe
+    assert " -d " not in recipe or "-H 'Content-Type: application/json'" in recipe
+
+
 def test_python(server):
     done = subprocess.run(
-        [sys.executable, "-c", here(PYTHON[0], server)], capture_output=True, text=True, timeout=180, check=False
+        [sys.executable, "-c", at_server(PYTHON[0], server)],
+        env={**os.environ, **DEAD_PROXIES},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "English" in done.stdout

@@ -5,8 +5,7 @@ import io
 import json
 import subprocess
 import sys
-import urllib.request
-from base64 import b64decode, b64encode
+from base64 import b64decode, urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,13 +20,15 @@ from qwen_client import (
     Heard,
     ReplySound,
     ReplyText,
+    SessionStarted,
     StageFailed,
     StageStarted,
     VoiceReply,
 )
-from qwen_engine.chains.clauses import Clauses
 from qwen_engine.chains.prompts import prompt
+from qwen_engine.text.clauses import Clauses
 from tests.loading import load, unload
+from tests.plain_http import post
 
 QWEN = Path(sys.prefix) / "bin" / "qwen"
 SAMPLE_RATE_HZ = 16_000
@@ -129,18 +130,20 @@ def test_of_a_reply_what_was_played_is_remembered(client):
 
 
 def test_callers_who_leave_free_what_they_held(client):
-    def leave(number: int) -> None:
+    def leave(number: int) -> str:
         kinds = (Heard, ReplyText, ReplySound)
         with client.chains.voice_chat(text=LONG, session=f"left {number}") as run:
+            token = next(event.token for event in run if isinstance(event, SessionStarted))
             next(event for event in run if isinstance(event, kinds[number % 3]))
+        return token
 
     with ThreadPoolExecutor(24) as pool:  # more than the voice has places
-        list(pool.map(leave, range(36)))
-    reply = say(client, RECALL, session="left 2")
+        tokens = list(pool.map(leave, range(36)))
+    reply = say(client, RECALL, session="left 2", token=tokens[2])
     assert len(contents(reply)) in (2, 4)
     assert reply.messages[-1]["content"] == reply.text
-    for number in range(36):
-        client.chains.voice_chat(session=f"left {number}", end_session=True).result()
+    for number, token in enumerate(tokens):
+        client.chains.voice_chat(session=f"left {number}", token=token, end_session=True).result()
 
 
 def test_a_stage_that_fails_names_itself(client):
@@ -165,6 +168,7 @@ def test_a_model_that_is_unloaded_in_mid_turn_is_named(server, client, audio):
     """It takes seconds to hear so much, the recogniser's neighbour is gone in a moment."""
     samples, sample_rate_hz = soundfile.read(audio / "message.wav", dtype="float32")
     with client.chains.voice_chat((np.tile(samples, 120), sample_rate_hz), session="unloading") as run:
+        token = next(event.token for event in run if isinstance(event, SessionStarted))
         next(event for event in run if isinstance(event, StageStarted))
         unload(server, "qwen3_chat")
         try:
@@ -172,13 +176,13 @@ def test_a_model_that_is_unloaded_in_mid_turn_is_named(server, client, audio):
         finally:
             load(server, "qwen3_chat")
     assert any(isinstance(event, Heard) for event in rest)
-    assert [(event.stage, event.status) for event in rest if isinstance(event, StageFailed)] == [
+    assert [(event.stage, event.error.status) for event in rest if isinstance(event, StageFailed)] == [
         ("reply", "UNAVAILABLE")
     ]
     with pytest.raises(ChainFailed, match="qwen3_chat"):
         run.result()
-    assert contents(say(client, PLAN, session="unloading"))[0] == PLAN  # what failed is forgotten
-    client.chains.voice_chat(session="unloading", end_session=True).result()
+    again = say(client, PLAN, session="unloading", token=token, end_session=True)
+    assert contents(again)[0] == PLAN  # what failed is forgotten
 
 
 def test_live_chunks_come_through_the_captions(server, client, audio):
@@ -218,11 +222,8 @@ def test_the_command_line_talks(server, audio, tmp_path):
 def test_curl_can_talk(server, client, audio):
     options = {"input_encoding": "base64", "output_encoding": "base64"}
     question = (audio / "message.wav").read_bytes()
-    body = {"AUDIO": b64encode(question).decode(), "OPTIONS": json.dumps(options)}
-    url = f"{server.address.http}/v2/models/voice_chat/generate_stream"
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        told = [json.loads(line.removeprefix(b"data: ")) for line in answer if line.startswith(b"data: ")]
+    body = {"AUDIO": urlsafe_b64encode(question).rstrip(b"=").decode(), "OPTIONS": json.dumps(options)}
+    told = post(server, "voice_chat/generate_stream", body)
     events = [json.loads(one["EVENT"]) for one in told]
     assert [event["index"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events].count("end") == 1

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import random
-import urllib.request
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from demo.training.corpus import Scene
 from demo.training.vl_pictures import OTHER_SIDES_PX, PLACES, SQUARE, example, scenes
 from demo.training.vl_text import ANSWERS
 from qwen_client import AsyncClient, Description, InvalidRequest
+from tests.plain_http import post
 
 HOME = Path(__file__).resolve().parents[2]
 CIRCLE = Scene("red", "circle", "small", "blue")
@@ -42,7 +42,7 @@ def test_a_picture_is_described_and_asked_about(client, circle):
     described = client.vision.describe(circle)
     assert described.text == "A small red circle on a blue background."
     assert (described.question, described.width, described.height) == ("Describe the picture.", 64, 64)
-    assert described.num_prompt_tokens > described.num_tokens > 5
+    assert described.usage.prompt_tokens > described.usage.completion_tokens > 5
     assert not described.cut
     assert 0 <= described.timings.queue_s <= described.timings.total_s
     assert client.vision.describe(circle, "Where is it?").text == "At the top left."
@@ -86,13 +86,11 @@ def test_the_async_client_describes_the_same(server, client, circle):
 
 def test_plain_http(server, circle):
     asked = {
-        "IMAGE": b64encode(file_of(circle, "JPEG")).decode(),
+        "IMAGE": "data:image/jpeg;base64," + b64encode(file_of(circle, "JPEG")).decode(),
         "TEXT": "",
         "OPTIONS": json.dumps({"input_encoding": "base64"}),
     }
-    request = urllib.request.Request(f"{server.address.http}/v2/models/qwen3_vl/generate", json.dumps(asked).encode())
-    with urllib.request.urlopen(request, timeout=60) as response:
-        told = json.load(response)
+    [told] = post(server, "qwen3_vl/generate", asked)
     result = json.loads(told["RESULT"])
     assert told["TEXT"] == result["text"] == "A small red circle on a blue background."
     assert result["finish_reason"] == "stop"

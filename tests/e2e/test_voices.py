@@ -9,6 +9,7 @@ import soundfile
 from qwen_client import InvalidRequest
 
 TEXT = "Send the report to Anna on Friday."
+CONSENT = "made by espeak-ng"
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def greta(client, recording):
 
 
 def test_a_stored_voice_sounds_like_its_reference_sent_along(client, recording, greta):
-    assert (greta.name, greta.consent, greta.reference_text) == ("greta", "made by espeak-ng", "")
+    assert (greta.name, greta.consent, greta.in_context) == ("greta", "made by espeak-ng", False)
     assert greta.reference_s == pytest.approx(soundfile.info(recording[0]).duration, abs=0.01)
     by_name = client.tts.synthesize(TEXT, voice="greta").samples
-    by_reference = client.tts.synthesize(TEXT, reference=recording[0]).samples
+    by_reference = client.tts.synthesize(TEXT, reference=recording[0], consent=CONSENT).samples
     np.testing.assert_allclose(by_name, by_reference, atol=1.5 / 32768)
 
 
@@ -44,8 +45,8 @@ def test_a_voice_is_listed_until_it_is_removed(client, greta):
 
 def test_a_reference_with_its_text_is_continued(client, recording):
     file, text = recording
-    continued = client.tts.synthesize(TEXT, reference=file, reference_text=text)
-    imitated = client.tts.synthesize(TEXT, reference=file)
+    continued = client.tts.synthesize(TEXT, reference=file, reference_text=text, consent=CONSENT)
+    imitated = client.tts.synthesize(TEXT, reference=file, consent=CONSENT)
     assert continued.duration_s > 0
     assert len(continued.samples) != len(imitated.samples) or np.abs(continued.samples - imitated.samples).max() > 0.01
 
@@ -84,7 +85,7 @@ def encoded(samples: np.ndarray) -> bytes:
 )
 def test_references_that_are_refused(client, reference, message):
     with pytest.raises(InvalidRequest, match=message):
-        client.tts.synthesize(TEXT, reference=reference)
+        client.tts.synthesize(TEXT, reference=reference, consent=CONSENT)
     with pytest.raises(InvalidRequest, match=message):
         client.voices.add("refused", reference, consent="yes")
 
@@ -99,6 +100,10 @@ def test_voices_that_are_refused(client, recording, greta):
         client.voices.add("../greta", file, consent="yes")
     with pytest.raises(InvalidRequest, match=r"OPTIONS\.consent is empty"):
         client.voices.add("other", file, consent=" ")
+    with pytest.raises(
+        InvalidRequest, match=r"OPTIONS\.consent is empty; note who allowed the use of the voice in REF"
+    ):
+        client.tts.synthesize(TEXT, reference=file, consent=" ")
     with pytest.raises(InvalidRequest, match="no such stored voice"):
         client.voices.remove("nobody")
     with pytest.raises(InvalidRequest, match="the voice is one or the other"):

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import urllib.request
 from base64 import b64decode
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 
 from qwen_client import Client, StageProgress, StageResult
 from qwen_client.cli import app
+from tests.plain_http import post
 
 HOME = Path(__file__).resolve().parents[2]
 [EXAMPLE] = re.findall(r"^```yaml\n(.*?)^```", (HOME / "docs" / "chains.md").read_text(), re.DOTALL | re.MULTILINE)
@@ -116,9 +116,7 @@ def test_lists_are_drawn_side_by_side_and_are_what_each_alone_is(client):
 def test_a_workflow_over_http(server):
     node = {"model": "qwen_image", "inputs": {"PROMPT": "a red ring"}, "options": {"steps": 4}}
     body = {"WORKFLOW": json.dumps({"nodes": {"drawn": node}}), "OPTIONS": '{"output_encoding": "base64"}'}
-    url = f"{server.address.http}/v2/models/workflow/generate_stream"
-    with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=300) as response:
-        answers = [json.loads(line.removeprefix(b"data: ")) for line in response if line.strip()]
+    answers = post(server, "workflow/generate_stream", body)
     events = [json.loads(answer["EVENT"]) for answer in answers]
     assert [event["index"] for event in events] == list(range(len(events)))
     assert (events[-1]["type"], events[-1]["finish_reason"]) == ("end", "stop")

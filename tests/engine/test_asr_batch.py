@@ -8,11 +8,12 @@ import soundfile
 import torch
 
 from qwen_engine.asr.engine import AsrEngine
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Transcript, Word
-from qwen_engine.asr.waiting import first_much_shorter
-from qwen_engine.errors import Internal, InvalidRequest
+from qwen_engine.asr.piece_queue import first_much_shorter
+from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Recognition
 from qwen_engine.loop import EngineLoop, Session
 from qwen_engine.settings import AsrSettings
+from qwen_wire.errors import InvalidRequest, ServerError
+from qwen_wire.transcripts import Word
 from tests.parity.upstream_asr import CHECKPOINT
 from tests.recorder import Recorder, run, submit
 
@@ -47,13 +48,12 @@ class Steps:
 
     def join(self, request: AsrRequest) -> Recorder:
         sink = Recorder()
-        self.engine.check(request)
-        self.live.append(Session(request, sink))
+        self.live.append(Session(self.engine.prepare(request), sink))
         return sink
 
     def step(self) -> None:
         """One token, once all sound that was handed over before is encoded: steps can be counted."""
-        ears = self.engine._batch._ears
+        ears = self.engine._batch._encoder_worker
         with ears._changed:
             assert ears._changed.wait_for(lambda: not ears._pending, timeout=60)
         self.engine.step(self.live)
@@ -79,7 +79,7 @@ def steps(engine):
     steps.leave_all()
 
 
-def alone(engine: AsrEngine, request: AsrRequest) -> Transcript:
+def alone(engine: AsrEngine, request: AsrRequest) -> Recognition:
     (sink,) = run(engine, request)
     (transcript,) = sink.events
     return transcript
@@ -90,7 +90,7 @@ def test_batch_mates_of_other_lengths_do_not_change_a_transcript(engine, clips):
     requests = [AsrRequest(clip) for clip in (clips[1], silence, clips[0], clips[1][:12_000])]
     together = [sink.events for sink in run(engine, *requests)]
     assert together == [[alone(engine, request)] for request in requests]
-    assert together[1] == [Transcript("", None, 30_000 / 16_000, segments=[], failed=[])]
+    assert together[1] == [Recognition("", None, 30_000 / 16_000, segments=[], failed=[])]
 
 
 def test_a_budget_is_kept_and_told(engine, clips):
@@ -205,7 +205,7 @@ def test_a_piece_that_fails_is_told_and_its_mates_go_on(engine, clips, long, mon
 def test_where_every_piece_fails_the_request_fails(engine, clips, monkeypatch):
     monkeypatch.setattr(engine.checkpoint, "log_mel", lambda audio: 1 / 0)
     (sink,) = run(engine, AsrRequest(clips[0]))
-    assert isinstance(sink.outcome(), Internal)
+    assert isinstance(sink.outcome(), ServerError)
 
 
 def test_a_context_that_leaves_no_room_is_refused_alone(engine, clips):
@@ -220,7 +220,7 @@ def test_what_is_no_sound_is_refused(engine, clips, sample):
     spoilt = clips[0].copy()
     spoilt[1000] = sample
     with pytest.raises(InvalidRequest, match="full scale is 1"):
-        engine.check(AsrRequest(spoilt))
+        engine.prepare(AsrRequest(spoilt))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_is_no_sound_is_refused(engine, clips, sample):
 )
 def test_what_cannot_be_served_is_refused_by_name(engine, clips, fields, message):
     with pytest.raises(InvalidRequest, match=message):
-        engine.check(AsrRequest(clips[0], **fields))
+        engine.prepare(AsrRequest(clips[0], **fields))
 
 
 def test_a_seed_gives_the_same_text_alone_and_in_a_crowd(engine, clips):
@@ -264,8 +264,8 @@ def test_times_of_words_are_those_of_the_recording(long):
     assert " ".join(word.text for word in transcript.words) == transcript.text
     times = [time for word in transcript.words for time in (word.start_s, word.end_s)]
     assert times == sorted(times)
-    assert times[0] == transcript.segments[0].start_s
-    assert times[-1] == transcript.segments[-1].end_s
+    assert times[0] == pytest.approx(transcript.segments[0].start_s)
+    assert times[-1] == pytest.approx(transcript.segments[-1].end_s)
     assert alone(engine, AsrRequest(long[:30_000])).words is None
 
 
@@ -300,3 +300,35 @@ def test_a_piece_whose_words_cannot_be_timed_keeps_its_text(engine, long):
     assert len(transcript.failed) == (len(whole.segments) + 1) // 2
     assert all(failure.message.startswith("no times of words: internal error") for failure in transcript.failed)
     assert transcript.words
+
+
+@pytest.mark.parametrize("budget", range(1, 9))
+@pytest.mark.parametrize("language", [None, "English"])
+def test_an_answer_that_is_cut_early_is_never_told_as_its_prefix(engine, clips, budget, language):
+    (whole,) = run(engine, AsrRequest(clips[1], language))
+    (cut,) = run(engine, AsrRequest(clips[1], language, max_new_tokens=budget))
+    assert cut.outcome() == "length"
+    heard, said = cut.events[0], whole.events[0].text
+    assert heard.finish_reason == "length"
+    assert said.startswith(heard.text)
+    assert heard.language == ("English" if heard.text else None)
+    assert bool(heard.text) or language is None
+
+
+def test_budgets_of_a_few_tokens_end_in_the_prefix(engine):
+    """Else the test above would show nothing."""
+    prompts = engine.checkpoint.prompts
+    assert len(prompts.ids("language English")) >= 2
+    assert prompts.parse(prompts.ids("language English")) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [("", ""), ("l", ""), ("Lang", ""), ("language", ""), ("language ", ""), ("language Eng", ""),
+     ("language Chi\ufffd", ""),
+     ("Look at language.", "Look at language."), ("language models are large", "language models are large")],
+)  # fmt: skip
+def test_only_the_beginning_of_an_answer_is_no_text(engine, answer, told):
+    prompts = engine.checkpoint.prompts
+    assert prompts.parse(prompts.ids(answer)) == (None, told)
+    assert prompts.parse(prompts.ids(answer), forced=True) == (None, answer.strip())

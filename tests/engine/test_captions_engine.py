@@ -7,22 +7,27 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from qwen_engine.asr import request
+from qwen_engine.asr.captions import stream
 from qwen_engine.asr.captions.engine import CaptionEngine
-from qwen_engine.asr.captions.request import Caption, CaptionRequest
+from qwen_engine.asr.captions.request import CaptionRequest
 from qwen_engine.asr.captions.stream import CaptionStream, RunningSegment
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.features import LogMel
-from qwen_engine.asr.hearing import Hearing
-from qwen_engine.asr.joining import join_texts
-from qwen_engine.asr.request import AsrRequest, Heard
+from qwen_engine.asr.request import AsrRequest, PieceResult
+from qwen_engine.asr.streaming_encoder import StreamingEncoderState
+from qwen_engine.asr.text_join import join_texts
 from qwen_engine.audio import pcm16
-from qwen_engine.errors import Internal, InvalidRequest, Unavailable
 from qwen_engine.loop import EngineLoop, Session
-from qwen_engine.options import CaptionOptions
 from qwen_engine.settings import AsrSettings, CaptionSettings
-from tests.captioner import Cut, anyhow, caption, caption_together, chunk, evenly
+from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
+from qwen_wire.options import CaptionOptions
+from qwen_wire.transcripts import Caption
+from tests.captioner import Cut, anyhow, begin, caption, caption_together, chunk, evenly
 from tests.monologues import SAMPLE_RATE_HZ, monologues
 from tests.parity.upstream_asr import CHECKPOINT
 from tests.recorder import WAIT_S, Recorder, run
@@ -135,10 +140,12 @@ def test_a_session_s_state_is_bounded_however_long_somebody_speaks(loop, engine,
     data = pcm16(np.resize(speech, 45 * SAMPLE_RATE_HZ))
     kept, captions = [], []
     for at in range(0, len(data), 4 * SAMPLE_RATE_HZ):
-        sink = chunk(loop, "endless", data[at : at + 4 * SAMPLE_RATE_HZ], start=at == 0)
+        token = captions[0].token if captions else None
+        sink = chunk(loop, "endless", data[at : at + 4 * SAMPLE_RATE_HZ], start=at == 0, token=token)
         assert sink.outcome() == "stop"
         captions += sink.events
-        kept.append(len(engine._streams["endless"]._samples))
+        [(_, _, stream)] = engine._streams
+        kept.append(len(stream._samples))
     assert 8 * SAMPLE_RATE_HZ < max(kept) <= (SETTINGS.max_segment_s + 2) * SAMPLE_RATE_HZ
     segments = written(captions)
     assert segments
@@ -150,7 +157,7 @@ def test_windows_that_are_complete_are_encoded_once(engine):
     sound = np.random.default_rng(1).normal(0, 0.1, 20 * SAMPLE_RATE_HZ).astype(np.float32)
     sound[2000:3000] *= 4
     checkpoint = engine.checkpoint
-    hearing = Hearing(checkpoint.config)
+    hearing = StreamingEncoderState(checkpoint.config)
 
     def heard(samples):
         (powers,) = checkpoint.log_mel.powers([hearing.tail(samples)])
@@ -169,7 +176,7 @@ def test_windows_that_are_complete_are_encoded_once(engine):
 def test_half_a_character_is_not_shown():
     running = RunningSegment.__new__(RunningSegment)
     running.start = running.heard_until = 0
-    running.write((), Heard((1, 2), "你好\ufffd", "Chinese", "stop", 0.0))
+    running.write((), PieceResult((1, 2), "你好\ufffd", "Chinese", "stop", 0.0))
     assert running.text == "你好"
 
 
@@ -193,7 +200,8 @@ def test_samples_come_in_any_form(loop, sounds, options, make):
 def chunk_events(loop, chunks: list[bytes], **options) -> list[Caption]:
     events = []
     for index, data in enumerate(chunks):
-        sink = chunk(loop, 1, data, start=index == 0, end=index == len(chunks) - 1, **options)
+        token = events[0].token if events else None
+        sink = chunk(loop, 1, data, start=index == 0, end=index == len(chunks) - 1, token=token, **options)
         assert sink.outcome() == "stop"
         events += sink.events
     return events
@@ -206,14 +214,46 @@ def refusal(sink: Recorder, kind: type[Exception] = InvalidRequest) -> str:
 
 
 def test_chunks_of_streams_that_are_not_open_are_refused_by_name(loop):
-    assert "no open stream 7: send START first" in refusal(chunk(loop, 7, bytes(2)))
-    assert "no open stream 7: send START first" in refusal(chunk(loop, 7, end=True))
-    assert chunk(loop, 7, start=True).outcome() == "stop"
+    assert "OPTIONS.token opens no stream 7" in refusal(chunk(loop, 7, bytes(2)))
+    assert "OPTIONS.token opens no stream 7" in refusal(chunk(loop, 7, end=True))
+    token = begin(loop, 7)
     assert "stream 7 is open already" in refusal(chunk(loop, 7, start=True))
-    assert chunk(loop, 7, end=True).outcome() == "stop"
+    assert chunk(loop, 7, end=True, token=token).outcome() == "stop"
     for end in (False, True):
-        assert "no open stream 7: send START first" in refusal(chunk(loop, 7, bytes(2), end=end))
+        assert "OPTIONS.token opens no stream 7" in refusal(chunk(loop, 7, bytes(2), end=end, token=token))
     assert chunk(loop, 7, bytes(2), start=True, end=True).outcome() == "stop"
+
+
+def test_a_guessed_stream_is_neither_read_nor_given_words_nor_ended(loop, sounds):
+    """Whoever does not know the token learns not even whether the stream is there."""
+    data = pcm16(sounds[0])[: 16 * SAMPLE_RATE_HZ]
+    expected = chunk_events(loop, [data, b""])[-1]
+    token = begin(loop, 7, data)
+    for tenant in (DEFAULT_TENANT, "other"):
+        for wrong in (None, "x", token[:-1], token + "x", "ä"):
+            for end in (False, True):
+                told = refusal(chunk(loop, 7, data, end=end, tenant=tenant, token=wrong))
+                assert told == refusal(chunk(loop, 8, data, end=end, tenant=tenant, token=wrong)).replace(" 8:", " 7:")
+    assert told == refusal(chunk(loop, 7, data, start=True, tenant="other", token=token))  # tokens are a tenant's, too
+    assert begin(loop, 7, data, tenant="other") != token
+    last = chunk(loop, 7, end=True, token=token)
+    assert last.outcome() == "stop"
+    assert last.events[0].stable == expected.stable
+
+
+def test_a_stream_whose_sequence_somebody_ended_goes_on_by_its_token(loop, sounds):
+    """Triton ends a sequence for whoever sends its id: the stream's owner then starts it once more."""
+    data = pcm16(sounds[0])[: 16 * SAMPLE_RATE_HZ]
+    half = len(data) // 4 * 2
+    expected = chunk_events(loop, [data[:half], data[half:], b""])[-1]
+    token = begin(loop, 7, data[:half])
+    again = chunk(loop, 7, data[half:], start=True, token=token)
+    assert again.outcome() == "stop"
+    assert (again.events[0].index, again.events[0].token) == (1, None)
+    last = chunk(loop, 7, start=True, end=True, token=token)
+    assert last.outcome() == "stop"
+    assert last.events[0] == expected
+    assert "OPTIONS.token opens no stream 7" in refusal(chunk(loop, 7, start=True, token=token))
 
 
 @pytest.mark.parametrize(
@@ -223,6 +263,8 @@ def test_chunks_of_streams_that_are_not_open_are_refused_by_name(loop):
         (bytes(2), {"sample_rate_hz": 8000}, "OPTIONS.sample_rate_hz is 8000, but stream 1 began with 16000"),
         (bytes(2), {"language": "German"}, "OPTIONS.language is 'German', but stream 1 began with 'English'"),
         (bytes(2 * 11 * SAMPLE_RATE_HZ), {}, "AUDIO lasts 11.0 s; a chunk may last up to 10 s"),
+        (bytes(2 * 1_920_064), {"num_channels": 64}, "OPTIONS.num_channels is 64, but stream 1 began with 1"),
+        (bytes(4 * 1_920_001), {}, "AUDIO has 7680004 bytes; a chunk may have up to 7680000"),
         (bytes(2), {"language": "Klingon"}, "OPTIONS.language is 'Klingon'; allowed: auto"),
     ],
 )
@@ -230,11 +272,11 @@ def test_a_bad_chunk_is_refused_and_its_stream_goes_on(loop, sounds, audio, opti
     data = pcm16(sounds[0])
     half = 3 * SAMPLE_RATE_HZ
     data = data[: 3 * half]
-    begin = {"language": "English"}
-    expected = chunk_events(loop, [data[:half], data[half:]], **begin)[-1]
-    assert chunk(loop, 1, data[:half], start=True, **begin).outcome() == "stop"
-    assert message in refusal(chunk(loop, 1, audio, **options))
-    sink = chunk(loop, 1, data[half:], end=True, **begin)
+    asked = {"language": "English"}
+    expected = chunk_events(loop, [data[:half], data[half:]], **asked)[-1]
+    token = begin(loop, 1, data[:half], **asked)
+    assert message in refusal(chunk(loop, 1, audio, token=token, **options))
+    sink = chunk(loop, 1, data[half:], end=True, token=token, **asked)
     assert sink.outcome() == "stop"
     assert sink.events[0].stable == expected.stable
 
@@ -242,7 +284,17 @@ def test_a_bad_chunk_is_refused_and_its_stream_goes_on(loop, sounds, audio, opti
 def test_what_is_no_sound_is_refused(loop):
     options = {"audio_format": "pcm_f32le"}
     assert "full scale is 1" in refusal(chunk(loop, 1, np.array([np.nan], "<f4").tobytes(), start=True, **options))
-    assert "no open stream" in refusal(chunk(loop, 1))
+    assert begin(loop, 1, **options)
+
+
+def test_a_chunk_of_many_channels_at_a_high_rate_is_refused_before_it_is_worked_on(loop):
+    options = {"num_channels": 64, "sample_rate_hz": 384_000}
+    token = begin(loop, 1, bytes(2 * 64 * 1920), **options)
+    told = refusal(chunk(loop, 1, bytes(2 * (1_920_000 + 64)), token=token, **options))
+    assert "AUDIO has more than 1920000 samples in all channels together" in told
+    last = chunk(loop, 1, bytes(2 * 1_920_000), end=True, token=token, **options)
+    assert last.outcome() == "stop"
+    assert last.events[0].audio_s == pytest.approx((1920 + 30_000) / 384_000)
 
 
 def test_a_context_that_leaves_no_room_is_refused_at_the_start(loop):
@@ -250,19 +302,29 @@ def test_a_context_that_leaves_no_room_is_refused_at_the_start(loop):
 
 
 def test_one_stream_too_many_is_told_to_try_later(loop):
-    for number in range(NUM_STREAMS):
-        assert chunk(loop, number, start=True).outcome() == "stop"
-    assert "8 streams are open, the limit; try again later" in refusal(chunk(loop, "more", start=True), Unavailable)
-    assert chunk(loop, 0, end=True).outcome() == "stop"
-    assert chunk(loop, "more", start=True).outcome() == "stop"
+    tokens = [begin(loop, number) for number in range(NUM_STREAMS)]
+    refused = refusal(chunk(loop, "more", start=True), Unavailable)
+    assert "8 streams are open, the limit; end one, or try again later" in refused
+    assert chunk(loop, 0, end=True, token=tokens[0]).outcome() == "stop"
+    assert begin(loop, "more")
+
+
+def test_one_tenant_s_streams_lock_nobody_out(loop, clock):
+    for number in range(NUM_STREAMS // 2):
+        begin(loop, number, tenant="greedy")
+    told = refusal(chunk(loop, "more", start=True, tenant="greedy"), Unavailable)
+    assert "this tenant has 4 streams open, its limit" in told
+    assert begin(loop, 0, tenant="other")
+    clock.now_s += IDLE_S + 1  # they were started, and nothing came
+    assert begin(loop, "more", tenant="greedy")
 
 
 def test_a_thousand_abandoned_streams_leave_nothing(loop, engine, clock, sounds, monkeypatch):
     """They are cut off in mid-sentence, and nothing comes after them: the loop lets them go while it is idle."""
     speech = pcm16(sounds[0][: 2 * SAMPLE_RATE_HZ])
     streams: weakref.WeakSet[CaptionStream] = weakref.WeakSet()
-    opened = engine._opened
-    monkeypatch.setattr(engine, "_opened", lambda request: streams.add(stream := opened(request)) or stream)
+    opened = engine._stream
+    monkeypatch.setattr(engine, "_stream", lambda session: streams.add(stream := opened(session)) or stream)
     for number in range(1000):
         assert chunk(loop, number, speech if number % 50 == 0 else b"", start=True).outcome() == "stop"
         clock.now_s += IDLE_S / 4
@@ -274,23 +336,22 @@ def test_a_thousand_abandoned_streams_leave_nothing(loop, engine, clock, sounds,
 
 
 def test_a_silent_stream_is_open_until_its_time_is_over(loop, clock):
-    assert chunk(loop, 1, start=True).outcome() == "stop"
+    token = begin(loop, 1)
     clock.now_s += IDLE_S - 1
-    assert chunk(loop, 1).outcome() == "stop"
+    assert chunk(loop, 1, token=token).outcome() == "stop"
     clock.now_s += IDLE_S + 1
-    assert f"was silent for {IDLE_S:g} s" in refusal(chunk(loop, 1))
+    assert "was silent for too long" in refusal(chunk(loop, 1, token=token))
 
 
 def test_chunks_sent_without_waiting_are_heard_in_order(loop, sounds):
     """Triton sends one at a time; nothing rests on that."""
     data = pcm16(sounds[0])
-    expected = chunk_events(loop, [data[:160_000], data[160_000:]])[-1]
-    sinks, sessions = [], []
-    for start, end in ((True, False), (False, True)):
-        sinks.append(Recorder())
-        part = data[:160_000] if start else data[160_000:]
-        sessions.append((CaptionRequest("both", part, CaptionOptions(), start=start, end=end), sinks[-1]))
-    loop.submit(sessions)
+    parts = [data[:160_000], data[160_000:320_000], data[320_000:]]
+    expected = chunk_events(loop, parts)[-1]
+    options = CaptionOptions(token=begin(loop, "both", parts[0]))
+    requests = [CaptionRequest("both", part, options, end=part is parts[2]) for part in parts[1:]]
+    sinks = [Recorder(), Recorder()]
+    loop.submit(list(zip(requests, sinks, strict=True)))
     assert [sink.outcome() for sink in sinks] == ["stop", "stop"]
     assert sinks[1].events[0].stable == expected.stable
 
@@ -309,11 +370,12 @@ def test_a_stream_that_fails_is_forgotten_and_no_other(loop, engine, sounds, mon
     loudest = float(broken[round(start * SAMPLE_RATE_HZ) : round(end * SAMPLE_RATE_HZ)].max())
     monkeypatch.setattr(LogMel, "powers", fail)
     data = pcm16(broken)
-    assert chunk(loop, "well", pcm16(sounds[1])[: 2 * SAMPLE_RATE_HZ], start=True).outcome() == "stop"
-    sink = chunk(loop, "ill", data[: 2 * 9 * SAMPLE_RATE_HZ], start=True)
-    assert isinstance(sink.outcome(), Internal)
-    assert "no open stream ill" in refusal(chunk(loop, "ill", end=True))
-    rest = chunk(loop, "well", pcm16(sounds[1])[2 * SAMPLE_RATE_HZ : 2 * 10 * SAMPLE_RATE_HZ])
+    token = begin(loop, "well", pcm16(sounds[1])[: 2 * SAMPLE_RATE_HZ])
+    ill = begin(loop, "ill")
+    sink = chunk(loop, "ill", data[: 2 * 9 * SAMPLE_RATE_HZ], token=ill)
+    assert isinstance(sink.outcome(), ServerError)
+    assert "OPTIONS.token opens no stream 'ill'" in refusal(chunk(loop, "ill", end=True, token=ill))
+    rest = chunk(loop, "well", pcm16(sounds[1])[2 * SAMPLE_RATE_HZ : 2 * 10 * SAMPLE_RATE_HZ], token=token)
     assert rest.outcome() == "stop"
     assert expected[-1].stable.startswith(rest.events[0].stable)
 
@@ -329,3 +391,23 @@ def test_a_caller_who_leaves_while_a_chunk_is_worked_on_leaves_nothing(engine, s
     engine.retire(session)
     assert (engine.num_streams, len(engine._jobs)) == (0, 0)
     assert engine.step([]) is False
+
+
+@pytest.mark.parametrize("budget", range(1, 9))
+@pytest.mark.parametrize("language", [None, "en-US"])
+def test_captions_that_are_cut_early_never_tell_the_prefix(engine, loop, audio, monkeypatch, budget, language):
+    sound, _ = soundfile.read(audio / "message.wav", dtype="float32")
+    for module in (request, stream):
+        monkeypatch.setattr(module, "MIN_TOKENS", budget)
+        monkeypatch.setattr(module, "TOKENS_PER_S", 0)
+    chunks = [chunk(loop, 1, pcm16(sound[: len(sound) // 2]), start=True, language=language)]
+    assert chunks[0].outcome() == "stop"
+    token = chunks[0].events[0].token
+    chunks.append(chunk(loop, 1, pcm16(sound[len(sound) // 2 :]), end=True, token=token))
+    assert chunks[1].outcome() == "length"
+    said = (audio / "message.txt").read_text()
+    for sink in chunks:
+        told = sink.events[0]
+        assert said.startswith(told.stable)
+        assert "language" not in told.stable + told.partial
+        assert told.language in (None, "English")

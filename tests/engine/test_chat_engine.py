@@ -1,25 +1,31 @@
 """The chat engine at its own door: streams, stop words, thinking, JSON by schema, kept prefixes, limits, cancelling."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_engine.chat.engine import ChatEngine
-from qwen_engine.chat.grammar import Grammar, Guard
-from qwen_engine.chat.reading import read_request
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.errors import Internal, InvalidRequest
+from qwen_engine.chat.request_reader import read_request
+from qwen_engine.chat.tokens import PRIVATE_USE
+from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import EngineLoop
-from qwen_engine.options import ChatOptions
+from qwen_engine.messages import Caller
 from qwen_engine.settings import ChatSettings
+from qwen_wire.errors import InvalidRequest, ServerError
+from qwen_wire.options import ChatOptions
 from tests.chat_checkpoints import write_random_chat
+from tests.graph_capture import record
 from tests.recorder import WAIT_S, Recorder, run, submit
 
 SYSTEM = "You are a voice assistant. Answer in one or two short plain sentences that can be read aloud."
@@ -65,11 +71,93 @@ def test_what_is_not_asked_for_comes_from_the_profile_then_the_checkpoint(asked)
     assert (wished.temperature, wished.top_k, wished.top_p) == (1.2, 0, 0.5)
 
 
-def test_an_answer_whole_is_its_pieces(engine, asked):
-    pieces, whole = run(engine, asked(temperature=0.9, seed=2), asked(temperature=0.9, seed=2, stream=False))
-    assert len(pieces.events) > 10
-    assert [delta.text for delta in whole.events] == [text_of(pieces)]
-    assert pieces.closing["usage"] == whole.closing["usage"]
+@pytest.mark.parametrize("options", [{"top_p": 0.0}, {"top_k": 1}, {"temperature": 1e-40}, {"temperature": 0.0}])
+def test_whatever_leaves_the_likeliest_token_alone_is_greedy(engine, asked, options):
+    greedy, *drawn = run(engine, asked(), *(asked(**{"temperature": 1.5, **options}, seed=seed) for seed in range(3)))
+    assert {text_of(sink) for sink in drawn} == {text_of(greedy)}
+
+
+def test_all_tokens_are_said_in_two_ways(engine, asked):
+    none, all_tokens, some = (
+        text_of(run(engine, asked(temperature=1.5, top_k=top_k, top_p=1.0, seed=3))[0]) for top_k in (0, -1, 5)
+    )
+    assert none == all_tokens != some
+
+
+def test_an_answer_is_as_long_as_is_asked_for(engine, asked):
+    short, long = run(engine, asked(temperature=1.5, top_k=0, seed=5), asked(temperature=1.5, top_k=0, min_tokens=200))
+    assert short.closing["usage"]["completion_tokens"] <= 40
+    assert long.closing["usage"]["completion_tokens"] == 40
+    assert long.outcome() == "length"
+
+
+def test_a_schema_ends_where_it_ends_whatever_the_least_length(engine, asked):
+    (sink,) = run(engine, asked(json_schema={"const": [1]}, min_tokens=30))
+    assert json.loads(text_of(sink)) == [1]
+    assert sink.outcome() == "stop"
+
+
+def test_an_end_token_of_the_caller_ends_the_answer(engine, asked):
+    (plain,) = run(engine, asked())
+    tokens = engine.checkpoint.tokens
+    word = text_of(plain).split()[2]
+    end_ids = frozenset(
+        token for token in range(1400) if tokens.bytes_of(token).decode(errors="replace").strip() == word
+    )
+    cut, on = run(engine, replace(asked(), end_ids=end_ids), replace(asked(), end_ids=end_ids, min_tokens=40))
+    assert text_of(cut).rstrip("\ufffd ") == text_of(plain)[: text_of(plain).index(word)].rstrip("\ufffd ")
+    assert cut.outcome() == "stop"
+    assert word not in text_of(on)
+    assert on.closing["usage"]["completion_tokens"] == 40
+
+
+def test_others_go_on_while_a_schema_takes_its_time(engine, asked):
+    """Its process is stopped in the middle: the row sits out, and goes on as if nothing had been."""
+    schema = {"type": "array", "items": {"enum": ["red", "green"]}, "minItems": 9}
+    slow, mate = asked(json_schema=schema, max_tokens=200), asked(max_tokens=300, temperature=1.0, seed=4)
+    expected = [(sink.outcome(), text_of(sink)) for sink in run(engine, slow, mate)]
+    parent = psutil.Process(engine.checkpoint.grammars._grammar_states._parent._process.pid)
+    told_of_mate: list[int] = []
+
+    def stop_the_guard(_: Any) -> None:
+        if len(slow_sink.events) == 5:
+            for child in parent.children():
+                child.suspend()
+
+    def go_on(_: Any) -> None:
+        told_of_mate.append(len(slow_sink.events))
+        if told_of_mate.count(told_of_mate[-1]) == 20:
+            for child in parent.children():
+                child.resume()
+
+    slow_sink, mate_sink = Recorder(on_event=stop_the_guard), Recorder(on_event=go_on)
+    loop = EngineLoop(engine, max_queue=32, max_wait_s=WAIT_S)
+    loop.submit([(slow, slow_sink), (mate, mate_sink)])
+    assert [(sink.outcome(), text_of(sink)) for sink in (slow_sink, mate_sink)] == expected
+    assert max(map(told_of_mate.count, told_of_mate)) >= 20
+    loop.close(WAIT_S)
+
+
+def test_nothing_of_a_schema_is_left_when_its_answer_has_ended(engine, asked):
+    schema = {"type": "array", "items": {"type": "string"}, "minItems": 50}
+    parent = psutil.Process(engine.checkpoint.grammars._grammar_states._parent._process.pid)
+    loop = EngineLoop(engine, max_queue=32, max_wait_s=WAIT_S)
+    sessions: list[Any] = []
+    sink = Recorder(on_event=lambda _: sessions[0].cancel())
+    sessions += loop.submit([(asked(json_schema=schema, max_tokens=400), sink)])
+    assert sink.outcome() == "cancelled"
+    loop.close(WAIT_S)
+    end_s = time.monotonic() + WAIT_S
+    while parent.children():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_pieces_tell_of_the_tokens_since_the_last_one(engine, asked):
+    (sink,) = run(engine, asked(temperature=0.9, seed=2))
+    assert len(sink.events) > 10
+    assert all(delta.num_tokens > 0 for delta in sink.events[:-1])  # the last one may be what was held back
+    assert sum(delta.num_tokens for delta in sink.events) <= sink.closing["usage"]["completion_tokens"] == 40
 
 
 def test_a_stop_word_is_never_shown_wherever_tokens_end(engine, asked):
@@ -82,43 +170,121 @@ def test_a_stop_word_is_never_shown_wherever_tokens_end(engine, asked):
         assert sink.outcome() == "stop"
 
 
-def test_an_answer_that_stops_at_once_is_an_empty_text(engine, asked):
+def test_an_answer_that_stops_at_once_is_empty(engine, asked):
     (plain,) = run(engine, asked())
-    streamed, whole = run(engine, asked(stop=[text_of(plain)[0]]), asked(stop=[text_of(plain)[0]], stream=False))
-    assert streamed.events == []
-    assert [delta.text for delta in whole.events] == [""]
+    (sink,) = run(engine, asked(stop=[text_of(plain)[0]]))
+    assert sink.events == []
+    assert sink.outcome() == "stop"
 
 
-def test_a_second_conversation_with_the_same_system_prompt_reads_only_the_rest(chat_settings, asked, monkeypatch):
-    engine = ChatEngine(chat_settings)
+@pytest.fixture
+def read(monkeypatch) -> list[int]:
+    """How many tokens of each prompt were read, of all engines."""
     read: list[int] = []
-    prefill = engine.checkpoint.language_model.prefill
+    prefill = LanguageModel.prefill
 
-    def counting(prompts, first_row, start=0):
+    def counting(model, prompts, first_row, start=0):
         read.extend(len(prompt) for prompt in prompts)
-        prefill(prompts, first_row, start)
+        prefill(model, prompts, first_row, start)
 
-    monkeypatch.setattr(engine.checkpoint.language_model, "prefill", counting)
-    others = [[HELLO[0], {"role": "user", "content": text}] for text in ("Good evening", "Thank you, Anna")]
-    requests = [asked(), *(asked(messages) for messages in others), asked()]
+    monkeypatch.setattr(LanguageModel, "prefill", counting)
+    return read
+
+
+def test_a_second_conversation_with_the_same_system_prompt_reads_only_the_rest(chat_settings, asked, read):
+    engine = ChatEngine(chat_settings)
+    system = {"role": "system", "content": SYSTEM * 3}
+    others = [[system, {"role": "user", "content": text}] for text in ("Hello", "Good evening", "Thank you, Anna")]
+    requests = [*map(asked, others), asked(others[0])]
     known = [run(engine, request)[0] for request in requests]
-    cached = [sink.closing["usage"]["cached_tokens"] for sink in known]
+    cached = [len(request.prompt) - many for request, many in zip(requests, read, strict=True)]
     assert cached[0] == 0
-    assert min(cached[1:]) > 32
-    assert read == [len(request.prompt) - many for request, many in zip(requests, cached, strict=True)]
+    assert min(cached[1:]) > 128
+    told = [sink.closing["usage"]["cached_tokens"] for sink in known]
+    assert told == [many // 128 * 128 for many in cached]  # so nobody finds out where a guess goes wrong
     for sink, request in zip(known, requests, strict=True):
         (anew,) = run(ChatEngine(chat_settings.model_copy(update={"max_cached_positions": 0})), request)
         assert anew.closing["usage"]["cached_tokens"] == 0
         assert anew.events == sink.events
 
 
-def test_the_next_turn_reads_no_earlier_turn(engine, asked):
+def test_what_one_tenant_has_sent_makes_no_other_s_answer_quicker(chat_settings, asked, read):
+    engine = ChatEngine(chat_settings)
+    loop = EngineLoop(engine, max_queue=8, max_wait_s=WAIT_S)
+    events = []
+    for tenant in ("one", "two", "one", "two"):
+        sink = Recorder()
+        loop.submit([(asked(), sink)], Caller(tenant))
+        assert sink.outcome() in ("stop", "length")
+        events.append(sink.events)
+    loop.close(WAIT_S)
+    length = len(asked().prompt)
+    assert read[:2] == [length, length]
+    assert read[2] == read[3] < length - 16
+    assert events == [events[0]] * 4
+
+
+LONG = [{"role": "user", "content": "Good morning, " * 60}]
+
+
+def test_a_long_prompt_is_read_in_parts_and_others_go_on_meanwhile(chat_settings, asked, read):
+    short, long = asked(text="Good morning", max_tokens=3), asked(LONG, max_tokens=8)
+    alone = [run(ChatEngine(chat_settings), request)[0].events for request in (short, long)]
+    read.clear()
+    engine = ChatEngine(chat_settings.model_copy(update={"max_step_positions": 32, "max_cached_positions": 0}))
+    first, second = run(engine, long, short)
+    assert [first.events, second.events] == [alone[1], alone[0]]
+    assert max(read) <= 32 < len(long.prompt) / 4
+    assert sum(read) == len(long.prompt) + len(short.prompt)
+    assert second.closing["timings"]["total_s"] < first.closing["timings"]["first_event_s"]
+
+
+def test_long_prompts_take_turns_with_as_many_others_as_there_are_places(chat_settings, asked):
+    requests = [asked([{"role": "user", "content": f"{number}, " * 100}], max_tokens=8) for number in range(4)]
+    mixed = [request for pair in zip(requests, [asked(max_tokens=30)] * 4, strict=True) for request in pair]
+    alone = [run(ChatEngine(chat_settings), request)[0].events for request in mixed]
+    for capture in (None, record):
+        engine = ChatEngine(chat_settings.model_copy(update={"max_step_positions": 32}), capture)
+        for _ in range(2):  # the second time, they are known
+            assert [sink.events for sink in run(engine, *mixed)] == alone
+
+
+def tee(function: Any, told: Any) -> Any:
+    """`function`, and `told` of each call once it is done."""
+
+    def both(*given: Any) -> Any:
+        done = function(*given)
+        told()
+        return done
+
+    return both
+
+
+def test_a_long_prompt_that_nobody_waits_for_is_not_read_on(chat_settings, asked, read, monkeypatch):
+    engine = ChatEngine(chat_settings.model_copy(update={"max_step_positions": 16}))
+    loop = EngineLoop(engine, max_queue=8, max_wait_s=WAIT_S)
+    sink, request = Recorder(), asked(LONG)
+    reading = threading.Event()
+    monkeypatch.setattr(LanguageModel, "prefill", tee(LanguageModel.prefill, reading.set))
+    (session,) = loop.submit([(request, sink)])
+    reading.wait(WAIT_S)
+    session.cancel()
+    assert sink.outcome() == "cancelled"
+    assert sum(read) < len(request.prompt)
+    second, third = Recorder(), Recorder()
+    loop.submit([(request, second), (asked(), third)])
+    assert {second.outcome(), third.outcome()} <= {"stop", "length"}
+    loop.close(WAIT_S)
+    assert second.events == run(ChatEngine(chat_settings), request)[0].events
+
+
+def test_the_next_turn_reads_no_earlier_turn(chat_settings, asked, read):
+    engine = ChatEngine(chat_settings)
     (first,) = run(engine, asked())
     turns = [*HELLO, {"role": "assistant", "content": text_of(first)}, {"role": "user", "content": "Thank you"}]
-    (second,) = run(engine, asked(turns))
-    usage = second.closing["usage"]
-    assert usage["cached_tokens"] >= first.closing["usage"]["prompt_tokens"] - 16
-    assert usage["prompt_tokens"] > usage["cached_tokens"]
+    run(engine, asked(turns))
+    assert read[0] == len(asked().prompt)
+    assert 0 < read[1] <= len(asked(turns).prompt) - len(asked().prompt) + 16
 
 
 @pytest.mark.parametrize("name", ["minutes", "storyboard", "lesson", "advert"])
@@ -190,7 +356,7 @@ def test_json_is_whole_also_where_the_model_thinks_first(engine, asked):
         ({"type": "objct"}, "Invalid type: objct"),
         ({"not": {"type": "null"}}, 'Unimplemented keys: ["not"]'),
         ({"type": "array", "uniqueItems": True}, 'Unimplemented keys: ["uniqueItems"]'),
-        ({"type": "string", "pattern": "(?=a)"}, "regex parse error"),
+        ({"type": "string", "pattern": "(?=a)"}, 'the pattern "(?=a)" is no regular expression here: look-around'),
         ({"$ref": "http://example.com/schema"}, "not present in a registry"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "Unsatisfiable schema"),
         ({"type": "string", "description": "x" * 50_000}, "the limit is 50000"),
@@ -246,28 +412,22 @@ def test_cancelling_ends_between_two_tokens_and_frees_the_row(engine, asked):
     loop.close(WAIT_S)
 
 
-class FailingGrammar(Grammar):
-    """Its answers cannot go on after two tokens."""
-
-    def begin(self) -> Guard:
-        guard, taken = super().begin(), []
-
-        def take(token: int) -> None:
-            taken.append(token)
-            if len(taken) == 2:
-                raise InvalidRequest("OPTIONS.json_schema cannot be followed: it is too large")
-
-        guard.take = take
-        return guard
+ON_ITS_WAY = {
+    "prefixItems": [{"const": "red"}, {"type": "string", "pattern": "^a{300000}$"}],
+    "minItems": 2,
+    "items": False,
+}
 
 
 def test_an_answer_that_fails_fails_alone(engine, asked):
+    """Its schema is found too costly once its first part is written."""
     schema = {"type": "array", "items": {"enum": ["red", "green"]}, "minItems": 9}
     mates = [asked(), asked(json_schema=schema, max_tokens=200)]
     expected = [text_of(sink) for sink in run(engine, *mates)]
-    bad = replace(mates[1], grammar=FailingGrammar(mates[1].grammar._matcher))
-    *good, failed = run(engine, *mates, bad)
+    *good, failed = run(engine, *mates, asked(json_schema={"type": "array", **ON_ITS_WAY}, max_tokens=200))
+    assert "OPTIONS.json_schema cannot be followed: it " in str(failed.outcome())
     assert isinstance(failed.outcome(), InvalidRequest)
+    assert '["red",' in text_of(failed).replace(" ", "").replace("\n", "")
     assert [text_of(sink) for sink in good] == expected
 
 
@@ -288,5 +448,21 @@ def test_a_prompt_that_cannot_be_read_fails_alone(chat_settings, asked, monkeypa
     monkeypatch.setattr(model, "prefill", choking)
     sinks = run(engine, *requests)
     assert [sink.outcome() for number, sink in enumerate(sinks) if number != 1] == ["length"] * 3
-    assert isinstance(sinks[1].outcome(), Internal)
+    assert isinstance(sinks[1].outcome(), ServerError)
     assert [sink.events for sink in sinks] == [alone[0], [], alone[2], alone[3]]
+
+
+def test_messages_may_have_any_private_use_characters(engine):
+    """One of them marks, inside, what is spelled like a control token."""
+    tokens = engine.checkpoint.tokens
+    many = "".join(map(chr, range(0xE000, 0xF900)))
+    spelled = [{"role": "user", "content": f"{many}<|im_end|>"}]
+    plain = tokens.conversation([{"role": "user", "content": many}], thinking=False)
+    ids = tokens.conversation(spelled, thinking=False)
+    assert b"".join(map(tokens.bytes_of, ids)).decode().count("<|im_end|>") == 1
+    assert len([token for token in ids if not tokens.bytes_of(token)]) == len(
+        [token for token in plain if not tokens.bytes_of(token)]
+    )
+    everyone = "".join(chr(code) for part in PRIVATE_USE for code in part)
+    with pytest.raises(InvalidRequest, match="every private-use character"):
+        tokens.conversation([{"role": "user", "content": everyone}], thinking=False)

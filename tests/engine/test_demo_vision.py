@@ -12,11 +12,11 @@ from demo.training.evaluate_vl import DESCRIBE, WHERE, marks
 from demo.training.manifest import CHECKPOINTS
 from demo.training.vl_pictures import PLACES, Example, example, noisy, scenes, worn
 from demo.training.vl_text import ANSWERS
-from qwen_engine.errors import Internal, InvalidRequest
 from qwen_engine.loop import EngineLoop, Session
 from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import VisionRequest
+from qwen_wire.errors import InvalidRequest, ServerError
 from tests.recorder import WAIT_S, Recorder, run, submit
 
 NUM_PICTURES = 40
@@ -29,7 +29,7 @@ def engine() -> VisionEngine:
 
 
 def request(engine: VisionEngine, pixels: np.ndarray, question: str = DESCRIBE, limit: int = 24) -> VisionRequest:
-    return VisionRequest(engine.checkpoint.eyes.look(Image.fromarray(pixels)), question, limit)
+    return VisionRequest(engine.checkpoint.processor.look(Image.fromarray(pixels)), question, limit)
 
 
 def grey(sides: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_a_picture_that_cannot_be_looked_at_fails_alone(engine):
     broken = replace(bad, view=replace(bad.view, patches=bad.view.patches[:-1]))
     (alone,) = run(engine, good)
     first, failed, third, other = run(engine, good, broken, good, request(engine, grey((64, 96))))
-    assert isinstance(failed.outcome(), Internal)
+    assert isinstance(failed.outcome(), ServerError)
     assert texts([first, third]) == texts([alone]) * 2
     assert other.outcome() == "stop"
 
@@ -101,13 +101,13 @@ def test_a_step_that_fails_ends_its_requests_and_harms_no_later_one(engine, monk
         return go_on(rows, tokens)
 
     monkeypatch.setattr(engine.checkpoint, "go_on", fails)
-    assert {type(sink.outcome()) for sink in run(engine, good, good, good)} == {Internal}
+    assert {type(sink.outcome()) for sink in run(engine, good, good, good)} == {ServerError}
     assert texts(run(engine, good, good)) == texts([alone]) * 2
 
 
 def test_a_caller_who_leaves_frees_the_row(engine):
     sinks, sessions = [Recorder(), Recorder()], []
-    sessions = [Session(request(engine, grey()), sink) for sink in sinks]
+    sessions = [Session(engine.prepare(request(engine, grey())), sink) for sink in sinks]
     engine.step(sessions)
     sessions[0].finish("cancelled")
     engine.retire(sessions[0])

@@ -6,7 +6,7 @@ import torch
 
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.request import SamplingWishes, Speak
+from qwen_engine.tts.request import SamplingOverrides, Speak
 from qwen_server.home import project_home
 from tests.parity.schedules import heard
 from tests.recorder import run
@@ -46,7 +46,7 @@ def pitch_hz(samples: np.ndarray) -> float:
 @pytest.mark.parametrize(("told", "seed"), [("A voice that speaks slowly.", 2), ("Speak fast.", 3), ("Speak fast.", 4)])
 def test_a_designed_voice_stays_the_same_from_piece_to_piece(engine, told, seed):
     """Unkept, these seeds begin in one voice and end in another."""
-    sampled = SamplingWishes(temperature=0.9)
+    sampled = SamplingOverrides(temperature=0.9)
     request = Speak(TEXT, max_audio_s=40, instruction=told, seed=seed, sampling=sampled, sub_sampling=sampled)
     (sink,) = run(engine, request)
     assert sink.outcome() == "stop"

@@ -1,5 +1,6 @@
 """The image engine's manners: who steps when, what is told, what is refused, and that a failure stays alone."""
 
+import dataclasses
 import logging
 import shutil
 import threading
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qwen_engine.errors import Internal, InvalidRequest
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.prompts import Prompts
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued
 from qwen_engine.loop import EngineLoop, Session
 from qwen_engine.settings import ImageSettings, Preset
+from qwen_wire.errors import InvalidRequest, ServerError
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import left_half, make_engine, picture
 from tests.recorder import Recorder, run, submit
@@ -123,6 +124,23 @@ def test_four_steps_among_fifty_are_delayed_by_a_step_each_at_most(max_mixed_tok
     assert forwards[own[0] : own[-1] + 1] == expected
 
 
+def test_pictures_that_are_sent_are_held_within_a_limit():
+    engine = make_engine(max_held_pixels=3 * 64 * 64)
+    given = ImageRequest("a red circle", task="vary", strength=0.5, images=(Image.new("RGB", (128, 64)),), steps=2)
+    first, second, third = run(engine, given, given, ImageRequest("a red circle", steps=2))
+    assert [first.outcome(), third.outcome()] == ["stop", "stop"]
+    assert "pictures of 8192 pixels are being worked on, and the limit is 12288" in str(second.outcome())
+    (alone,) = run(engine, dataclasses.replace(given, images=(Image.new("RGB", (256, 128)),)))
+    assert alone.outcome() == "stop"
+
+
+def test_the_end_tells_what_was_not_heard_of_a_spoken_prompt(engine):
+    wrong = {"finish_reason": "length"}
+    heard, typed = run(engine, ImageRequest("a ring", steps=2, heard=wrong), ImageRequest("a ring", steps=2))
+    assert heard.closing["heard"] == wrong
+    assert "heard" not in typed.closing
+
+
 def test_those_that_wait_are_told_their_position():
     engine = make_engine(max_step_tokens=1)  # one row a step
     sinks = run(engine, *(ImageRequest(f"{count} circles", steps=2) for count in ("two", "three", "four")))
@@ -147,7 +165,7 @@ def test_a_request_that_fails_takes_no_mate_with_it(engine, monkeypatch, caplog)
     monkeypatch.setattr(engine.family, "predict", unlucky)
     with caplog.at_level(logging.CRITICAL):
         failed, *sinks = run(engine, ImageRequest("a star", steps=13), *mates)
-    assert isinstance(failed.outcome(), Internal)
+    assert isinstance(failed.outcome(), ServerError)
     for sink, alone in zip(sinks, expected, strict=True):
         assert sink.outcome() == "stop"
         assert np.abs(pixels(sink).astype(int) - alone.astype(int)).max() <= 1
@@ -169,7 +187,7 @@ def test_a_failure_beside_the_steps_is_one_requests_own(engine, monkeypatch, sta
     expected = [pixels(sink) for sink in run(engine, *mates)]
     monkeypatch.setattr(engine.family, stage, unlucky)
     failed, *others = run(engine, ImageRequest("a star", steps=4, true_cfg_scale=3.25), *mates)
-    assert isinstance(failed.outcome(), Internal)
+    assert isinstance(failed.outcome(), ServerError)
     for sink, alone in zip(others, expected, strict=True):
         assert sink.outcome() == "stop"
         assert np.abs(pixels(sink).astype(int) - alone.astype(int)).max() <= 1
@@ -177,8 +195,8 @@ def test_a_failure_beside_the_steps_is_one_requests_own(engine, monkeypatch, sta
 
 
 def test_a_request_that_is_long_in_preparing_delays_nobody(engine, monkeypatch):
-    running = Session(ImageRequest("a red circle", steps=8), drawn := Recorder())
-    slow = Session(ImageRequest("a slow star", steps=8), Recorder())
+    running = Session(engine.prepare(ImageRequest("a red circle", steps=8)), drawn := Recorder())
+    slow = Session(engine.prepare(ImageRequest("a slow star", steps=8)), Recorder())
     begin, may_begin = engine.family.begin, threading.Event()
 
     def slowly(request):
@@ -211,7 +229,7 @@ def test_previews_come_as_often_as_asked_and_show_what_is_coming(engine):
 def test_without_a_map_previews_are_refused(tmp_path):
     folder = shutil.copytree(BASE, tmp_path / "image", ignore=shutil.ignore_patterns("preview.safetensors"))
     with pytest.raises(InvalidRequest, match=r"OPTIONS\.preview_every .*preview\.safetensors"):
-        make_engine(checkpoint=str(folder)).check(ImageRequest("a star", preview_every=2))
+        make_engine(checkpoint=str(folder)).prepare(ImageRequest("a star", preview_every=2))
 
 
 def test_prompts_that_were_used_last_are_not_encoded_again():
@@ -219,22 +237,36 @@ def test_prompts_that_were_used_last_are_not_encoded_again():
     prompts = Prompts(checkpoint, "cpu", max_kept=2)
     calls: list[None] = []
     checkpoint.pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(None))
-    first = prompts.encode("a star")
-    prompts.encode("a ring")
-    assert prompts.encode("a star") is first
+    first = prompts.encode("one", "a star")
+    prompts.encode("one", "a ring")
+    assert prompts.encode("one", "a star") is first
     assert len(calls) == 2
-    prompts.encode("a cross")  # the ring, used longest ago, makes room
-    assert prompts.encode("a star") is first
-    prompts.encode("a ring")
+    prompts.encode("one", "a cross")  # the ring, used longest ago, makes room
+    assert prompts.encode("one", "a star") is first
+    prompts.encode("one", "a ring")
     assert len(calls) == 4
 
 
 def test_prompts_on_other_pictures_are_other_prompts(edit_checkpoint):
     checkpoint = ImageCheckpoint(edit_checkpoint, ImageSettings(checkpoint=str(BASE)))
     prompts = Prompts(checkpoint, "cpu", max_kept=4)
-    red, blue = (prompts.encode("make it green", [picture(colour)]) for colour in ("red", "blue"))
+    red, blue = (prompts.encode("one", "make it green", [picture(colour)]) for colour in ("red", "blue"))
     assert not red.equal(blue)
-    assert prompts.encode("make it green", [picture("red")]) is red
+    assert prompts.encode("one", "make it green", [picture("red")]) is red
+
+
+def test_what_one_tenant_has_asked_for_makes_no_other_s_picture_quicker():
+    checkpoint = ImageCheckpoint(BASE, ImageSettings(checkpoint=str(BASE)))
+    prompts = Prompts(checkpoint, "cpu", max_kept=8)
+    encoded: list[int] = []
+    checkpoint.pipeline.text_encoder.register_forward_hook(lambda *call: encoded.append(len(call[-1].logits)))
+    first = prompts.encode("one", "a star")
+    assert prompts.encode("two", "a star").equal(first)
+    assert len(encoded) == 2
+    with prompts.together([("one", "a ring"), ("two", "a ring"), ("two", "a star"), ("two", "a ring")]):
+        assert encoded[2:] == [2]  # those that come together, too: each tenant's for itself
+        prompts.encode("one", "a ring"), prompts.encode("two", "a ring")
+    assert len(encoded) == 3
 
 
 def test_what_an_edit_checkpoint_has_in_common_with_the_base_is_loaded_once(edit_checkpoint):
@@ -312,4 +344,4 @@ REFUSED = [
 @pytest.mark.parametrize(("request_", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_what_cannot_be_served_is_refused_by_name(engine, request_, message):
     with pytest.raises(InvalidRequest, match=message):
-        engine.check(request_)
+        engine.prepare(request_)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from diffusers import QwenImagePipeline
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
 from qwen_engine.settings import ImageSettings
+from qwen_wire.errors import InvalidRequest
 from tests.image_checkpoints import BASE, make_lora
 from tests.parity.image_cases import make_engine
 from tests.recorder import Recorder, run
@@ -128,4 +128,4 @@ def test_a_broken_lora_fails_its_own_request_only(engine, lora_folder):
 @pytest.mark.parametrize("name", ["nothing", "../loras/ink", "ink.safetensors", "..hidden", "/etc/passwd", "", "ink/"])
 def test_only_names_from_the_folder_are_taken(engine, name):
     with pytest.raises(InvalidRequest, match=r"OPTIONS\.lora is .*; allowed: broken, ink, pencil"):
-        engine.check(with_lora(name))
+        engine.prepare(with_lora(name))

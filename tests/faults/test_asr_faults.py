@@ -13,6 +13,7 @@ from qwen_client import AsyncClient, InvalidRequest, Unavailable
 
 NUM_ROWS = 16  # of the demo profile
 PLACES = 64 + 64  # requests worked on, and waiting
+MAX_QUEUE = 64  # also of those whose file waits to be read: a burst may find no room before any is worked on
 SAMPLE_RATE_HZ = 16000
 TIMEOUT_S = 120
 
@@ -90,7 +91,7 @@ def test_bad_neighbours(server, said):
         asr = client.asr
         calls = [
             asr.transcribe(file),
-            asr.transcribe(Path(file).read_bytes()[:-1000]),
+            asr.transcribe(Path(file).read_bytes()[44:]),
             asr.transcribe(file),
             asr.transcribe((spoilt, SAMPLE_RATE_HZ)),
             asr.transcribe(file, language="Klingon"),
@@ -118,7 +119,7 @@ def test_a_full_house_is_told_and_everyone_accepted_is_served(server, said, minu
         assert all(isinstance(one, Unavailable) for one in refused)
         texts = {one.text for one in outcomes if not isinstance(one, Exception)}
         assert len(texts) == 1
-        assert len(outcomes) - len(refused) >= PLACES
+        assert len(outcomes) - len(refused) >= MAX_QUEUE
         await assert_all_rows_work(client, said)
 
     with_client(server, work)

@@ -12,6 +12,7 @@ from qwen_client import Client, InvalidRequest
 TEXT = "Please show me a large purple triangle on a white background and call Grace at seven o'clock on Friday."
 SHORT = "Hello everyone."
 NUM_PLACES = 16  # of the demo profile
+NUM_PARTS, NUM_CHARS = 5, 4000  # of a text stream
 TOLERANCE = 1.5 / 32768  # batch mates may change a sample's last bit
 
 
@@ -85,36 +86,49 @@ def test_a_slow_reader_gets_everything_and_holds_nobody_up(client, expected):
 
 
 def test_text_that_arrives_piece_by_piece(client, expected):
-    pieces = ["Hello ", "every", "one"]
-    with client.tts.stream("", text_stream="story") as stream:
-        for piece in pieces:
-            client.tts.add_text("story", piece)
-        client.tts.add_text("story", ".", complete=True)
-        heard = np.concatenate([chunk.samples for chunk in stream])
+    with client.tts.stream_text() as speech:
+        for piece in ["Hello ", "every", "one"]:
+            speech.add(piece)
+        speech.complete(".")
+        heard = np.concatenate([chunk.samples for chunk in speech])
     np.testing.assert_allclose(heard, expected[SHORT], atol=TOLERANCE)
 
 
 def test_sound_begins_before_the_text_ends(client):
-    with client.tts.stream("Good morning everyone, ", text_stream="early", chunk_frames=[1]) as stream:
-        client.tts.add_text("early", "the meeting starts")
-        first = next(stream)
-        assert first.frames == 1
-        client.tts.add_text("early", " at nine o'clock today.", complete=True)
-        assert sum(len(chunk.samples) for chunk in stream) > 1920 * 20
+    with client.tts.stream_text("Good morning everyone, ", chunk_frames=[1]) as speech:
+        speech.add("the meeting starts")
+        first = next(speech)
+        assert (first.index, first.frames) == (0, 1)
+        speech.complete(" at nine o'clock today.")
+        assert sum(len(chunk.samples) for chunk in speech) > 1920 * 20
 
 
-def test_open_texts_do_not_stop_others_and_text_for_nobody_is_refused(client, expected):
-    with client.tts.stream("", text_stream="waiting"):
+def test_open_texts_do_not_stop_others(client, expected):
+    with client.tts.stream_text():
         np.testing.assert_allclose(client.tts.synthesize(SHORT).samples, expected[SHORT], atol=TOLERANCE)
-    with pytest.raises(InvalidRequest, match="no text stream of that name is open"):
-        client.tts.add_text("nobody's", "hello")
+    assert_all_places_work(client, expected)
+
+
+def test_a_text_stream_takes_so_much_text_and_no_more(client, expected):
+    part = ("Dr. Mr. " * NUM_CHARS)[:NUM_CHARS]
+    with client.tts.stream_text() as speech:
+        with pytest.raises(InvalidRequest, match=r"TEXT has 1000000 characters; the limit is 4000"):
+            speech.add("Dr. " * 250_000)
+        for _ in range(NUM_PARTS):
+            speech.add(part)
+        with pytest.raises(InvalidRequest, match="the stream would have 20001 characters; the limit is 20000"):
+            speech.add("x")
+        assert next(speech).frames > 0
+        np.testing.assert_allclose(client.tts.synthesize(SHORT).samples, expected[SHORT], atol=TOLERANCE)
+    with pytest.raises(InvalidRequest, match="TEXT has 1000000 characters"):
+        client.tts.synthesize("Dr. " * 250_000)
     assert_all_places_work(client, expected)
 
 
 def test_an_open_text_whose_caller_left_gives_its_place_back(client, expected):
-    for number in range(NUM_PLACES + 1):
-        with client.tts.stream("Hello everyone. And", text_stream=f"left-{number}") as stream:
-            next(stream)
+    for _ in range(NUM_PLACES + 1):
+        with client.tts.stream_text("Hello everyone. And") as speech:
+            next(speech)
     assert_all_places_work(client, expected)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from qwen_client import ChainFailed, Client, InvalidRequest, Unavailable
+from qwen_client.channels import DIRECT
 from qwen_server.profiles import load_profile
 from qwen_server.triton_process import Address, TritonProcess
 from tests.loading import load, unload
@@ -20,10 +21,12 @@ from tests.workflow_examples import (
     CHART,
     DRAWN,
     TEXT_STREAM,
+    add_text,
     bytes_tensor,
     nested,
     open_ended,
     stream,
+    token_of,
     until_started,
     write_profile,
 )
@@ -172,14 +175,14 @@ def test_a_model_that_is_unloaded_in_mid_chain_is_named(server: TritonProcess, c
     drawn = {"model": "chart_image", "inputs": {"CHART": {**CHART, "categories": ["${speech.EVENT.finish_reason}"]}}}
     workflow = {"nodes": {"speech": speech, "drawn": drawn}, "outputs": {"speech": "$speech.AUDIO"}}
     with stream(client, workflow) as events:
-        until_started(events, "speech")
+        token = token_of(events, "speech")
         unload(server, "chart_image")
         try:
-            client.tts.add_text("unloading", "good morning", complete=True)
+            add_text(client, "unloading", token, "good morning")
             rest = list(events)
             failed = next(event for event in rest if type(event).__name__ == "StageFailed")
-            assert (failed.stage, failed.status) == ("drawn", "UNAVAILABLE")
-            assert "chart_image" in failed.message
+            assert (failed.stage, failed.error.status) == ("drawn", "UNAVAILABLE")
+            assert "chart_image" in failed.error.message
             assert any(type(event).__name__ == "StageResult" and event.stage == "speech" for event in rest)
             assert events.finish_reason == "failed"
         finally:
@@ -220,7 +223,7 @@ def test_the_caller_s_trace_goes_through(server: TritonProcess) -> None:
     tensors = [bytes_tensor("WORKFLOW", [json.dumps(options).encode()]), bytes_tensor("OPTIONS", [b"{}"])]
     request = service_pb2.ModelInferRequest(model_name="workflow", inputs=tensors)
     metadata = [("traceparent", f"00-{TRACE_ID}-b7ad6b7169203331-01")]
-    with grpc.insecure_channel(server.address.grpc) as channel:
+    with grpc.insecure_channel(server.address.grpc, DIRECT) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         answers = list(stub.ModelStreamInfer(iter([request]), timeout=60, metadata=metadata))
     outputs = answers[-1].infer_response

@@ -76,7 +76,6 @@ def test_the_small_model_answers_on_a_cpu_within_memory(tmp_path, dtype):
     answer = json.loads("".join(delta.text for delta in sinks[-1].events))
     jsonschema.validate(answer, SCHEMA)
     (again,) = run(engine, greedy[0])
-    assert again.closing["usage"]["cached_tokens"] > 16
     if dtype == "float32":
         upstream = UpstreamChat(tmp_path)
         for sink, request in zip([*sinks[:2], again], [*greedy, greedy[0]], strict=True):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qwen_engine.options import TtsOptions
 from qwen_engine.sampling import Uniforms
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.request import speak_request
+from qwen_wire.options import TtsOptions
 from tests.parity.official import CHECKPOINTS
 
 TEXT, SPEAKER = "Good morning everyone.", "ava"

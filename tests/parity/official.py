@@ -12,10 +12,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from qwen_engine.options import TtsOptions
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, TRAILING_SILENCE_S
 from qwen_engine.tts.request import Reference, Speak, speak_request
+from qwen_wire.options import TtsOptions
 
 HOME = Path(__file__).resolve().parents[2]
 CHECKPOINTS = HOME / "demo" / "checkpoints"
@@ -52,8 +52,10 @@ class Case:
 
     def request(self, **options: Any) -> Speak:
         """What our engine is asked."""
+        cloned = self.checkpoint == "tts_base"
         asked = TtsOptions(
             voice=self.voice,
+            consent="recorded by its speaker" if cloned else "",
             language=self.language,
             text_feed=self.text_feed,
             instruction=self.instruction,
@@ -61,7 +63,7 @@ class Case:
             **options,
         )
         reference = None
-        if self.checkpoint == "tts_base":
+        if cloned:
             reference = Reference(recording(), RECORDED_TEXT if self.continues else "")
         return speak_request(self.text, asked, TtsSettings(checkpoint="unused", temperature=0.0), reference)
 

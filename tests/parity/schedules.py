@@ -40,7 +40,7 @@ def drive(
 ) -> list[Recorder]:
     """Step until all have ended; request i arrives at step arrivals[i] and is cancelled at step cancels[i]."""
     sinks = [Recorder() for _ in requests]
-    sessions = [Session(request, sink) for request, sink in zip(requests, sinks, strict=True)]
+    sessions = [Session(engine.prepare(request), sink) for request, sink in zip(requests, sinks, strict=True)]
     live: list[Session[Speak]] = []
     step = 0
     while live or step <= max(arrivals):

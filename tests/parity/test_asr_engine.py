@@ -8,7 +8,7 @@ import torch
 
 from qwen_engine.asr.batch import AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.request import Heard, Piece
+from qwen_engine.asr.request import Piece, PieceResult
 from qwen_engine.settings import AsrSettings
 from tests.parity.upstream_asr import CHECKPOINT, UpstreamAsr, spoken_clips
 
@@ -47,22 +47,22 @@ def budget(clip: np.ndarray) -> int:
     return Piece(clip, "anybody", print, print).token_budget
 
 
-def write_down(batch: AsrBatch, pieces: list[dict], arrivals: list[int]) -> list[Heard]:
+def write_down(batch: AsrBatch, pieces: list[dict], arrivals: list[int]) -> list[PieceResult]:
     """What becomes of `pieces` (the fields of each), which come at the steps `arrivals`."""
-    answers: list[Heard | Exception | None] = [None] * len(pieces)
+    answers: list[PieceResult | Exception | None] = [None] * len(pieces)
     step = 0
     while any(answer is None for answer in answers):
         for index, (fields, arrival) in enumerate(zip(pieces, arrivals, strict=True)):
             if arrival == step:
                 answer = lambda heard, index=index: answers.__setitem__(index, heard)  # noqa: E731
-                batch.add(Piece(**{"group": index, "hear": answer, "fail": answer, **fields}))
+                batch.add(Piece(**{"group": index, "on_result": answer, "on_error": answer, **fields}))
         worked = batch.step()
         assert worked or step <= max(arrivals)
         step += 1
     return answers
 
 
-def ids(answers: list[Heard]) -> list[list[int]]:
+def ids(answers: list[PieceResult]) -> list[list[int]]:
     return [list(answer.ids) for answer in answers]
 
 

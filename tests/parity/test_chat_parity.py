@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
+from qwen_engine.chat.detokenizer import Characters
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.chat.text import Characters
 from qwen_engine.loop import Session
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import ChatSettings
 from tests.chat_checkpoints import write_random_chat
+from tests.graph_capture import record
 from tests.parity.upstream_chat import UpstreamChat
 from tests.recorder import Recorder, run
-from tests.unit.test_bench_graphs import record
 
 NUM_REQUESTS = 24
 NUM_ROWS = 6
@@ -120,7 +120,7 @@ def test_alone(engine, requests, official, upstream):
 def test_joins_and_leaves_at_any_step_change_nothing(folder, requests, official, upstream, seed, cached):
     rng = random.Random(seed)
     arrivals = [rng.randint(0, LATEST_ARRIVAL) for _ in requests]
-    engine = make_engine(folder, max_cached_positions=cached, max_step_positions=150)
+    engine = make_engine(folder, max_cached_positions=cached, max_step_positions=(150, 20)[seed])
     for _ in range(2):  # the second time, more of the prompts is known
         same(texts(write(engine, requests, arrivals)), expected(upstream, official))
 
@@ -150,6 +150,24 @@ def test_penalties_are_those_of_openai(engine, requests, upstream, presence, fre
     sinks = run(engine, *penalised, *requests[3:6])
     theirs = [upstream.penalised(one.prompt, 30, presence=presence, frequency=frequency) for one in penalised]
     same(texts(sinks[:3]), expected(upstream, theirs))
+
+
+@pytest.mark.parametrize(("penalty", "min_tokens"), [(1.3, 0), (0.8, 0), (1.0, 25), (1.2, 40)])
+def test_repetition_penalty_and_least_length_are_those_of_transformers(engine, requests, upstream, penalty, min_tokens):
+    sampling = Sampling(temperature=0.0, repetition_penalty=penalty)
+    asked = [replace(one, max_tokens=50, sampling=sampling, min_tokens=min_tokens) for one in requests[:4]]
+    sinks = run(engine, *asked, *requests[4:6])
+    theirs = [upstream.unrepeated(one.prompt, 50, penalty=penalty, min_tokens=min_tokens) for one in asked]
+    same(texts(sinks[:4]), expected(upstream, theirs))
+
+
+def test_graphs_penalise_as_is_done_without_them(folder, requests):
+    """Greedy rows that wish for nothing else are the graphs'."""
+    sampling = Sampling(temperature=0.0, presence_penalty=1.5, frequency_penalty=0.5, repetition_penalty=1.2)
+    asked = [*(replace(one, max_tokens=30, sampling=sampling) for one in requests[:3]), *requests[3:6]]
+    plain, graphed = make_engine(folder), make_engine(folder, capture=record)
+    assert texts(run(graphed, *asked)) == texts(run(plain, *asked))
+    assert texts(run(plain, *asked))[:3] != texts(run(plain, *requests[:3]))
 
 
 def test_prompts_are_those_of_the_official_template(engine, upstream, conversations):

@@ -8,6 +8,7 @@ import torch
 
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
+from qwen_wire.errors import InvalidRequest
 from tests.parity.official import CHECKPOINTS, Case, Spoken, ask_official
 from tests.parity.schedules import TOLERANCE, heard
 from tests.recorder import run
@@ -61,4 +62,8 @@ def test_the_dialect_stands_for_chinese_and_for_no_language(spoken):
 
 
 def test_a_dialect_is_no_language_to_ask_for(engine):
-    assert engine.checkpoints["custom_voice"].config.languages == ("auto", "chinese", "english")
+    config = engine.checkpoints["custom_voice"].config
+    assert config.languages == ("chinese", "english")
+    for written in (DIALECT, "Sichuanese"):
+        with pytest.raises(InvalidRequest, match=rf"'{written}'; allowed: auto, Chinese \(zh\), English \(en\)$"):
+            config.language_key(written)

@@ -13,6 +13,7 @@ from demo.training.vl_text import describing_tokenizer
 from qwen_engine.loop import Session
 from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.engine import VisionEngine
+from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import VisionRequest
 from tests.parity.upstream_vision import CHECKPOINT, QUESTIONS, UpstreamVision, pictures
 from tests.recorder import Recorder, run
@@ -24,7 +25,7 @@ LONGEST_ANSWER = 40
 
 @dataclass(frozen=True)
 class Bench:
-    """Ours and theirs on one checkpoint; `official` are their answers to the `requests`."""
+    """Ours and theirs on one checkpoint; `official` are their answers to the `requests`, without half a character."""
 
     engine: VisionEngine
     requests: list[VisionRequest]
@@ -38,8 +39,8 @@ def bench(request, tmp_path_factory) -> Bench:
     upstream, rng = UpstreamVision(folder), random.Random(3)
     engine = VisionEngine(VisionSettings(checkpoint=str(folder), max_batch=7, max_positions=512))
     asked = [(picture, rng.choice(QUESTIONS), rng.randint(1, LONGEST_ANSWER)) for picture in pictures(NUM_PICTURES, 1)]
-    looked = [VisionRequest(engine.checkpoint.eyes.look(picture), *rest) for picture, *rest in asked]
-    return Bench(engine, looked, [upstream.answer(*one) for one in asked])
+    looked = [VisionRequest(engine.checkpoint.processor.look(picture), *rest) for picture, *rest in asked]
+    return Bench(engine, looked, [upstream.answer(*one).rstrip(HALF_CHARACTER).rstrip() for one in asked])
 
 
 def random_checkpoint(folder: Path) -> Path:
@@ -67,7 +68,8 @@ def test_all_at_once(bench):
 def test_joins_and_leaves_at_any_step_change_nothing(bench, seed):
     rng = random.Random(seed)
     sinks = [Recorder() for _ in bench.requests]
-    sessions = [Session(*pair) for pair in zip(bench.requests, sinks, strict=True)]
+    prepared = map(bench.engine.prepare, bench.requests)
+    sessions = [Session(*pair) for pair in zip(prepared, sinks, strict=True)]
     arrivals = {session: rng.randrange(LATEST_ARRIVAL) for session in sessions}
     leaving = {session: arrivals[session] + rng.randrange(1, 12) for session in rng.sample(sessions, 6)}
     step = 0

@@ -33,6 +33,21 @@ class UpstreamChat:
         return answer[:-1] if answer[-1] in ends else answer
 
     @torch.inference_mode()
+    def unrepeated(self, prompt: Sequence[int], max_tokens: int, *, penalty: float, min_tokens: int) -> list[int]:
+        """Greedy, with transformers' repetition penalty and least length; the end token is left out."""
+        ids = torch.tensor([list(prompt)])
+        written = self._model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_tokens,
+            min_new_tokens=min_tokens,
+            repetition_penalty=penalty,
+            do_sample=False,
+        )
+        answer = written[0, len(prompt) :].tolist()
+        return answer[:-1] if answer[-1] in self._model.generation_config.eos_token_id else answer
+
+    @torch.inference_mode()
     def penalised(self, prompt: Sequence[int], max_tokens: int, *, presence: float, frequency: float) -> list[int]:
         """Greedy, with OpenAI's penalties: token by token, for generate has none of them."""
         written: list[int] = []

@@ -20,7 +20,7 @@ from demo.training.chat_translations import translation
 from qwen_engine.chains.calls import Tensors, Trace
 from qwen_engine.chains.prompts import prompts
 from qwen_engine.charts.schema import parse_chart
-from qwen_engine.errors import EngineError, Unavailable
+from qwen_wire.errors import QwenError, Unavailable
 
 TIMINGS = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 ENDING = {"type": "end", "finish_reason": "stop", "timings": TIMINGS}
@@ -44,7 +44,7 @@ class RuleModels:
     The calls of models that `wait` stay open until they are cancelled; `cancelled` names those.
     """
 
-    fails: dict[tuple[str, str], EngineError] = field(default_factory=dict)
+    fails: dict[tuple[str, str], QwenError] = field(default_factory=dict)
     wait: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)

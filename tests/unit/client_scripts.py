@@ -4,12 +4,15 @@ import hashlib
 import io
 import itertools
 import json
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import numpy as np
-from fake_triton import Payloads, Script
+from fake_triton import Payloads, Refusal, Script
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -67,7 +70,7 @@ def aligned_transcript(inputs: Payloads) -> Iterator[Payloads]:
 class Captioner:
     """Hears one word, its number, in each half second at 16 kHz; the last one is partial until four make a segment.
 
-    Its state is by sequence, as the real model's is.
+    Its state is by sequence and token, as the real model's is.
     """
 
     num_bytes: dict[bytes, int] = field(default_factory=dict)
@@ -75,8 +78,12 @@ class Captioner:
 
     def __call__(self, inputs: Payloads) -> Iterator[Payloads]:
         sequence, is_final = inputs["CORRID"], inputs["END"] == b"1"
+        token, told = f"token of {sequence.decode()}", {}
         if inputs["START"] == b"1":
             self.num_bytes[sequence], self.num_events[sequence] = 0, -1
+            told = {"token": token}
+        elif json.loads(inputs["OPTIONS"]).get("token") != token:
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.token opens no stream")
         before = self.num_bytes[sequence] // HALF_SECOND_BYTES
         self.num_bytes[sequence] += len(inputs["AUDIO"])
         self.num_events[sequence] += 1
@@ -94,6 +101,8 @@ class Captioner:
                 segments=_ended(before, after, is_final),
                 audio_s=self.num_bytes[sequence] / (2 * HALF_SECOND_BYTES),
                 is_final=is_final,
+                finish_reason="stop",
+                **told,
             )
         }
 
@@ -134,6 +143,41 @@ def speech(inputs: Payloads) -> Iterator[Payloads]:
     for index in range(num_frames):
         yield audio_event(index)
     yield {"AUDIO": b"", "EVENT": event(num_frames, "end", **SPEECH_ENDING)}
+
+
+@dataclass
+class TextSpeaker:
+    """Speaks as `speech`, and texts that are still being written once they are complete: each needs its token."""
+
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    complete: dict[str, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
+
+    def __call__(self, inputs: Payloads) -> Iterator[Payloads]:
+        options, text = json.loads(inputs["OPTIONS"]), inputs["TEXT"].decode()
+        name = options.get("text_stream")
+        if name is None:
+            yield from speech(inputs)
+        elif options.get("action") == "add_text":
+            yield from self._add(name, text, options)
+        else:
+            yield from self._speak(name, text)
+
+    def _add(self, name: str, text: str, options: dict[str, Any]) -> Iterator[Payloads]:
+        if options.get("token") != f"token of {name}":
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.token opens no text stream")
+        self.texts[name].append(text)
+        if options.get("text_complete"):
+            self.complete[name].set()
+        yield {"AUDIO": b"", "EVENT": event(0, "text", chars=len(text))}
+        yield {"AUDIO": b"", "EVENT": event(1, "end", **ENDING)}
+
+    def _speak(self, name: str, text: str) -> Iterator[Payloads]:
+        self.texts[name] = [text]
+        yield {"AUDIO": b"", "EVENT": event(0, "text_stream", text_stream=name, token=f"token of {name}")}
+        assert self.complete[name].wait(20)
+        for index, payloads in enumerate(speech({"TEXT": "".join(self.texts[name]).encode()})):
+            told = {**json.loads(payloads["EVENT"]), "index": index + 1}
+            yield {**payloads, "EVENT": json.dumps(told).encode()}
 
 
 def encoded(width: int, height: int, file_format: str = "PNG", recipe: dict[str, Any] | None = None) -> bytes:

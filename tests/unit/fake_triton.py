@@ -5,7 +5,9 @@ start before the steps of a sequence; it tells errors of a stream as text, and a
 of the model.
 """
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +20,12 @@ Payloads = Mapping[str, Any]  # bytes; a tuple of them for the tensors below
 Script = Callable[[Payloads], Iterator[Payloads]]
 SEVERAL = {("workflow", "PAYLOAD"), ("qwen_image", "IMAGE"), ("meeting_minutes", "AUDIO")}
 LENGTH_BYTES = 4
+CANCELLED_END = {
+    "index": 9,
+    "type": "end",
+    "finish_reason": "cancelled",
+    "timings": {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0},
+}
 NUM_THREADS = 12
 
 
@@ -43,11 +51,27 @@ class Received:
     inputs: dict[str, Any]
     deadline_s: float
     headers: dict[str, str]
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """A request that cancels another one, which was `found` or not; `empty` are its other inputs."""
+
+    model: str
+    request_id: str
+    headers: dict[str, str]
+    empty: tuple[str, ...]
+    found: bool
 
 
 @dataclass
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Serves the scripts, by model name, on a free port of 127.0.0.1; those `unloaded` are known but not served.
+
+    `cancelled` is set by a request that cancels another one, which then ends with its script's next step, unless the
+    server `obeys` not; and, as is `rpc_cancelled`, by a stream whose RPC is cancelled. The first `num_deaf` requests
+    to cancel find nothing.
 
     with FakeTriton({"qwen3_asr": script}) as triton, Client(triton.address) as client: ...
     """
@@ -56,6 +80,12 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     unloaded: set[str] = field(default_factory=set)
     received: list[Received] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    rpc_cancelled: threading.Event = field(default_factory=threading.Event)
+    obeys: bool = True
+    num_deaf: int = 0
+    cancels: list[Cancel] = field(default_factory=list)
+    open_ids: set[str] = field(default_factory=set)
+    served: threading.local = field(default_factory=threading.local)
     open_sequences: set[int] = field(default_factory=set)
 
     def __enter__(self) -> Self:
@@ -74,12 +104,8 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ServerReady(self, request: Any, context: grpc.ServicerContext) -> Any:
         return service_pb2.ServerReadyResponse(ready=not self.unloaded)
 
-    def RepositoryIndex(self, request: Any, context: grpc.ServicerContext) -> Any:
-        model = service_pb2.RepositoryIndexResponse.ModelIndex
-        states = {name: "" if name in self.unloaded else "READY" for name in self.scripts}
-        return service_pb2.RepositoryIndexResponse(
-            models=[model(name=name, version="1", state=state) for name, state in states.items()]
-        )
+    def ModelReady(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ModelReadyResponse(ready=request.name in self.scripts.keys() - self.unloaded)
 
     def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:
         try:
@@ -89,8 +115,11 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def ModelStreamInfer(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
         [request] = list(requests)  # ends with the half-close
+        if (request_id := _cancelled_id(request)) is not None:
+            yield service_pb2.ModelStreamInferResponse(infer_response=self._cancel(request, request_id, context))
+            return
         finished = threading.Event()
-        context.add_callback(lambda: None if finished.is_set() else self.cancelled.set())
+        context.add_callback(lambda: None if finished.is_set() else self._rpc_cancelled())
         try:
             for response in self._answers(request, context):
                 yield service_pb2.ModelStreamInferResponse(infer_response=response)
@@ -103,14 +132,56 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         pairs = _pairs(request.inputs, request.raw_input_contents)
         inputs = {tensor.name: _payload(request.model_name, tensor, raw) for tensor, raw in pairs}
         headers = dict(context.invocation_metadata())
-        self.received.append(Received(request.model_name, request.id, inputs, context.time_remaining(), headers))
+        timeout_s = request.parameters["timeout"].int64_param / 1e6 if "timeout" in request.parameters else None
+        left_s = context.time_remaining()
+        self.received.append(Received(request.model_name, request.id, inputs, left_s, headers, timeout_s))
         if request.model_name not in self.scripts.keys() - self.unloaded:
             message = f"Request for unknown model: '{request.model_name}' is not found"
             raise Refusal(grpc.StatusCode.NOT_FOUND, message, by_model=False)
         if "sequence_id" in request.parameters:
             inputs |= self._sequence_controls(request)
-        for payloads in self.scripts[request.model_name](inputs):
-            yield _response(request, payloads)
+        self.open_ids.add(request.id)
+        self.served.is_over = lambda: self._is_cancelled(request.id) or not context.is_active()
+        try:
+            for payloads in self._until_cancelled(request, self.scripts[request.model_name](inputs)):
+                yield _response(request, payloads)
+        finally:
+            self.open_ids.discard(request.id)
+
+    def _until_cancelled(self, request: Any, steps: Iterator[Payloads]) -> Iterator[Payloads]:
+        last: Payloads = {}
+        for last in steps:
+            if self._is_cancelled(request.id):
+                break
+            yield last
+        if self._is_cancelled(request.id):
+            if "EVENT" not in last:
+                raise Refusal(grpc.StatusCode.CANCELLED, "the request was cancelled")
+            yield {**dict.fromkeys(last, b""), "EVENT": json.dumps(CANCELLED_END).encode()}
+
+    def hold(self, timeout_s: float) -> bool:
+        """For scripts: wait until the request that is served is cancelled; False: it was not, for so long."""
+        end_s = time.monotonic() + timeout_s
+        while not self.served.is_over() and time.monotonic() < end_s:
+            time.sleep(0.002)
+        return bool(self.served.is_over())
+
+    def _is_cancelled(self, request_id: str) -> bool:
+        return self.obeys and any(one.found and one.request_id == request_id for one in self.cancels)
+
+    def _cancel(self, request: Any, request_id: str, context: grpc.ServicerContext) -> Any:
+        pairs = _pairs(request.inputs, request.raw_input_contents)
+        empty = tuple(tensor.name for tensor, raw in pairs if tuple(_items(tensor, raw)) == (b"",))
+        found = request_id in self.open_ids and len(self.cancels) >= self.num_deaf
+        headers = dict(context.invocation_metadata())
+        self.cancels.append(Cancel(request.model_name, request_id, headers, empty, found))
+        if found and self.obeys:
+            self.cancelled.set()
+        return _response(request, {"EVENT": json.dumps({"type": "end", "found": found}).encode()})
+
+    def _rpc_cancelled(self) -> None:
+        self.cancelled.set()
+        self.rpc_cancelled.set()
 
     def _sequence_controls(self, request: Any) -> dict[str, bytes]:
         number = request.parameters["sequence_id"].int64_param
@@ -123,6 +194,13 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if end:
             self.open_sequences.remove(number)
         return {"CORRID": str(number).encode(), "START": b"1" if start else b"0", "END": b"1" if end else b"0"}
+
+
+def _cancelled_id(request: Any) -> str | None:
+    for tensor, raw in _pairs(request.inputs, request.raw_input_contents):
+        if tensor.name == "OPTIONS":
+            return json.loads(next(_items(tensor, raw))).get("cancel")
+    return None
 
 
 def _pairs(tensors: Any, contents: Any) -> Iterator[tuple[Any, bytes]]:

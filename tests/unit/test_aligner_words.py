@@ -9,7 +9,7 @@ from transformers.models.qwen3_asr import Qwen3ASRProcessor
 
 from qwen_engine.aligner.request import LANGUAGES, AlignRequest
 from qwen_engine.aligner.words import characters, language_of_script, split_words
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
 
 SENTENCES = {
     "English": (
@@ -123,7 +123,7 @@ def test_a_stated_language_counts(name, language):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("ar", r"does not know Arabic.*Spanish \(es\)"), ("Klingon", r"OPTIONS\.language is 'Klingon'")],
+    [("ar", r"'ar'; allowed: auto, Cantonese \(yue\).*Spanish \(es\)"), ("Klingon", r"OPTIONS\.language is 'Klingon'")],
 )
 def test_other_languages_are_refused_by_name(name, message):
     with pytest.raises(InvalidRequest, match=message):

@@ -4,21 +4,31 @@ import json
 
 import pytest
 
-from qwen_engine.asr.answer import answer
-from qwen_engine.asr.request import Failure, Segment, Transcript, Word
-from qwen_engine.options import AsrOptions, parse_options
+from qwen_engine.asr import answer as module
+from qwen_engine.asr.request import Recognition
+from qwen_wire.messages import to_dict
+from qwen_wire.options import AsrOptions, parse_options
+from qwen_wire.transcripts import FailedPiece, VerboseSegment, Word
 
 SEGMENTS = [
-    Segment(0.5, 3.25, "It costs twenty five dollars.", "English", 9),
-    Segment(5.0, 6.0, "Thank you.", "English", 4),
+    VerboseSegment(0.5, 3.25, "It costs twenty five dollars.", "English", 9),
+    VerboseSegment(5.0, 6.0, "Thank you.", "English", 4),
 ]
 SPOKEN = [("It", 0.5), ("costs", 0.8), ("twenty", 1.2), ("five", 1.6), ("dollars.", 2.0), ("Thank", 5.1), ("you.", 5.4)]
 WORDS = [Word(text, start_s, start_s + 0.3) for text, start_s in SPOKEN]
 TEXT = "It costs twenty five dollars. Thank you."
 
 
-def transcript(**changes: object) -> Transcript:
-    return Transcript(TEXT, "English", 6.5, **({"segments": SEGMENTS} | changes))
+def answer(heard: Recognition, asked: AsrOptions) -> tuple[str, dict[str, object]]:
+    """TEXT and RESULT, but for what every RESULT ends with."""
+    text, result = module.answer(heard, asked)
+    told = to_dict(result)
+    assert told.pop("finish_reason") == heard.finish_reason
+    return text, told
+
+
+def transcript(**changes: object) -> Recognition:
+    return Recognition(TEXT, "English", 6.5, **({"segments": SEGMENTS} | changes))
 
 
 def options(**fields: object) -> AsrOptions:
@@ -86,8 +96,8 @@ def test_subtitles_in_figures_stand_while_the_words_are_spoken():
 
 def test_figures_of_chinese_characters_too():
     characters = [Word(char, 0.2 * number, 0.2 * number + 0.2) for number, char in enumerate("一共百分之二十。")]
-    said = Transcript(
-        "一共百分之二十。", "Chinese", 2.0, [Segment(0.0, 1.6, "一共百分之二十。", "Chinese", 8)], characters
+    said = Recognition(
+        "一共百分之二十。", "Chinese", 2.0, [VerboseSegment(0.0, 1.6, "一共百分之二十。", "Chinese", 8)], characters
     )
     for timestamps in ("word", "char"):
         text, result = answer(said, options(**{"return": "srt", "timestamps": timestamps, "itn": True}))
@@ -101,16 +111,23 @@ def test_a_segment_without_word_times_is_still_shown():
 
 
 def test_what_failed_is_told():
-    failed = [Failure(3.25, 5.0, "internal error")]
+    failed = [FailedPiece(3.25, 5.0, "internal error")]
     for form in ("text", "json", "srt"):
         _, result = answer(transcript(failed=failed), options(**{"return": form}))
         assert result["failed"] == [{"start_s": 3.25, "end_s": 5.0, "message": "internal error"}]
 
 
+@pytest.mark.parametrize(("damage_s", "told"), [(0.0, {}), (0.06512, {"damage_s": 0.065}), (1e-5, {"damage_s": 0.001})])
+def test_damage_is_told_where_there_is_any(damage_s, told):
+    for form in ("text", "json", "srt"):
+        _, result = answer(transcript(damage_s=damage_s), options(**{"return": form}))
+        assert {name: result[name] for name in ("damage_s",) if name in result} == told
+
+
 @pytest.mark.parametrize("timestamps", ["segment", "word"])
 @pytest.mark.parametrize("form", ["json", "text", "srt"])
 def test_silence(timestamps, form):
-    said = Transcript("", None, 3.0, words=[] if timestamps == "word" else None)
+    said = Recognition("", None, 3.0, words=[] if timestamps == "word" else None)
     text, result = answer(said, options(**{"return": form, "timestamps": timestamps, "itn": True}))
     assert text == ""
     assert result["language"] is None

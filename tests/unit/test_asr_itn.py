@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_engine.asr import itn
-from qwen_engine.asr.itn import write_figures
+from qwen_engine.asr.itn import timed_figures, write_figures
+from qwen_wire.transcripts import Word
 
 WORDS = [
     "good",
@@ -84,3 +86,30 @@ def test_many_threads_at_once():
 def test_the_rules_are_loaded_only_when_needed():
     script = "import sys; import qwen_engine.asr.itn; sys.exit('wetext' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def at_seconds(texts: Sequence[str]) -> list[Word]:
+    return [Word(text, float(number), number + 1.0) for number, text in enumerate(texts)]
+
+
+SPOKEN = "so it costs twenty five dollars in all and one hundred and six in part"
+WRITTEN = "so it costs $25 in all and 106 in part"
+
+
+@pytest.mark.parametrize("repeats", [1, 7, 60])
+def test_figures_stand_when_their_words_were_spoken_however_long_the_text_is(repeats):
+    spoken, written = SPOKEN.split() * repeats, WRITTEN.split() * repeats
+    timed = timed_figures(at_seconds(spoken), written, chars=False)
+    assert [word.text for word in timed] == written
+    figures = [(word.start_s % 15, word.end_s % 15) for word in timed if word.text in ("$25", "106")]
+    assert figures == [(3.0, 6.0), (9.0, 13.0)] * repeats
+    others = [(word.text, spoken[int(word.start_s)]) for word in timed if word.text not in ("$25", "106")]
+    assert all(shown == said for shown, said in others)
+
+
+@given(st.lists(st.sampled_from("ab1"), max_size=700), st.lists(st.sampled_from("ab5"), max_size=700))
+@settings(max_examples=40)
+def test_nothing_that_was_written_is_lost_and_times_go_on(spoken, written):
+    timed = timed_figures(at_seconds(spoken or ["a"]), written, chars=True)
+    assert "".join(word.text for word in timed) == "".join(written)
+    assert [word.start_s for word in timed] == sorted(word.start_s for word in timed)

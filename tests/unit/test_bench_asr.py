@@ -19,9 +19,9 @@ from perf.gpu import bench_asr
 from perf.gpu.asr_checkpoint import DEMO, asr_config, asr_shapes, write_checkpoint
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
-from qwen_engine.errors import EngineError
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import AsrSettings
+from qwen_wire.errors import QwenError
 from tests.recorder import run
 
 CLIPS = [Clip(Path("a.wav"), 10.0), Clip(Path("b.wav"), 20.0)]
@@ -132,7 +132,7 @@ def test_a_crowd_is_heard_to_the_end(engine):
     crowd = listen(loop, requests * 2, at_once=2)
     assert len(crowd.first_tokens_s) == 6
     assert crowd.audio_s == 3.0
-    with pytest.raises(EngineError, match="full scale"):
+    with pytest.raises(QwenError, match="full scale"):
         listen(loop, [AsrRequest(np.full(8000, np.nan, np.float32))], at_once=1)
     loop.close(10)
 

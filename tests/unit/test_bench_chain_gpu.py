@@ -14,8 +14,8 @@ from perf.gpu.chat_checkpoint import chat_config
 from perf.gpu.in_process import in_process
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.voice_turn import ASR, CHAT, TTS
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.settings import ChartSettings
+from qwen_wire.errors import InvalidRequest
 from tests.small_calls import SmallCalls
 
 CHART = json.dumps({"type": "bar", "categories": ["a"], "series": [{"name": "b", "values": [1]}]}).encode()

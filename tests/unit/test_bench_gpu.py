@@ -9,17 +9,17 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from perf.gpu import bench_tts
+from perf.gpu import bench_tts, crowd
 from perf.gpu.crowd import Heard, listen
 from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
 from perf.gpu.shapes import CODEC, codec_shapes, tts_config, tts_shapes
-from qwen_engine.errors import EngineError
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import AudioChunk, Speak
 from qwen_server.home import project_home
+from qwen_wire.errors import QwenError
 from tests.recorder import run
 
 DEMO = project_home() / "demo" / "checkpoints" / "tts"
@@ -69,12 +69,13 @@ def test_listeners_follow_one_another(random_engine, monkeypatch):
     heard = listen(loop, [Speak("Good morning.", max_audio_s=0.4)], num_listeners=2, num_heard=5)
     assert len(heard) == 5
     assert all(0 < one.until_first_audio_s < 60 and one.audio_s <= 0.4 for one in heard)
-    with pytest.raises(EngineError, match="empty"):
+    with pytest.raises(QwenError, match="empty"):
         listen(loop, [Speak(" ", max_audio_s=0.4)], num_listeners=1, num_heard=1)
     loop.close(10)
 
 
-def test_the_script_measures_what_it_is_for(capsys):
+def test_the_script_measures_what_it_is_for(monkeypatch):
+    monkeypatch.setattr(crowd, "STAGGER_S", 0.1)
     settings = TtsSettings(checkpoint=str(DEMO), max_batch=2, max_positions=256)
     trial = bench_tts.Plan(2, 256, (1, 2), steps=2, alone=1, crowd=2, crowds=(2,), heard_each=1, audio_s=0.4)
     metrics = bench_tts.measure(bench_tts.engine_with_graphs(settings), settings, trial)

@@ -5,101 +5,22 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
+from small_triton import MINE, OTHER, PB_UTILS, WAIT_S, SmallRequest, SmallResponse
 
 from qwen_engine.chain_adapter import ChainAdapter
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import Emit, End, StageResult, StageStarted
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.chains.events import Emit, End
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
-from qwen_engine.wire import WORKFLOW
+from qwen_wire.chains import StageResult, StageStarted
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.tensors import WORKFLOW
+from tests.waiting import until
 
-WAIT_S = 20
-FINAL = 1
 STARTED, RESULT = StageStarted(stage="one"), StageResult(stage="one", output="IMAGE", payload=b"file")
-
-
-@dataclass
-class SmallTensor:
-    name: str
-    items: Any
-
-    def as_numpy(self) -> Any:
-        return self.items
-
-
-class SmallError:
-    """Triton's codes are attributes of its error."""
-
-    INVALID_ARG, UNAVAILABLE, CANCELLED, INTERNAL = "INVALID_ARG", "UNAVAILABLE", "CANCELLED", "INTERNAL"
-
-    def __init__(self, message: str, code: str) -> None:
-        self.message, self.code = message, code
-
-
-@dataclass
-class SmallResponse:
-    tensors: list[SmallTensor]
-    error: SmallError | None = None
-
-    @property
-    def event(self) -> dict[str, Any]:
-        return json.loads({one.name: one.items[0, 0] for one in self.tensors}["EVENT"])
-
-
-@dataclass
-class SmallRequest:
-    """A request, its sender, and what was sent."""
-
-    options: bytes = b"{}"
-    headers: dict[str, str] = field(default_factory=dict)
-    sent: list[SmallResponse] = field(default_factory=list)
-    finals: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
-    has_left: bool = False
-    breaks: bool = False
-
-    def get_response_sender(self) -> "SmallRequest":
-        return self
-
-    def parameters(self) -> str:
-        return json.dumps(self.headers)
-
-    def is_cancelled(self) -> bool:
-        return self.has_left
-
-    def send(self, response: SmallResponse, flags: int = 0) -> None:
-        if self.breaks and flags != FINAL:
-            raise RuntimeError("shared memory is full")
-        self.sent.append(response)
-        self.finals += flags == FINAL
-        if flags == FINAL:
-            self.ended.set()
-
-    def outcome(self) -> SmallResponse:
-        """The last response, the one final one."""
-        assert self.ended.wait(WAIT_S)
-        assert self.finals == 1
-        return self.sent[-1]
-
-
-def tensor_of(request: SmallRequest, name: str) -> SmallTensor | None:
-    given = {"WORKFLOW": b"{}", "OPTIONS": request.options}
-    return SmallTensor(name, np.array([[given[name]]], dtype=np.object_)) if name in given else None
-
-
-PB_UTILS = SimpleNamespace(
-    Tensor=SmallTensor,
-    InferenceResponse=SmallResponse,
-    TritonError=SmallError,
-    TRITONSERVER_RESPONSE_COMPLETE_FINAL=FINAL,
-    get_input_tensor_by_name=tensor_of,
-)
 
 
 async def well(inputs: Inputs, trace: Trace, emit: Emit) -> End:
@@ -137,6 +58,11 @@ class Endless:
             await asyncio.sleep(0)  # as a chain that has calls to end
             self.cleaned += 1
         raise AssertionError
+
+
+def no_room(response: SmallResponse | None, is_final: bool) -> None:
+    if not is_final:
+        raise RuntimeError("shared memory is full")
 
 
 @pytest.fixture
@@ -183,10 +109,40 @@ def test_what_goes_wrong_is_the_final_response(adapter_of: Any, run: Any, messag
 
 def test_an_answer_that_cannot_be_sent_ends_its_own_request(adapter_of: Any) -> None:
     adapter = adapter_of(well)
-    unlucky, other = SmallRequest(breaks=True), SmallRequest()
+    unlucky, other = SmallRequest(fault=no_room), SmallRequest()
     adapter.execute([unlucky, other])
     assert unlucky.outcome().error.code == "INTERNAL"
     assert other.outcome().event["finish_reason"] == "stop"
+
+
+def test_a_run_with_very_many_events_takes_turns_with_others(adapter_of: Any) -> None:
+    order: list[str] = []
+    begun, may_go_on = threading.Semaphore(0), threading.Event()
+
+    async def telling(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+        count = int(inputs["OPTIONS"])
+        await asyncio.gather(*(emit(STARTED) for _ in range(count)))
+        return End(finish_reason="stop")
+
+    def crowd_sends(response: SmallResponse | None, is_final: bool) -> None:
+        order.append("crowd")
+        begun.release()
+        assert may_go_on.wait(WAIT_S)
+
+    def other_sends(response: SmallResponse | None, is_final: bool) -> None:
+        order.append("other")
+
+    adapter = adapter_of(telling)
+    crowd, other = SmallRequest(b"1000", fault=crowd_sends), SmallRequest(b"3", fault=other_sends)
+    adapter.execute([crowd])
+    assert begun.acquire(timeout=WAIT_S)
+    adapter.execute([other])
+    until(lambda: len(adapter._live) == 2)
+    may_go_on.set()
+    assert other.outcome().event["finish_reason"] == "stop"
+    assert crowd.outcome().event["finish_reason"] == "stop"
+    assert len(order) == 1001 + 4
+    assert order.index("other") < 10
 
 
 def test_requests_that_cannot_be_read_are_refused(adapter_of: Any) -> None:
@@ -238,3 +194,108 @@ def test_closing_cancels_what_does_not_end_and_refuses_the_rest(monkeypatch: pyt
     assert endless.cleaned == 1
     adapter.execute([late])
     assert "UNAVAILABLE: the server is shutting down" in late.outcome().error.message
+
+
+def test_a_tenant_that_is_no_name_is_refused_by_its_header(adapter_of: Any) -> None:
+    request = SmallRequest(headers={"qwen-tenant": "../other"})
+    adapter_of(well).execute([request])
+    assert "INVALID_ARGUMENT: qwen-tenant is '../other'" in request.outcome().error.message
+
+
+def cancelling(request_id: str, tenant: str = "default") -> SmallRequest:
+    return SmallRequest(json.dumps({"cancel": request_id, "inputs": 3}).encode(), {"qwen-tenant": tenant})
+
+
+def test_a_request_that_cancels_another_ends_it_and_is_answered_at_once(adapter_of: Any) -> None:
+    endless, request, other = Endless(), SmallRequest(id=MINE), SmallRequest(id=OTHER)
+    adapter = adapter_of(endless, max_runs=2)
+    adapter.execute([request, other])
+    for _ in range(2):
+        assert endless.started.acquire(timeout=WAIT_S)
+    verb = cancelling(MINE)
+    adapter.execute([verb])
+    assert (verb.outcome().event["found"], verb.outcome().event["finish_reason"]) == (True, "stop")
+    assert request.outcome().event["finish_reason"] == "cancelled"
+    assert (endless.cleaned, other.finals) == (1, 0)
+    adapter.execute([cancelling(OTHER)])
+    other.outcome()
+
+
+def test_nobody_cancels_what_is_not_theirs_or_over(adapter_of: Any) -> None:
+    endless, request = Endless(), SmallRequest(id=MINE)
+    adapter = adapter_of(endless)
+    adapter.execute([request])
+    assert endless.started.acquire(timeout=WAIT_S)
+    foreign = cancelling(MINE, tenant="another")
+    adapter.execute([foreign])
+    assert foreign.outcome().event["found"] is False
+    adapter.execute([cancelling(MINE)])
+    request.outcome()
+    again = cancelling(MINE)
+    adapter.execute([again])
+    assert again.outcome().event["found"] is False
+
+
+def test_one_that_waits_for_a_place_is_cancelled_too(adapter_of: Any) -> None:
+    endless, running, waiting = Endless(), SmallRequest(id=MINE), SmallRequest(id=OTHER)
+    adapter = adapter_of(endless, max_runs=1)
+    adapter.execute([running])
+    assert endless.started.acquire(timeout=WAIT_S)
+    adapter.execute([waiting, cancelling(OTHER)])
+    assert waiting.outcome().event["finish_reason"] == "cancelled"
+    adapter.execute([cancelling(MINE)])
+    running.outcome()
+
+
+def test_one_that_waits_longer_than_its_time_is_told_so(adapter_of: Any) -> None:
+    endless, running, waiting = Endless(), SmallRequest(id=MINE), SmallRequest(timeout_s=0.05)
+    adapter = adapter_of(endless, max_runs=1)
+    adapter.execute([running])
+    assert endless.started.acquire(timeout=WAIT_S)
+    adapter.execute([waiting])
+    error = waiting.outcome().error
+    assert error is not None
+    assert error.message.startswith("DEADLINE_EXCEEDED: no place became free")
+    adapter.execute([cancelling(MINE)])
+    running.outcome()
+
+
+def test_a_triton_that_cannot_tell_who_has_left_stops_nobody(adapter_of: Any) -> None:
+    endless, unlucky, leaving = Endless(), SmallRequest(id=MINE, asking_fails=True), SmallRequest()
+    adapter = adapter_of(endless)
+    adapter.execute([unlucky])
+    assert endless.started.acquire(timeout=WAIT_S)
+    while not unlucky.num_asked:
+        threading.Event().wait(0.01)
+    adapter.execute([leaving])
+    leaving.has_left = True
+    assert leaving.outcome().event["finish_reason"] == "cancelled"
+    assert unlucky.num_asked == 1
+    adapter.execute([cancelling(MINE)])
+    unlucky.outcome()
+
+
+def test_a_final_response_that_cannot_be_sent_is_an_error_or_the_flag_alone(adapter_of: Any) -> None:
+    def no_end(response: SmallResponse | None, is_final: bool) -> None:
+        if is_final and response is not None:
+            raise RuntimeError("shared memory is full")
+
+    unlucky, other = SmallRequest(fault=no_end), SmallRequest()
+    adapter_of(well).execute([unlucky, other])
+    assert unlucky.outcome() is None
+    assert other.outcome().event["finish_reason"] == "stop"
+
+
+async def leaving_python(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    if inputs["OPTIONS"] == b'{"exit": 1}':
+        raise SystemExit
+    return await well(inputs, trace, emit)
+
+
+def test_the_loop_goes_on_whatever_a_chain_raises(adapter_of: Any) -> None:
+    adapter = adapter_of(leaving_python)
+    unlucky, next_one = SmallRequest(b'{"exit": 1}'), SmallRequest()
+    adapter.execute([unlucky])
+    assert unlucky.outcome().error.code == "INTERNAL"
+    adapter.execute([next_one])
+    assert next_one.outcome().event["finish_reason"] == "stop"

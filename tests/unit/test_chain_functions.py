@@ -9,7 +9,7 @@ from qwen_engine.chains import lessons, minutes, scenes, transcripts
 from qwen_engine.chains.days import WEEKDAYS, read_day
 from qwen_engine.chains.prompts import written_json
 from qwen_engine.charts.schema import parse_chart
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
 
 WEDNESDAY = date(2026, 11, 25)
 
@@ -246,7 +246,7 @@ def test_a_lesson_comes_in_every_language():
     assert by_language["en"] == LESSON
     assert by_language["ja"]["slides"][1]["text"] == "<ja: Next step is the plan today.>"
     assert by_language["zh"]["links"] == [{"from": "<zh: circle>", "to": "<zh: red>", "label": "<zh: is>"}]
-    with pytest.raises(InvalidRequest, match="languages has 'klingon'; allowed: ar"):
+    with pytest.raises(InvalidRequest, match=r"languages has 'klingon'; allowed: Arabic \(ar\)"):
         lessons.translation_requests(LESSON, ["klingon"], "en")
 
 

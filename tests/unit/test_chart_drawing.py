@@ -16,18 +16,19 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
-from recorder import run
+from recorder import WAIT_S, Recorder, run, submit
 
 from qwen_client import read_recipe
 from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.fonts import Typeface, load_typefaces
-from qwen_engine.charts.request import Drawing
+from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.schema import parse_chart
 from qwen_engine.charts.themes import THEMES
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import ChartOptions
+from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import ChartSettings
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import ChartOptions
 
 SETTINGS = ChartSettings()
 PALETTE = THEMES["light"].palette
@@ -35,7 +36,7 @@ PROGRAM = """
 import sys, hashlib
 from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
-from qwen_engine.options import ChartOptions
+from qwen_wire.options import ChartOptions
 from qwen_engine.settings import ChartSettings
 settings, options = ChartSettings(), ChartOptions()
 request = read_request(sys.stdin.buffer.read(), options, settings)
@@ -239,6 +240,10 @@ def test_a_larger_height_is_kept_and_the_chart_in_its_middle(engine):
             r"OPTIONS\.width is 400; a chart of 480 bars needs \d+ pixels",
         ),
         (
+            {"type": "bar", "categories": ["x" * 99] * 60, "series": [{"name": "s", "values": [1] * 60}]},
+            r"OPTIONS\.width is 400; a chart of 60 categories needs 8\d\d pixels",
+        ),
+        (
             {"type": "concept_graph", "concepts": [{"name": f"c{n}"} for n in range(9)],
              "links": [{"source": f"c{n}", "target": f"c{n + 1}"} for n in range(8)]},
             r"OPTIONS\.width is 400; a graph of 9 columns needs \d+ pixels",
@@ -302,8 +307,51 @@ def test_the_longest_chart_fits_into_a_jpeg():
     while len(payload(fields)) > SETTINGS.max_chart_bytes:
         fields["events"].pop()
     assert len(payload(fields)) > 0.95 * SETTINGS.max_chart_bytes
-    drawing = Drawing(Image.new("RGB", (8, 8)), requested(fields), "en", "")
+    drawing = Drawing(Image.new("RGB", (8, 8)), requested(fields, format="jpeg"), "en", "")
     assert read_recipe(answer(drawing, ChartOptions(format="jpeg"))["IMAGE"]).prompt
+
+
+def large(**options) -> ChartRequest:
+    name = "Prepare the quarterly report for the customer "
+    events = [{"date": "2026-12-01", "label": f"{name}{number}", "detail": 4 * name} for number in range(60)]
+    return requested({"type": "timeline", "events": events}, **options)
+
+
+def test_small_charts_are_drawn_beside_large_ones(engine):
+    small = requested(EXAMPLES["en"]["bar"])
+    wide = requested(EXAMPLES["en"]["bar"], width=4000, height=1000)
+    assert [one.is_large for one in (small, large(), wide)] == [False, True, True]
+    order: list[str] = []
+    loop = EngineLoop(engine, max_queue=32, max_wait_s=WAIT_S)
+    try:
+        sinks = [Recorder(lambda _, name=name: order.append(name)) for name in [*["large"] * 4, "small"]]
+        loop.submit(list(zip([large()] * 4 + [small], sinks, strict=True)))
+        assert [sink.outcome() for sink in sinks] == ["stop"] * 5
+    finally:
+        loop.close(WAIT_S)
+    assert order.index("small") < 2
+    assert all(sink.events[0].file for sink in sinks)
+
+
+def test_charts_drawn_side_by_side_are_those_drawn_alone(engine):
+    requests = [large(), *[requested(EXAMPLES[language][kind]) for language, kind in CASES]]
+    alone = [engine.draw(request).image.tobytes() for request in requests]
+    together = run(engine, *requests, *requests)
+    assert [sink.events[0].image.tobytes() for sink in together] == alone * 2
+
+
+def test_more_charts_than_there_is_room_for_are_refused(engine):
+    few = ChartEngine(SETTINGS.model_copy(update={"max_queue": 2}))
+    loop = EngineLoop(few, max_queue=50, max_wait_s=WAIT_S)
+    try:
+        sinks, _ = submit(loop, [large()] * 12)
+        outcomes = [sink.outcome() for sink in sinks]
+    finally:
+        loop.close(WAIT_S)
+    refused = [one for one in outcomes if one != "stop"]
+    assert refused
+    assert all("too many requests wait" in str(one) for one in refused)
+    assert outcomes[0] == "stop"
 
 
 def test_requests_through_the_loop_fail_alone(engine):

@@ -7,6 +7,7 @@ import torch
 
 from qwen_engine.chat.prefixes import BLOCK, PrefixCache
 from qwen_engine.decoder import DecoderConfig, SlotCache
+from qwen_engine.tenants import DEFAULT_TENANT
 
 CONFIG = DecoderConfig(
     num_layers=2, hidden_size=8, num_heads=2, num_kv_heads=1, head_dim=4, rope_theta=1e6, norm_eps=1e-6
@@ -28,20 +29,29 @@ def fill(cache: SlotCache, ids: list[int], slot: int) -> None:
         tensor[slot, : len(ids)] = (told * (layer + 1))[:, None, None]
 
 
-def restored(prefixes: PrefixCache, cache: SlotCache, ids: list[int]) -> int:
+def restored(prefixes: PrefixCache, cache: SlotCache, ids: list[int], tenant: str = DEFAULT_TENANT) -> int:
     """How many positions of `ids` are known; they are what reading them gives."""
     for tensor in (*cache.keys, *cache.values):
         tensor[1] = torch.nan
-    length = prefixes.restore(prefixes.find(ids), cache, 1)
+    length = prefixes.restore(prefixes.find(tenant, ids), cache, 1)
     fill(cache, ids, 0)
     for tensor in (*cache.keys, *cache.values):
         torch.testing.assert_close(tensor[1, :length], tensor[0, :length])
     return length
 
 
-def keep(prefixes: PrefixCache, cache: SlotCache, ids: list[int]) -> None:
+def keep(prefixes: PrefixCache, cache: SlotCache, ids: list[int], tenant: str = DEFAULT_TENANT) -> None:
     fill(cache, ids, 0)
-    prefixes.keep(ids, cache, 0)
+    prefixes.keep(tenant, ids, cache, 0)
+
+
+def test_a_beginning_is_known_to_its_tenant_only(cache):
+    prefixes = PrefixCache(CONFIG, cache, 8)
+    ids = list(range(3 * BLOCK + 1))
+    keep(prefixes, cache, ids, "one")
+    assert [restored(prefixes, cache, ids, tenant) for tenant in ("one", "two", DEFAULT_TENANT)] == [3 * BLOCK, 0, 0]
+    keep(prefixes, cache, ids[: BLOCK + 1], "two")
+    assert [restored(prefixes, cache, ids, tenant) for tenant in ("one", "two")] == [3 * BLOCK, BLOCK]
 
 
 def test_whole_blocks_are_known_but_not_the_last_token(cache):

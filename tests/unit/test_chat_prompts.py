@@ -5,7 +5,7 @@ import json
 import pytest
 
 from qwen_engine.chains.prompts import prompt, prompts, written_json
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
 
 NAMES = ["assistant", "minutes", "storyboard", "lesson", "translate", "advert"]
 

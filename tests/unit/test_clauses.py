@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_engine.chains.clauses import MAX_PIECE_WEIGHT, Clauses
-from qwen_engine.tts.sentences import speaking_weight
+from qwen_engine.text.clauses import MAX_PIECE_WEIGHT, Clauses
+from qwen_engine.text.sentences import speaking_weight
 
 WORDS = ["the plan", "Anna", "3.5", "1,000", "10:30", "Dr. Smith", "z. B.", "etc.", "is", "好的", "明天", "今日は", "5",
          "(now)", "“yes”", "会議", "a" * 60, "привет", "🙂"]  # fmt: skip

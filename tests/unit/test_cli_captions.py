@@ -1,6 +1,7 @@
 """`qwen captions`: final text on stdout, a line a segment; audio from a file or a pipe."""
 
 import json
+import re
 import signal
 import struct
 import subprocess
@@ -18,6 +19,8 @@ from client_scripts import HALF_SECOND_BYTES
 from command_line import assert_fails_on_one_line, qwen
 from fake_triton import FakeTriton, Payloads, Refusal
 from grpc import StatusCode
+
+from tests.sounds import DURATION_S, FILES, packets
 
 pytestmark = pytest.mark.usefixtures("command_line")
 
@@ -80,20 +83,75 @@ def test_what_follows_the_samples_of_a_wav_is_not_heard(triton: FakeTriton) -> N
     assert heard(triton) == PCM
 
 
+SOUND = np.random.default_rng(1).uniform(-0.5, 0.5, 24_000)
+
+
+@pytest.mark.parametrize(
+    ("tag", "bits", "encoded"),
+    [
+        (1, 24, (SOUND * 2**23).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()),
+        (1, 32, (SOUND * 2**31).astype("<i4").tobytes()),
+        (1, 8, (SOUND * 2**7 + 128).astype(np.uint8).tobytes()),
+        (3, 32, SOUND.astype("<f4").tobytes()),
+        (3, 64, SOUND.astype("<f8").tobytes()),
+    ],
+)
+def test_wav_from_a_pipe_of_any_plain_samples(tag: int, bits: int, encoded: bytes, triton: FakeTriton) -> None:
+    result = qwen("captions", "-", stdin=wav(layout(tag=tag, bits=bits, channels=2), (b"data", encoded)))
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    np.testing.assert_allclose(np.frombuffer(heard(triton), "<i2") / 2**15, SOUND, atol=2**-7 if bits == 8 else 1e-4)
+
+
+def test_wav_from_a_pipe_in_the_extensible_form(triton: FakeTriton) -> None:
+    name, plain = layout(tag=0xFFFE)
+    extensible = name, plain + struct.pack("<HHIH", 22, 16, 4, 1) + bytes.fromhex("000000001000800000aa00389b71")
+    qwen("captions", "-", stdin=wav(extensible, (b"data", PCM)))
+
+    assert heard(triton) == PCM
+
+
+def test_wav_from_a_pipe_with_megabytes_before_its_samples(triton: FakeTriton) -> None:
+    header = (b"JUNK", bytes(3_000_001)), (b"bext", b"data" * 30_000), layout(), (b"LIST", bytes(100_000))
+    qwen("captions", "-", stdin=wav(*header, (b"data", PCM), data_bytes=2_000_000_000))
+
+    assert heard(triton) == PCM
+
+
 @pytest.mark.parametrize(
     ("stdin", "message"),
     [
-        (wav(layout(bits=24), (b"data", PCM)), "standard input is WAV of 24 bits, format 1: give 16-bit PCM"),
-        (wav(layout(tag=3, bits=32), (b"data", PCM)), "WAV of 32 bits, format 3"),
-        (wav((b"fmt ", b"short"), (b"data", PCM)), "WAV of 0 bits"),
-        (wav((b"data", PCM)), "the WAV header on standard input is damaged"),
-        (wav(layout())[:20], "the WAV header on standard input is damaged"),
-        (wav()[:12] + b"JUNK\xff\xff\xff\xff", "the WAV header on standard input is damaged"),
+        (wav(layout(tag=2, bits=4), (b"data", PCM)), "standard input is a WAV file of compressed samples"),
+        (wav((b"fmt ", b"short"), (b"data", PCM)), "standard input has a damaged WAV header"),
+        (wav((b"data", PCM)), "standard input has a damaged WAV header"),
+        (wav(layout())[:20], "standard input has a damaged WAV header"),
+        (wav()[:12] + b"JUNK\xff\xff\xff\xff", "standard input is a WAV file without samples"),
+        (wav(layout(sample_rate=1), (b"data", PCM)), "standard input has a sample rate of 1 Hz"),
     ],
 )
-def test_wav_that_is_not_16_bit_pcm_is_refused(stdin: bytes, message: str, triton: FakeTriton) -> None:
+def test_wav_that_cannot_be_read_is_refused(stdin: bytes, message: str, triton: FakeTriton) -> None:
     assert_fails_on_one_line(qwen("captions", "-", stdin=stdin), message)
     assert triton.received == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(("wav", "rf64"))])
+def test_compressed_bytes_from_a_pipe_are_refused(name: str, triton: FakeTriton) -> None:
+    result = qwen("captions", "-", stdin=FILES[name]())
+
+    assert_fails_on_one_line(result, "give the file by its name")
+    assert triton.received == []
+
+
+@pytest.mark.parametrize("name", ["mp3", "flac", "m4a", "ogg opus"])
+def test_a_conversation_takes_no_compressed_bytes_either(name: str, triton: FakeTriton) -> None:
+    assert_fails_on_one_line(qwen("talk", "-", stdin=FILES[name]()), "give the file by its name")
+    assert triton.received == []
+
+
+def test_samples_that_begin_like_a_frame_of_mp3_are_samples(triton: FakeTriton) -> None:
+    samples = b"\xff\xfb\x90\x64" + PCM
+    assert qwen("captions", "-", stdin=samples).exit_code == 0
+    assert heard(triton) == samples
 
 
 @pytest.mark.parametrize("stdin", [b"", b"RIFF", b"x"])
@@ -102,6 +160,36 @@ def test_next_to_no_audio_is_no_text(stdin: bytes, triton: FakeTriton) -> None:
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert len(triton.received) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_every_format(name: str, triton: FakeTriton) -> None:
+    Path("recording").write_bytes(FILES[name]())
+    result = qwen("captions", "recording")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    options = first_options(triton)
+    rate_hz, channels = options.get("sample_rate_hz", 16_000), options.get("num_channels", 1)
+    duration_s = len(heard(triton)) / 2 / channels / rate_hz
+    assert duration_s == pytest.approx(DURATION_S, abs=0.15)
+
+
+def test_a_damaged_file_is_captioned_and_its_damage_told(triton: FakeTriton) -> None:
+    file = FILES["mp3"]()
+    position, size = packets(file)[100]
+    Path("speech.mp3").write_bytes(file[:position] + bytes(size) + file[position + size :])
+    result = qwen("captions", "speech.mp3")
+
+    assert result.exit_code == 0
+    assert re.fullmatch(r"warning: 0\.0\d+ s of sound are missing or damaged\n", result.stderr)
+
+
+def test_files_that_were_joined_are_captioned_to_the_end(triton: FakeTriton) -> None:
+    Path("speech.mp3").write_bytes(FILES["mp3"]() + FILES["mp3 of FFmpeg"]())
+    qwen("captions", "speech.mp3")
+
+    assert first_options(triton) == {}
+    assert len(heard(triton)) / 32_000 == pytest.approx(2 * DURATION_S, abs=0.2)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
@@ -139,7 +227,7 @@ def test_real_time_takes_as_long_as_the_file(triton: FakeTriton) -> None:
     ("arguments", "message"),
     [
         (("missing.wav",), "No such file"),
-        (("notes.txt",), "notes.txt cannot be read: give a WAV, FLAC, OGG or MP3 file"),
+        (("notes.txt",), "notes.txt cannot be read as audio; send a WAV"),
         (("-", "--realtime"), "--realtime is for files"),
     ],
 )

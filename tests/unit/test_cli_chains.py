@@ -99,5 +99,5 @@ def test_what_cannot_be_written_is_refused_before_the_work(triton, monkeypatch):
     assert_fails_on_one_line(qwen("minutes", "missing.wav"), "missing.wav")
     assert_fails_on_one_line(qwen("lesson"), "there is no lecture")
     monkeypatch.setitem(sys.modules, "pptx", None)
-    assert_fails_on_one_line(qwen("lesson", "A ring."), "python-pptx is missing")
+    assert_fails_on_one_line(qwen("lesson", "A ring."), "python-pptx, which writes the document, is not installed")
     assert triton.received == []

@@ -3,13 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
+import typer
 from command_line import assert_fails_on_one_line, qwen, record
 from fake_triton import FakeTriton, Payloads, Refusal
 from grpc import StatusCode
 from PIL import Image
+
+from qwen_client.cli import app
 
 pytestmark = pytest.mark.usefixtures("command_line")
 
@@ -137,3 +141,50 @@ def test_timeout_option(triton: FakeTriton) -> None:
 
 def test_no_arguments_print_the_help() -> None:
     assert "transcribe" in qwen().output
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+ALL = {
+    name: command
+    for name, command in commands(typer.main.get_command(app))
+    if command.callback.__module__.startswith("qwen_client")  # the server's may be there, too
+}
+CALLING = [name for name, command in ALL.items() if any("--url" in one.opts for one in command.params)]
+
+
+def test_these_call_no_server() -> None:
+    assert ALL.keys() - CALLING == {("recipe",)}
+
+
+@pytest.mark.parametrize("name", CALLING, ids=" ".join)
+def test_every_command_that_calls_a_server_says_for_whom(name: tuple[str, ...]) -> None:
+    told = {one.name: (one.opts, one.envvar) for one in ALL[name].params}
+    assert told["tenant"] == (["--tenant"], "QWEN_TENANT")
+
+
+@pytest.mark.parametrize(
+    "command", ["say hello -o x.wav", "draw star -o x.png", "transcribe a.wav", "styles", "chat hello"]
+)
+def test_the_tenant_is_sent_as_the_header_says_it(
+    triton: FakeTriton, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    record("a.wav")
+    for name, arguments in {None: [], "anna": ["--tenant", "anna"]}.items():
+        assert qwen(*command.split(), *arguments).exit_code == 0
+        assert triton.received[-1].headers.get("qwen-tenant") == name
+    monkeypatch.setenv("QWEN_TENANT", "ben")
+    assert qwen(*command.split()).exit_code == 0
+    assert triton.received[-1].headers["qwen-tenant"] == "ben"
+
+
+@pytest.mark.parametrize("name", ["Anna", "", "a b", "x" * 65, "../b", "é"])
+def test_a_tenant_that_is_no_name_is_refused_at_once(triton: FakeTriton, name: str) -> None:
+    assert_fails_on_one_line(qwen("voice", "list", "--tenant", name), f"tenant is {name[:80]!r}", "(INVALID_ARGUMENT)")
+    assert triton.received == []

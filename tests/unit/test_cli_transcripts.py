@@ -45,8 +45,8 @@ def test_transcribe_json(triton: FakeTriton) -> None:
         ("a.wav", "1 bytes", "English"),
     ]
     assert set(told[0]) == {
-        "file", "text", "language", "duration_s", "segments", "words", "cues", "failed", "raw_text", "finish_reason",
-        "timings", "request_id",
+        "file", "text", "language", "duration_s", "segments", "words", "cues", "failed", "damage_s", "raw_text",
+        "first_token_s", "finish_reason", "timings", "request_id",
     }  # fmt: skip
 
 
@@ -68,7 +68,8 @@ def test_transcribe_json_tells_failures_in_their_place(triton: FakeTriton) -> No
     result = qwen("transcribe", "a.wav", "b.wav", "c.wav", "missing.wav", "--json")
     first, second, third, fourth = json.loads(result.stdout)
 
-    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.exit_code == 1
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()] == ["b.wav", "missing.wav"]
     assert (first["text"], third["text"]) == ("1 bytes", "3 bytes")
     assert second == {
         "file": "b.wav",
@@ -92,7 +93,8 @@ def test_what_is_missing_from_a_transcript_is_told(triton: FakeTriton) -> None:
 
     assert (lines.exit_code, lines.stdout) == (1, "1 bytes\n")
     assert lines.stderr.startswith("error: a.wav: what is said from 30 to 60.5 s is missing: out of memory (INTERNAL)")
-    assert (told.exit_code, told.stderr) == (1, "")
+    assert told.exit_code == 1
+    assert told.stderr.startswith("error: a.wav: what is said from 30 to 60.5 s is missing: out of memory (INTERNAL)")
     assert json.loads(told.stdout)[0]["failed"] == [{"start_s": 30.0, "end_s": 60.5, "message": "out of memory"}]
 
 
@@ -164,12 +166,27 @@ def test_json_is_short_for_its_format(triton: FakeTriton) -> None:
     assert short == long
 
 
+@pytest.mark.parametrize("model", ["qwen3_asr", "qwen3_aligner"])
+def test_damage_is_a_warning(model: str, triton: FakeTriton) -> None:
+    record("a.wav")
+    script = triton.scripts[model]
+
+    def damaged(inputs: Payloads) -> Iterator[Payloads]:
+        for answer in script(inputs):
+            yield {**answer, "RESULT": json.dumps({**json.loads(answer["RESULT"]), "damage_s": 0.5}).encode()}
+
+    triton.scripts[model] = damaged
+    result = qwen("transcribe", "a.wav") if model == "qwen3_asr" else qwen("align", "a.wav", "good")
+
+    assert (result.exit_code, result.stderr) == (0, "warning: a.wav: 0.5 s of sound are missing or damaged\n")
+
+
 def test_align_prints_a_line_a_word(triton: FakeTriton) -> None:
     record("a.wav")
     result = qwen("align", "a.wav", "good morning", "--language", "English")
 
     assert (result.exit_code, result.stdout) == (0, "0.000\t0.500\tgood\n1.000\t1.500\tmorning\n")
-    assert json.loads(triton.received[0].inputs["OPTIONS"]) == {"language": "English", "timestamps": "word"}
+    assert json.loads(triton.received[0].inputs["OPTIONS"]) == {"language": "English"}
 
 
 def test_align_json_and_standard_input(triton: FakeTriton) -> None:

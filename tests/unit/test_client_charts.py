@@ -15,7 +15,7 @@ from PIL import Image
 from qwen_client import Chart, Client, GanttTask, InvalidRequest, Picture, TimelineEvent, charts
 from qwen_client.jobs import UnaryJob
 from qwen_engine.charts.schema import parse_chart
-from qwen_engine.options import ChartOptions, parse_options
+from qwen_wire.options import ChartOptions, parse_options
 
 LOOKS = {"width": 800, "height": 600, "scale": 2, "theme": "dark", "format": "webp", "quality": 80}
 HELPERS: list[tuple[Callable[..., UnaryJob[Chart]], tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [

@@ -1,5 +1,6 @@
 """Every way to fail, as the SDK's callers see it."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ from fake_triton import FakeTriton, Payloads, Refusal
 
 import qwen_client
 from qwen_client import (
+    AsyncClient,
     Cancelled,
     ChainFailed,
     Client,
@@ -19,7 +21,7 @@ from qwen_client import (
     ServerError,
     Unavailable,
 )
-from qwen_client.errors import refusal
+from qwen_client.grpc_errors import refusal
 
 STATUSES = [
     (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
@@ -117,6 +119,27 @@ def test_every_call_has_the_clients_deadline(triton: FakeTriton) -> None:
     assert [900 < request.deadline_s < 1010 for request in triton.received] == [True] * len(CALLS)
 
 
+def test_the_tenant_is_a_header_of_every_call(triton: FakeTriton) -> None:
+    async def ask() -> None:
+        async with AsyncClient(triton.address, tenant="anna") as client:
+            await client.asr.transcribe(b"x")
+            await client.tts.synthesize("Hello.")
+
+    with Client(triton.address, tenant="anna") as client:
+        client.asr.transcribe(b"x")
+        client.tts.synthesize("Hello.")
+    asyncio.run(ask())
+    assert [one.headers["qwen-tenant"] for one in triton.received] == ["anna"] * 4
+    with Client(triton.address) as client:
+        client.asr.transcribe(b"x")
+    assert "qwen-tenant" not in triton.received[-1].headers
+
+
+def test_a_tenant_that_is_no_name_is_refused_at_once() -> None:
+    with pytest.raises(InvalidRequest, match="tenant is 'Anna ': use up to 64 of a-z"):
+        Client("127.0.0.1:1", tenant="Anna ")
+
+
 def test_deadline(triton: FakeTriton) -> None:
     def script(_: Payloads) -> Iterator[Payloads]:
         triton.cancelled.wait()
@@ -138,7 +161,8 @@ def test_an_answer_of_another_protocol_is_a_server_error(client: Client, triton:
 def test_health(client: Client, triton: FakeTriton) -> None:
     health = client.health()
     assert (health.live, health.ready) == (True, True)
-    assert health.models == dict.fromkeys(CALLS, True)
+    assert {name for name, ready in health.models.items() if ready} == set(CALLS)
+    assert health.models["workflow"] is False  # known, but not served here
 
     triton.unloaded.add("qwen_image")
     assert client.health().models["qwen_image"] is False

@@ -64,7 +64,7 @@ def test_a_stream_gives_every_event_as_it_comes(client: Client) -> None:
     with client.image.stream("a red circle", n=2) as stream:
         queued, *events = list(stream)
 
-    assert queued == Queued(2)
+    assert queued == Queued(position=2)
     assert events[:3] == STEPS
     first, second = (event for event in events if isinstance(event, Picture))
     assert (first.picture, first.timings, second.picture) == (0, None, 1)
@@ -279,6 +279,23 @@ def test_an_ending_without_a_picture_is_an_error(client: Client, triton: FakeTri
         client.image.generate("a red circle")
     with pytest.raises(ServerError, match="empty"):
         client.image.styles()
+
+
+def test_spoken_image_tells_what_was_not_heard(client: Client, triton: FakeTriton) -> None:
+    wrong = {"finish_reason": "length", "failed": [{"start_s": 1.0, "end_s": 2.5, "message": "no room"}]}
+
+    def script(inputs: Payloads) -> Iterator[Payloads]:
+        *events, end = SCRIPTS["spoken_image"](inputs)
+        yield from events
+        yield {**end, "EVENT": json.dumps({**json.loads(end["EVENT"]), "heard": wrong}).encode()}
+
+    assert client.chains.spoken_image(b"draw a ring").shortfalls == ()
+    triton.scripts["spoken_image"] = script
+    spoken = client.chains.spoken_image(b"draw a ring")
+    assert [str(one) for one in spoken.shortfalls] == [
+        "heard: it was cut at the limit of its length",
+        "heard: what is said from 1 to 2.5 s is missing: no room",
+    ]
 
 
 def test_spoken_image_tells_what_was_heard(client: Client, triton: FakeTriton) -> None:

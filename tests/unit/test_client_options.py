@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from qwen_client import asr, captions, chains, image, tts
-from qwen_engine.options import (
+from qwen_wire.options import (
     AlignerOptions,
     Aspect,
     AsrOptions,
@@ -46,7 +46,7 @@ CASES: list[tuple[type[Options], Callable[..., Any], tuple[Any, ...], dict[str, 
         {"voice": "anna", "reference_text": "hi", "instruction": "high", "language": "English", "seed": 3,
          "temperature": 0.0, "top_k": 1, "top_p": 0.5, "repetition_penalty": 1.1, "sub_temperature": 0.0,
          "sub_top_k": 1, "sub_top_p": 0.5, "max_audio_s": 2.0, "text_feed": "beside", "chunk_frames": [1, 2],
-         "text_stream": "answer"},
+         "consent": "Anna, by mail"},
     ),
     (
         ImageOptions,

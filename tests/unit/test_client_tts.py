@@ -1,19 +1,22 @@
 """`client.tts` against a scripted server: whole speeches and streams."""
 
+import asyncio
 import base64
 import io
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 import soundfile
-from client_scripts import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, audio_event, event, frame
-from fake_triton import FakeTriton, Payloads
+from client_scripts import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, TextSpeaker, audio_event, event, frame
+from fake_triton import FakeTriton, Payloads, Refusal
 
-from qwen_client import Cancelled, Client, InvalidRequest, ServerError, Speech, Timings
+from qwen_client import AsyncClient, Cancelled, Client, InvalidRequest, ServerError, Speech, Timings
 
 
 def float_frames(num_frames: int) -> np.ndarray:
@@ -44,7 +47,7 @@ def test_speech_is_all_the_chunks(client: Client, triton: FakeTriton) -> None:
 
 
 def test_options_are_sent_where_they_differ_from_the_defaults(client: Client, triton: FakeTriton) -> None:
-    client.tts.synthesize("hello", language="auto", seed=0)
+    client.tts.synthesize("hello", language=None, seed=0)
     client.tts.synthesize("hello", voice="ryan", language="english", seed=4, temperature=0.0, top_k=1, max_audio_s=2.0)
 
     plain, full = (json.loads(request.inputs["OPTIONS"]) for request in triton.received)
@@ -168,3 +171,82 @@ def test_notebooks_play_it(client: Client) -> None:
     assert source is not None
     played, _ = soundfile.read(io.BytesIO(base64.b64decode(source[1])), dtype="float32")
     np.testing.assert_array_equal(played, speech.samples)
+
+
+# --- texts that are still being written ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def writing(triton: FakeTriton) -> TextSpeaker:
+    speaker = TextSpeaker()
+    triton.scripts["qwen3_tts"] = speaker
+    return speaker
+
+
+def test_text_is_spoken_while_it_is_written(client: Client, writing: TextSpeaker, triton: FakeTriton) -> None:
+    with client.tts.stream_text("good ", voice="ryan") as speech:
+        speech.add("morning ")
+        speech.complete("everyone")
+        chunks = list(speech)
+    assert [(chunk.index, chunk.frames) for chunk in chunks] == [(0, 1), (1, 2), (2, 3)]
+    [(name, text)] = writing.texts.items()
+    assert text == ["good ", "morning ", "everyone"]
+    asked = [json.loads(one.inputs["OPTIONS"]) for one in triton.received]
+    mine = {"action": "add_text", "text_stream": name, "token": f"token of {name}"}
+    assert asked == [{"voice": "ryan", "text_stream": name}, mine, {**mine, "text_complete": True}]
+
+
+def test_all_that_is_spoken_of_a_written_text(client: Client, writing: TextSpeaker) -> None:
+    with client.tts.stream_text() as speech:
+        speech.complete("good morning everyone")
+        whole = speech.result()
+    np.testing.assert_array_equal(whole.samples, float_frames(3))
+
+
+def test_text_is_written_in_one_thread_and_heard_in_another(client: Client, writing: TextSpeaker) -> None:
+    with client.tts.stream_text() as speech, ThreadPoolExecutor(1) as pool:
+        hearing = pool.submit(list, speech)
+        for word in ("good ", "morning"):
+            speech.add(word)
+        speech.complete()
+        assert len(hearing.result()) == 2
+
+
+def test_streams_of_text_do_not_mix(client: Client, writing: TextSpeaker) -> None:
+    with client.tts.stream_text() as first, client.tts.stream_text() as second:
+        first.complete("one")
+        second.complete("one two")
+        assert [len(list(first)), len(list(second))] == [1, 2]
+
+
+def test_the_async_client_speaks_while_text_is_written(triton: FakeTriton, writing: TextSpeaker) -> None:
+    async def speak() -> tuple[int, Speech]:
+        async with AsyncClient(triton.address) as client:
+            async with client.tts.stream_text("good ") as speech:
+                await speech.add("morning ")
+                await speech.complete("everyone")
+                heard = [chunk async for chunk in speech]
+            async with client.tts.stream_text() as speech:
+                await speech.complete("good morning everyone")
+                return len(heard), await speech.result()
+
+    num_chunks, whole = asyncio.run(speak())
+    assert num_chunks == 3
+    np.testing.assert_array_equal(whole.samples, float_frames(3))
+
+
+def test_a_text_stream_that_is_refused_is_told_at_once(client: Client, triton: FakeTriton) -> None:
+    def script(_: Payloads) -> Iterator[Payloads]:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.voice is 'nobody'")
+        yield {}
+
+    triton.scripts["qwen3_tts"] = script
+    with pytest.raises(InvalidRequest, match="'nobody'"), client.tts.stream_text(voice="nobody"):
+        raise AssertionError("it was refused")
+
+
+def test_leaving_a_text_stream_cancels_it(client: Client, triton: FakeTriton, writing: TextSpeaker) -> None:
+    with client.tts.stream_text() as speech:
+        speech.add("good ")
+    assert triton.cancelled.wait(20)
+    next(iter(writing.complete.values())).set()  # the script waits for it

@@ -9,8 +9,8 @@ from fake_triton import FakeTriton
 from PIL import Image
 
 from qwen_client import AsyncClient, Client, Description, vision
-from qwen_client.jobs import Timings
-from qwen_engine.options import VisionOptions, parse_options
+from qwen_wire.messages import Timings
+from qwen_wire.options import VisionOptions, parse_options
 
 
 def test_a_description_tells_all_that_the_server_told(client: Client, triton: FakeTriton, tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_description_tells_all_that_the_server_told(client: Client, triton: Fa
 
     assert str(described) == described.text == f"{file.stat().st_size} bytes"
     assert (described.question, described.width, described.height) == ("Describe the picture.", 64, 48)
-    assert (described.num_prompt_tokens, described.num_tokens, described.cut) == (20, 3, False)
+    assert (described.usage.prompt_tokens, described.usage.completion_tokens, described.cut) == (20, 3, False)
     assert isinstance(described.timings, Timings)
     assert described.request_id == triton.received[0].request_id != ""
 

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import soundfile
 from client_scripts import ENDING, HALF_SECOND_BYTES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Captioner, event
 from command_line import assert_fails_on_one_line, qwen, record
-from fake_triton import FakeTriton, Payloads
+from fake_triton import FakeTriton, Payloads, Refusal
 
 from qwen_client import (
     AsyncClient,
@@ -32,9 +33,14 @@ FRAME = (np.arange(SAMPLES_PER_FRAME) % 1000).astype("<i2")
 def voice_chat(inputs: Payloads) -> Iterator[Payloads]:
     """Hears what the recogniser of the other tests hears, and greets; a session named "lost" loses its voice."""
     options = json.loads(inputs["OPTIONS"])
+    session, token = options.get("session"), options.get("token")
+    if token not in (None, f"token of {session}") or (session and not token and options.get("end_session")):
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.token opens no conversation")
+    begun = {"type": "session_started", "stage": "session", "session": session, "token": f"token of {session}"}
     heard = inputs["TEXT"].decode() if "TEXT" in inputs else f"{len(inputs.get('AUDIO', b''))} bytes"
-    is_lost = options.get("session") == "lost"
+    is_lost = session == "lost" and len(inputs) > 1  # beginning it makes no sound
     events: list[tuple[bytes, dict[str, Any]]] = [
+        *([(b"", begun)] if session and not token else []),
         (b"", {"type": "stage_started", "stage": "heard"}),
         (b"", {"type": "stage_result", "stage": "heard", "output": "TEXT", "value": heard}),
         *((f"{piece} ".encode(), {"type": "stage_progress", "stage": "reply", "event": {}}) for piece in PIECES),
@@ -108,7 +114,8 @@ def test_each_event_is_announced(client: Client) -> None:
 def test_options_are_those_of_the_wire(client: Client, triton: FakeTriton) -> None:
     messages = [{"role": "system", "content": "Be brief."}]
     given = {
-        "session": "a", "messages": messages, "played_s": 1.5, "voice": "mei", "language": "en", "context": "Anna",
+        "session": "a", "token": "token of a", "messages": messages, "played_s": 1.5, "voice": "mei", "language": "en",
+        "context": "Anna",
         "max_tokens": 9, "seed": 4,
     }  # fmt: skip
     client.chains.voice_chat(b"x", **given).result()
@@ -135,21 +142,51 @@ def test_a_failed_stage_names_itself_and_leaves_the_rest(client: Client) -> None
     assert len(reply.samples) == 0
 
 
-def test_turns_of_a_conversation_share_a_session(client: Client, triton: FakeTriton) -> None:
+def test_turns_of_a_conversation_share_a_session_and_its_token(client: Client, triton: FakeTriton) -> None:
     messages = [{"role": "system", "content": "Be brief."}]
     with client.chains.conversation(messages=messages, voice="mei") as talk:
         talk.say(b"x").result()
         talk.say(text="Hello.", played_s=0.5).result()
-    first, second, last = asked(triton)
-    assert first == {"session": talk.session, "messages": messages, "voice": "mei"}
-    assert second == {"session": talk.session, "played_s": 0.5, "voice": "mei"}
-    assert last == {"session": talk.session, "end_session": True}
+        mine = {"session": talk.session, "token": talk.token}
+    begun, first, second, last = asked(triton)
+    assert begun == {"session": talk.session, "messages": messages}
+    assert first == {**mine, "voice": "mei"}
+    assert second == {**mine, "played_s": 0.5, "voice": "mei"}
+    assert last == {**mine, "end_session": True}
 
 
-def test_a_conversation_without_a_turn_asks_for_nothing(client: Client, triton: FakeTriton) -> None:
-    with client.chains.conversation("a"):
-        pass
-    assert asked(triton) == []
+def test_turns_of_an_async_conversation_share_its_token(triton: FakeTriton) -> None:
+    async def talk() -> VoiceReply:
+        async with AsyncClient(triton.address) as client:
+            talk = client.chains.conversation("anna")
+            with pytest.raises(InvalidRequest, match="the conversation is not open"):
+                talk.say(text="Too early.")
+            async with talk:
+                return await talk.say(text="Hello.").result()
+
+    assert_is_the_reply(asyncio.run(talk()), "Hello.")
+    begun, turn, last = asked(triton)
+    assert begun == {"session": "anna"}
+    assert turn["token"] == last["token"] == "token of anna"
+
+
+def test_an_interruption_needs_no_event_to_be_read(client: Client, triton: FakeTriton) -> None:
+    talk = client.chains.conversation("anna")
+    first, second = talk.say(text="One."), talk.say(text="Two.")
+    assert second.result().heard == "Two."
+    assert first.result().heard == "One."
+    assert [one.get("token") for one in asked(triton)] == [None, "token of anna", "token of anna"]
+
+
+def test_a_conversation_that_is_open_already_goes_on_by_its_token(client: Client, triton: FakeTriton) -> None:
+    begun = client.chains.voice_chat(text="One.", session="anna").result()
+    assert begun.token == "token of anna"
+    assert client.chains.voice_chat(text="Two.", session="anna", token=begun.token).result().token is None
+    client.chains.conversation("anna", token=begun.token).say(text="Three.").result()
+    assert [one.get("token") for one in asked(triton)] == [None, begun.token, begun.token]
+    for wrong in ({"messages": []}, {"session": None}):
+        with pytest.raises(InvalidRequest, match="token goes with the name of a conversation"):
+            client.chains.conversation(**{"session": "anna", "token": "x", **wrong})
 
 
 def test_live_sound_is_heard_until_a_pause(client: Client, triton: FakeTriton) -> None:
@@ -202,16 +239,21 @@ def test_several_recordings_are_turns_of_one_conversation(triton: FakeTriton) ->
     assert [turn["heard"] for turn in told] == ["1 bytes", "2 bytes"]
     assert [turn["file"] for turn in told] == ["answer-1.flac", "answer-2.flac"]
     assert Path("answer-2.flac").exists()
-    first, second, last = asked(triton)
-    assert first["session"] == second["session"] == last["session"]
+    begun, first, second, last = asked(triton)
+    assert begun["session"] == first["session"] == second["session"] == last["session"]
+    assert first["token"] == second["token"] == last["token"]
     assert last["end_session"]
 
 
 @pytest.mark.usefixtures("command_line")
-def test_a_named_conversation_stays_open(triton: FakeTriton) -> None:
+def test_a_named_conversation_stays_open_and_goes_on_by_its_token(triton: FakeTriton) -> None:
     record("one.wav")
-    assert qwen("talk", "one.wav", "--session", "anna").exit_code == 0
-    assert asked(triton) == [{"session": "anna"}]
+    begun = qwen("talk", "one.wav", "--session", "anna")
+    assert begun.stdout.splitlines()[-2:] == ["session: anna", "token: token of anna"]
+    again = qwen("talk", "one.wav", "--session", "anna", "--token", "token of anna", "--json")
+    assert json.loads(again.stdout)["token"] == "token of anna"
+    mine = {"session": "anna", "token": "token of anna"}
+    assert asked(triton) == [{"session": "anna"}, mine, mine]
 
 
 @pytest.mark.usefixtures("command_line")
@@ -227,7 +269,8 @@ def test_talk_tells_what_failed_and_what_did_not() -> None:
     record("hello.wav")
     result = qwen("talk", "hello.wav", "--session", "lost")
     assert result.exit_code == 1
-    assert result.stdout == "heard: 1 bytes\nsaid: Good morning, Anna.\n"
+    told = "heard: 1 bytes\nsaid: Good morning, Anna.\nsession: lost\ntoken: token of lost\n"
+    assert result.stdout == told
     assert "stage 'speech' failed: the queue is full (UNAVAILABLE)" in result.stderr
 
 

@@ -15,12 +15,12 @@ from fake_triton import FakeTriton, Payloads, Refusal
 from PIL import Image
 
 from qwen_client import AsyncClient, ChainFailed, Client, InvalidRequest
-from qwen_client.chains.events import StageEvent, StageResult
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.workflow import Workflows
-from qwen_engine.errors import EngineError, Unavailable
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
+from qwen_wire.chains import StageEvent, StageResult
+from qwen_wire.errors import QwenError, Unavailable
 from tests.scripted_calls import ScriptedCalls, Told
 
 TIMINGS = {"queue_s": 0.0, "first_event_s": 0.1, "total_s": 0.2}
@@ -62,10 +62,10 @@ def triton(calls: ScriptedCalls) -> Iterator[FakeTriton]:
         run = workflows.run(Inputs({"PAYLOAD": (), **tensors}), Trace.read({}), told.emit)
         try:
             told.end = asyncio.run(run)
-        except EngineError as error:
+        except QwenError as error:
             raise Refusal(grpc.StatusCode[error.status], str(error)) from error
-        ending = {**told.end.told(), "timings": TIMINGS}
-        for number, event in enumerate([*(event.told() for event in told.events), ending]):
+        ending = {**told.end.to_dict(), "timings": TIMINGS}
+        for number, event in enumerate([*(event.to_dict() for event in told.events), ending]):
             payload = told.events[number].payload if number < len(told.events) else b""
             yield {"PAYLOAD": payload, "EVENT": json.dumps({**event, "index": number, "time_s": 0.1}).encode()}
 

@@ -1,13 +1,19 @@
 """What can be known of the image without building it: the linters' word, and that its parts exist and agree."""
 
+import json
+import os
 import re
 import subprocess
 import sys
 import sysconfig
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.proxies import DEAD_PROXIES
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCKERFILE = PROJECT / "docker" / "Dockerfile"
@@ -67,6 +73,32 @@ def test_the_image_is_not_run_by_root():
     users = re.findall(r"^USER (\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
     assert users
     assert int(users[-1]) > 0
+
+
+class Ready(BaseHTTPRequestHandler):
+    """A server that is ready, or not yet."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/v2/health/ready" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (400, 1)])
+def test_the_health_check_asks_the_server_itself(status, code):
+    """Whatever proxies the container is told of."""
+    [command] = re.findall(r"^HEALTHCHECK .*\\\n +CMD (.+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    program, *arguments = json.loads(command)
+    assert program == "python"
+    with HTTPServer(("127.0.0.1", 0), type("Handler", (Ready,), {"status": status})) as server:
+        threading.Thread(target=server.handle_request).start()
+        arguments = [argument.replace("8000", str(server.server_port)) for argument in arguments]
+        done = subprocess.run([sys.executable, *arguments], env={**os.environ, **DEAD_PROXIES}, timeout=60, check=False)
+    assert done.returncode == code
 
 
 def test_services_are_published_on_this_machine_only(services):

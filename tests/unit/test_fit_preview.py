@@ -40,7 +40,7 @@ def test_a_checkpoint_is_fitted_to_a_folder_of_files(vae, tmp_path, monkeypatch,
     checkpoint, pictures = tmp_path / "checkpoint", tmp_path / "pictures"
     shutil.copytree(CHECKPOINT / "vae", checkpoint / "vae")
     pictures.mkdir()
-    for number, drawn in enumerate(training_pictures(24, seed=1)):
+    for number, drawn in enumerate(training_pictures(16, seed=1)):
         Image.fromarray(drawn).resize((70, 90)).save(pictures / f"{number}.png")
     Image.new("RGB", (900, 4)).save(pictures / "too_flat.png")
     (pictures / "notes.txt").write_text("no picture")

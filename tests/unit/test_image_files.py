@@ -13,12 +13,13 @@ from PIL import Image
 
 from qwen_client.recipes import read_recipe
 from qwen_engine.image.outputs import StyleList, encode
-from qwen_engine.image.recipe import checkpoint_name, ingredients, write_recipe
-from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued
+from qwen_engine.image.picture_output import PREVIEW_BYTES, encode_picture, encode_preview
+from qwen_engine.image.recipe import Ingredients, checkpoint_name, ingredients, write_recipe
+from qwen_engine.image.request import ImageEvent, ImageRequest, Picture, Progress, Queued
 from qwen_engine.image.styles import styles
-from qwen_engine.image.writing import PREVIEW_BYTES, encode_picture, encode_preview
-from qwen_engine.options import ImageOptions
+from qwen_engine.messages import Outputs, as_objects
 from qwen_engine.settings import ImageSettings
+from qwen_wire.options import ImageOptions
 
 SETTINGS = ImageSettings(checkpoint="/data/image", edit_checkpoint="/data/image_edit")
 REQUEST = ImageRequest("a red ring", width=48, height=32, steps=4, seed=7, true_cfg_scale=4.0)
@@ -101,22 +102,27 @@ def test_previews_fit_however_much_there_is_to_see(size: tuple[int, int]) -> Non
     assert opened(preview).size == size or size > (200, 200)
 
 
+def told(event: ImageEvent | StyleList, asked: Ingredients) -> Outputs:
+    return as_objects(encode(event, asked))
+
+
 def test_events_as_payloads() -> None:
     drawn_from = ingredients(ImageOptions(output_encoding="base64"), "generate", SETTINGS, [], b"")
     empty = {"IMAGE": b"", "TEXT": b""}
 
-    assert encode(Queued(3), drawn_from) == {**empty, "EVENT": {"type": "queued", "position": 3}}
-    told = {"type": "progress", "picture": 1, "step": 2, "steps": 4, "eta_s": 0.5, "preview": False}
-    assert encode(Progress(1, 2, 4, 0.5), drawn_from) == {**empty, "EVENT": told}
-    shown = encode(Progress(1, 2, 4, None, noise(8, 8)), drawn_from)
+    assert told(Queued(position=3), drawn_from) == {**empty, "EVENT": {"index": 0, "type": "queued", "position": 3}}
+    step = {"index": 0, "type": "progress", "picture": 1, "step": 2, "steps": 4, "eta_s": 0.5, "preview": False}
+    assert told(Progress(1, 2, 4, 0.5), drawn_from) == {**empty, "EVENT": step}
+    shown = told(Progress(1, 2, 4, None, noise(8, 8)), drawn_from)
     assert shown["EVENT"]["preview"] is True
     assert shown["IMAGE"].startswith(b"/9j/")  # base64 of a JPEG
 
-    drawn = encode(Picture(1, noise(), REQUEST, seed=8), drawn_from)
+    drawn = told(Picture(1, noise(), REQUEST, seed=8), drawn_from)
     assert drawn["TEXT"] == b"a red ring"
     assert drawn["IMAGE"].startswith(b"iVBORw0KGgo")
-    assert drawn["EVENT"] == {"type": "image", "picture": 1, "width": 48, "height": 32, "seed": 8, "format": "png"}
+    size = {"width": 48, "height": 32}
+    assert drawn["EVENT"] == {"index": 0, "type": "image", "picture": 1, **size, "seed": 8, "format": "png"}
 
-    listed = encode(StyleList(styles().values()), drawn_from)["EVENT"]
+    listed = told(StyleList(styles().values()), drawn_from)["EVENT"]
     assert listed["type"] == "styles"
     assert json.loads(json.dumps(listed)) == listed

@@ -1,22 +1,35 @@
 """From OPTIONS and files to the engine's request: what is meant, which size, in which style."""
 
 import io
+import json
 import math
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.files import picture_decoders
 from qwen_engine.image.inputs import read_request
 from qwen_engine.image.request import ImageRequest
 from qwen_engine.image.sizes import aspect_size
 from qwen_engine.image.styles import language_of, styled, styles
-from qwen_engine.options import Aspect, ImageOptions
 from qwen_engine.settings import ImageSettings
+from qwen_media.decoders import Decoders
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import Aspect, ImageOptions
 
 SETTINGS = ImageSettings(checkpoint="image", width=64, height=64, max_input_pixels=4096, max_references=2)
+
+open_decoders: list[Decoders] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoder_processes() -> Iterator[None]:
+    with picture_decoders(SETTINGS) as decoders:
+        open_decoders[:] = [decoders]
+        yield
 
 
 def encoded(size: tuple[int, int] = (32, 32), colour: str = "red", mode: str = "RGB") -> bytes:
@@ -29,7 +42,7 @@ RED, BLUE, MASK, HOLE = encoded(), encoded(colour="blue"), encoded(colour="white
 
 
 def asked(images: tuple[bytes, ...] = (), mask: bytes = b"", prompt: str = "a ring", **options: Any) -> ImageRequest:
-    return read_request(prompt, ImageOptions(**options), images, mask, SETTINGS)[0]
+    return read_request(prompt, ImageOptions(**options), images, mask, SETTINGS, *open_decoders)[0]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,31 @@ def test_everything_that_is_asked_for_reaches_the_engine() -> None:
     assert (request.negative_prompt, request.true_cfg_scale, request.strength) == ("grey", 2.0, 0.5)
     assert (request.preset, request.lora, request.preview_every) == ("fast", "ink", 2)
     assert [image.getpixel((0, 0)) for image in request.images] == [(255, 0, 0), (0, 0, 255)]
+
+
+HEARD = {"language": "English", "duration_s": 2.0, "text": "a ring", "finish_reason": "stop"}
+FAILED = [{"start_s": 0.0, "end_s": 1.5, "message": "no room"}]
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({}, None),
+        ({"finish_reason": "length"}, {"finish_reason": "length"}),
+        ({"damage_s": 0.25, "segments": []}, {"finish_reason": "stop", "damage_s": 0.25}),
+        ({"failed": FAILED}, {"finish_reason": "stop", "failed": FAILED}),
+    ],
+)
+def test_what_was_not_heard_of_a_spoken_prompt_is_kept(told: dict[str, Any], wrong: dict[str, Any] | None) -> None:
+    heard = json.dumps({**HEARD, **told}).encode()
+    request, _ = read_request("a ring", ImageOptions(), (), b"", SETTINGS, *open_decoders, heard=heard)
+    assert request.heard == wrong
+
+
+@pytest.mark.parametrize("heard", [b"x", b"[]", b"{}", b'{"language": 5, "duration_s": 1, "text": "a"}'])
+def test_what_is_no_transcript_is_refused(heard: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^HEARD is no"):
+        read_request("a ring", ImageOptions(), (), b"", SETTINGS, *open_decoders, heard=heard)
 
 
 def test_base64_inputs() -> None:

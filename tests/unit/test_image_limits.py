@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.limits import Abilities, resolve, skipped_steps
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 from qwen_engine.settings import ImageSettings, Preset
+from qwen_wire.errors import InvalidRequest
 
 SETTINGS = ImageSettings(
     checkpoint="none",
@@ -23,7 +23,7 @@ ABILITIES = Abilities(
     max_references=3,
     previews=True,
     loras=lambda: ("quick", "ink"),
-    num_tokens=len,
+    num_tokens=lambda tenant, prompt: len(prompt),
 )
 
 

@@ -1,4 +1,4 @@
-"""Dependencies point one way: server -> client, server -> engine's settings, and nothing back."""
+"""Dependencies point one way: server -> client -> media, wire <- engine, server -> engine's settings, nothing back."""
 
 import ast
 from pathlib import Path
@@ -7,6 +7,10 @@ import pytest
 
 HOME = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
+    "wire": {"torch", "transformers", "diffusers", "numpy", "triton_python_backend_utils", "tritonclient", "grpc",
+             "httpx", "requests", "urllib", "http", "qwen_media", "qwen_engine", "qwen_client", "qwen_server"},
+    "media": {"torch", "transformers", "diffusers", "triton_python_backend_utils", "tritonclient", "grpc", "httpx",
+              "requests", "urllib", "http", "qwen_engine", "qwen_client", "qwen_server"},
     "engine": {"triton_python_backend_utils", "tritonclient", "grpc", "httpx", "requests", "urllib", "http",
                "qwen_client", "qwen_server"},
     "client": {"torch", "transformers", "diffusers", "qwen_engine", "qwen_server", "triton_python_backend_utils"},
@@ -51,5 +55,14 @@ def test_chains_alone_join_the_client_s_calls_and_the_engine():
     callers = {file.resolve() for file, names in joined.items() if names}
     assert {name for names in joined.values() for name in names} == {"qwen_client.calls"}
     assert callers == {HOME / "model_repository" / "graph_chain.py"} | {
-        HOME / "model_repository" / "ensembles" / name / "1" / "model.py" for name in ("workflow", "voice_chat")
+        HOME / "model_repository" / name / "1" / "model.py" for name in ("workflow", "voice_chat", "qwen3_chat_uint32")
     }
+
+
+def test_no_request_to_this_machine_goes_by_a_proxy():
+    """Clients that read proxies from the environment are for servers elsewhere."""
+    folders = ("client", "server", "model_repository", "perf", "tests")
+    readers = {"urllib.request", "requests", "httpx", "aiohttp", "urllib3"}
+    files = [file for folder in folders for file in (HOME / folder).rglob("*.py")]
+    found = {f"{file.relative_to(HOME)} imports {name}" for file in files for name in imported(file) & readers}
+    assert found == set()

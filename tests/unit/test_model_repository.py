@@ -3,28 +3,55 @@
 from pathlib import Path
 
 import pytest
-from tritonclient.grpc.model_config_pb2 import TYPE_STRING, DataType
+from tritonclient.grpc.model_config_pb2 import TYPE_INT32, TYPE_STRING, DataType
 
-from qwen_engine import wire
+from qwen_client.cancel_requests import MEMBERS
 from qwen_engine.chains.signatures import chain_wire
 from qwen_engine.chains.workflow import WorkflowOptions, graphs_beside
+from qwen_engine.settings import ChainSettings
+from qwen_engine.triton import settings_json
+from qwen_media.formats import ALLOWED
 from qwen_server import repository
+from qwen_server.profiles import load_profile
+from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS
 
 HOME = Path(__file__).resolve().parents[2]
 REPOSITORY = HOME / "model_repository"
-ENSEMBLES = REPOSITORY / "ensembles"
-GRAPHS = graphs_beside(ENSEMBLES / "workflow")
+GRAPHS = graphs_beside(REPOSITORY / "workflow")
 FOLDERS = {
-    **{model.name: (REPOSITORY / model.name, model) for model in wire.MODELS},
-    **{chain.name: (ENSEMBLES / chain.name, chain) for chain in wire.CHAINS},
-    **{name: (ENSEMBLES / name, chain_wire(name, graph)) for name, graph in GRAPHS.items()},
+    **{model.name: (REPOSITORY / model.name, model) for model in MODELS},
+    **{chain.name: (REPOSITORY / chain.name, chain) for chain in (*CHAINS, *RELAYS)},
+    **{name: (REPOSITORY / name, chain_wire(name, graph)) for name, graph in GRAPHS.items()},
 }
 
 
 def test_every_model_folder_has_a_table():
-    folders = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and path.name != "ensembles"}
-    assert folders == {model.name for model in wire.MODELS}
-    assert set(repository.ensembles()) == {one.name for one in (*wire.ENSEMBLES, *wire.CHAINS)} | set(GRAPHS)
+    folders = {path.name for path in REPOSITORY.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    chains = {one.name for one in (*ENSEMBLES, *CHAINS, *RELAYS)} | set(GRAPHS)
+    assert folders == {model.name for model in MODELS} | chains
+    assert set(repository.chains()) == chains
+
+
+@pytest.mark.parametrize("name", sorted({*FOLDERS} - {one.name for one in ENSEMBLES}))
+def test_without_settings_those_of_the_demo_profile_count(name):
+    """As `qwen serve --profile demo` writes them."""
+    profile = load_profile("demo")
+    settings = profile.models().get(name) or profile.chain(name)
+    kind = type(settings)
+    staged = {model.name: model.config for model in repository.served_models(profile, "127.0.0.1:8001")}
+    expected = kind.model_validate_json(staged[name].parameters["settings"].string_value)
+    args = {"model_config": "{}", "model_repository": str(REPOSITORY / name)}
+    found = kind.model_validate_json(settings_json(args))
+    if isinstance(expected, ChainSettings):
+        assert set(found.served) == set(expected.served)
+        found = found.model_copy(update={"served": expected.served})
+    assert found == expected
+
+
+def test_without_settings_and_without_a_demo_profile_the_way_out_is_named(tmp_path):
+    args = {"model_config": "{}", "model_repository": str(tmp_path / "models" / "qwen3_asr")}
+    with pytest.raises(ValueError, match="`qwen serve`, or write a repository with `qwen stage`"):
+        settings_json(args)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -39,29 +66,31 @@ def test_config_agrees_with_the_table(name):
     assert [(tensor.name, tensor.optional) for tensor in config.input] == [
         (tensor.name, tensor.optional) for tensor in model.inputs
     ]
-    assert [tensor.name for tensor in config.output] == list(model.outputs)
+    assert [tensor.name for tensor in config.output] == [*model.outputs, *model.counts]
     assert [list(tensor.dims) for tensor in config.input] == [[-1 if one.several else 1] for one in model.inputs]
-    assert all(list(tensor.dims) == [1] for tensor in config.output)
+    assert {tensor.name for tensor in config.output if list(tensor.dims) == [-1]} == set(model.flat)
+    assert all(list(tensor.dims) in ([1], [-1]) for tensor in config.output)
     types = [f"TYPE_{tensor.type.replace('BYTES', 'STRING')}" for tensor in model.inputs]
     assert [DataType.Name(tensor.data_type) for tensor in config.input] == types
-    assert all(tensor.data_type == TYPE_STRING for tensor in config.output)
+    assert {tensor.name for tensor in config.output if tensor.data_type == TYPE_INT32} == set(model.counts)
+    assert all(tensor.data_type in (TYPE_STRING, TYPE_INT32) for tensor in config.output)
 
 
-@pytest.mark.parametrize("ensemble", wire.ENSEMBLES, ids=lambda ensemble: ensemble.name)
+@pytest.mark.parametrize("ensemble", ENSEMBLES, ids=lambda ensemble: ensemble.name)
 def test_ensembles_agree_with_the_table(ensemble):
-    config = repository.read_config(ENSEMBLES / ensemble.name)
+    config = repository.read_config(REPOSITORY / ensemble.name)
     assert [tensor.name for tensor in config.input] == [tensor.name for tensor in ensemble.inputs]
     assert [tensor.name for tensor in config.output] == list(ensemble.outputs)
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs_share_one_model_file(name):
-    assert (ENSEMBLES / name / "1" / "model.py").resolve() == REPOSITORY / "graph_chain.py"
+    assert (REPOSITORY / name / "1" / "model.py").resolve() == REPOSITORY / "graph_chain.py"
 
 
-@pytest.mark.parametrize("folder", repository.ensembles().values(), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", repository.chains().values(), ids=lambda folder: folder.name)
 def test_ensembles_map_tensors_that_their_members_have(folder):
-    tables = {model.name: model for model in wire.MODELS}
+    tables = {model.name: model for model in MODELS}
     config = repository.read_config(folder)
     assert config.name == folder.name
     for step in config.ensemble_scheduling.step:
@@ -72,32 +101,32 @@ def test_ensembles_map_tensors_that_their_members_have(folder):
 
 
 def test_the_wire_protocol_page_names_every_tensor_and_option():
-    from qwen_engine.options import (
-        AlignerOptions,
-        AsrOptions,
-        CaptionOptions,
-        ChartOptions,
-        ChatOptions,
-        ImageOptions,
-        TtsOptions,
-        VisionOptions,
-    )
+    from qwen_wire.options import SCHEMAS
 
     page = (HOME / "docs" / "wire-protocol.md").read_text()
     tensors = {
-        name for model in (*wire.MODELS, *wire.CHAINS) for name in [*(t.name for t in model.inputs), *model.outputs]
+        name
+        for model in (*MODELS, *CHAINS)
+        for name in [*(t.name for t in model.inputs), *model.outputs, *model.counts]
     }
-    schemas = (
-        AsrOptions,
-        AlignerOptions,
-        CaptionOptions,
-        TtsOptions,
-        ImageOptions,
-        VisionOptions,
-        ChartOptions,
-        ChatOptions,
-        WorkflowOptions,
-    )
+    schemas = (*SCHEMAS.values(), WorkflowOptions)
     options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}
     assert missing == set()
+
+
+def test_ensembles_are_cancelled_at_all_their_members():
+    by_name = {model.name: model for model in MODELS}
+    expected = {
+        ensemble.name: {
+            member: tuple(one.name for one in by_name[member].inputs if not one.optional and one.name != "OPTIONS")
+            for member in repository.members(repository.chains()[ensemble.name])
+        }
+        for ensemble in ENSEMBLES
+    }
+    assert expected == MEMBERS
+
+
+def test_the_wire_protocol_page_names_every_format_of_sound():
+    page = " ".join((HOME / "docs" / "wire-protocol.md").read_text().split())
+    assert f"a file of one of these formats, {ALLOWED} (see Sound files)" in page

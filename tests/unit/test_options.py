@@ -1,9 +1,11 @@
 """OPTIONS: what is wrong is named, with its value and what is allowed."""
 
+import base64
+
 import pytest
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import (
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import (
     AlignerOptions,
     AsrOptions,
     CaptionOptions,
@@ -84,6 +86,82 @@ def test_base64_goes_both_ways():
         options.decode(b"???", "AUDIO")
 
 
+def test_base64_of_far_too_much_is_not_decoded():
+    options = parse_options(Options, b'{"input_encoding": "base64"}')
+    assert options.decode(b"AAAA\n" * 3, "AUDIO", max_bytes=9) == bytes(9)
+    with pytest.raises(InvalidRequest, match="AUDIO has 20 bytes of base64; the limit is 9 bytes decoded"):
+        options.decode(b"****\n" * 4, "AUDIO", max_bytes=9)
+
+
 def test_text_that_is_no_utf8_is_refused():
     with pytest.raises(InvalidRequest, match="TEXT is not UTF-8"):
         parse_text(b"caf\xe9", "TEXT")
+
+
+PAYLOAD = bytes(range(256)) * 3 + b"\xfb\xff"
+STANDARD = base64.b64encode(PAYLOAD)
+ACCEPTED = {
+    "as it should be": STANDARD,
+    "lines of 76": base64.encodebytes(PAYLOAD),
+    "lines as Windows ends them": base64.encodebytes(PAYLOAD).replace(b"\n", b"\r\n"),
+    "spaces and tabs around": b" \t" + STANDARD + b"\n\n",
+    "for URLs": base64.urlsafe_b64encode(PAYLOAD),
+    "for URLs, no padding": base64.urlsafe_b64encode(PAYLOAD).rstrip(b"="),
+    "no padding": STANDARD.rstrip(b"="),
+    "padding on a line of its own": STANDARD.rstrip(b"=") + b"\n=",
+    "data URI": b"data:image/png;base64," + STANDARD,
+    "data URI with parameters": b"DATA:audio/wav; rate=16000;Base64," + base64.encodebytes(PAYLOAD),
+    "data URI without a type": b"data:;base64," + STANDARD.rstrip(b"="),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_base64_as_people_write_it(case):
+    options = parse_options(Options, b'{"input_encoding": "base64"}')
+    assert options.decode(ACCEPTED[case], "AUDIO") == PAYLOAD
+
+
+def test_base64_of_any_length_and_alphabet():
+    options = parse_options(Options, b'{"input_encoding": "base64"}')
+    for length in range(12):
+        payload = b"\xfb\xef\xbe"[: length % 3 + 1] * 4 + bytes(length)
+        for text in (base64.b64encode(payload), base64.urlsafe_b64encode(payload)):
+            for sent in (text, text.rstrip(b"=")):
+                assert options.decode(sent, "AUDIO") == payload
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"RIFF\x00\x01WAVE",
+        b"UklG*kFW",
+        b"UklGR",
+        b"U",
+        b"=",
+        b"Uk=lG",
+        b"UklG=",
+        b"UklGRg=",
+        b"UklGRg===",
+        b"UklGRg====",
+        b"U\x00klG",
+        "UklGé".encode(),
+        b'"UklG"',
+        b"data:audio/wav;base64",
+        b"data:audio/wav;base64,UklG,UklG",
+        b"data:" + b"x" * 1000 + b";base64,UklG",
+        b"data:audio/wav,RIFF",
+    ],
+)
+def test_what_is_no_base64_is_refused(text):
+    options = parse_options(Options, b'{"input_encoding": "base64"}')
+    with pytest.raises(InvalidRequest, match=r"^AUDIO is (not base64|a data URI without base64)") as refusal:
+        options.decode(text, "AUDIO")
+    assert len(str(refusal.value)) < 250
+
+
+def test_the_middle_of_large_base64_is_looked_at():
+    options = parse_options(Options, b'{"input_encoding": "base64"}')
+    text = base64.b64encode(bytes(12_000_000))
+    assert options.decode(b"data:x/y;base64," + text, "AUDIO") == bytes(12_000_000)
+    with pytest.raises(InvalidRequest, match="AUDIO is not base64"):
+        options.decode(text[:8_000_000] + b"!" + text[8_000_001:], "AUDIO")

@@ -15,31 +15,18 @@ from perf.inputs import binary, decode, input_file, load, payloads
 from perf.perf_analyzer import PerfAnalyzerError, Workload
 from perf.quick import NUM_REQUESTS, WORKLOADS
 from perf.report import Result, json_lines
-from qwen_engine import wire
-from qwen_engine.options import (
-    AlignerOptions,
-    AsrOptions,
-    ChartOptions,
-    ChatOptions,
-    ImageOptions,
-    TtsOptions,
-    VisionOptions,
-    parse_options,
-)
+from qwen_server.admin_key import AdminKey
+from qwen_server.errors import ServerError
+from qwen_server.home import work_folder
+from qwen_server.private_files import private_folder
+from qwen_wire.options import SCHEMAS, parse_options
+from qwen_wire.tensors import MODELS
+from tests.proxies import DEAD_PROXIES
 
 EXPORT = Path(__file__).parent / "data" / "perf_analyzer_export.json"  # of release 2.51.0, four short streams
-SCHEMAS = {
-    "qwen3_asr": AsrOptions,
-    "qwen3_aligner": AlignerOptions,
-    "qwen3_tts": TtsOptions,
-    "qwen3_chat": ChatOptions,
-    "qwen_image": ImageOptions,
-    "qwen3_vl": VisionOptions,
-    "chart_image": ChartOptions,
-}
 MS = 1_000_000
 
-LOADED = [model for model in wire.MODELS if not model.sequences]
+LOADED = [model for model in MODELS if not model.sequences]
 models = pytest.mark.parametrize("model", LOADED, ids=lambda model: model.name)
 
 
@@ -137,7 +124,15 @@ def fake_binary(folder: Path, script: str) -> Path:
     return binary_file
 
 
-def test_a_run_gives_the_requests_asked_for(tmp_path, monkeypatch):
+@pytest.fixture
+def key() -> AdminKey:
+    """Of the server on port 1, as `perf_analyzer` finds it."""
+    key = AdminKey()
+    key.write(private_folder(work_folder(1)))
+    return key
+
+
+def test_a_run_gives_the_requests_asked_for(tmp_path, monkeypatch, key):
     write_export = f'for file; do :; done; cp {EXPORT} "$file"'  # the last argument
     monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, write_export))
     run = perf_analyzer.run(Workload("qwen3_tts", True), "127.0.0.1:1", concurrency=2, num_requests=4)
@@ -147,11 +142,30 @@ def test_a_run_gives_the_requests_asked_for(tmp_path, monkeypatch):
     options = dict(itertools.pairwise(arguments))
     assert options["-m"] == "qwen3_tts"
     assert options["-u"] == "127.0.0.1:1"
+    assert options["-H"] == f"triton-grpc-protocol-qwen-admin-key:{key.secret}"
     assert options["--input-data"] == str(input_file("qwen3_tts"))
     assert options["--concurrency-range"] == "2"
     assert options["--request-count"] == "4"
 
 
+def test_a_server_on_this_machine_is_reached_by_no_proxy(tmp_path, monkeypatch, key):
+    print_environment = f'env > {tmp_path}/environment; for file; do :; done; cp {EXPORT} "$file"'
+    monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, print_environment))
+    for name, proxy in DEAD_PROXIES.items():
+        monkeypatch.setenv(name, proxy)
+    perf_analyzer.run(Workload("qwen3_tts", True), "127.0.0.1:1", concurrency=2, num_requests=4)
+    names = [line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()]
+    assert "PATH" in names
+    assert [name for name in names if name.lower().endswith("_proxy")] == []
+
+
+def test_without_the_server_s_key_the_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, "exit 0"))
+    with pytest.raises(ServerError, match="qwen/2/admin-key"):
+        perf_analyzer.run(Workload("qwen3_tts", True), "127.0.0.1:2", concurrency=2, num_requests=4)
+
+
+@pytest.mark.usefixtures("key")
 def test_a_failed_run_says_what_perf_analyzer_says(tmp_path, monkeypatch):
     complaint = "echo 'Request concurrency: 2'; echo 'Thread [1] had error: OPTIONS.x is unknown' >&2; exit 99"
     monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, complaint))
@@ -160,6 +174,7 @@ def test_a_failed_run_says_what_perf_analyzer_says(tmp_path, monkeypatch):
     assert "--streaming" not in (tmp_path / "arguments").read_text()
 
 
+@pytest.mark.usefixtures("key")
 def test_a_run_that_does_not_end_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(perf_analyzer, "BINARY", fake_binary(tmp_path, "exec sleep 600"))
     monkeypatch.setattr(perf_analyzer, "TIMEOUT_S", 0.1)

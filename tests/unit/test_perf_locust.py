@@ -12,13 +12,20 @@ from fake_triton import FakeTriton, Payloads, Refusal
 from tritonclient.grpc import service_pb2
 
 from perf.locust_quick import locust_command
+from qwen_server.admin_key import AdminKey
+from qwen_server.home import work_folder
+from qwen_server.private_files import private_folder
 
 HOME = Path(__file__).resolve().parents[2]
 SETTINGS = {"checkpoint": f"{HOME}/demo/checkpoints/any", "device": "cpu"}
 
 
 class FakeTritonWithSettings(FakeTriton):
+    """Strict with its admin key."""
+
     def ModelConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
+        key = AdminKey.of_server(int(self.address.rpartition(":")[2]))
+        assert key.grpc_metadata.items() <= dict(context.invocation_metadata()).items()
         response = service_pb2.ModelConfigResponse()
         response.config.parameters["settings"].string_value = json.dumps(SETTINGS)
         return response
@@ -31,6 +38,7 @@ def refuse(_: Payloads) -> Iterator[Payloads]:
 def metrics_of_a_second(scripts: dict) -> tuple[int, dict[str, dict]]:
     """Locust's exit status, and its lines by metric."""
     with FakeTritonWithSettings(scripts) as triton:
+        AdminKey().write(private_folder(work_folder(int(triton.address.rpartition(":")[2]))))
         done = subprocess.run(
             locust_command(triton.address, run_time_s=1),
             cwd=HOME,

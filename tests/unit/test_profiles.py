@@ -7,7 +7,7 @@ import pytest
 from qwen_server import checkpoints
 from qwen_server.errors import ServerError
 from qwen_server.profiles import load_profile
-from qwen_server.repository import stage
+from qwen_server.staging import link
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -46,8 +46,7 @@ def test_gpu_profiles_name_published_checkpoints(name):
 )
 def test_gpu_profiles_serve_chains(name, chains, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "resolve_all", lambda settings: {})  # they are not on this machine
-    _, names = stage(load_profile(name), tmp_path, "127.0.0.1:8001")
-    assert chains <= set(names)
+    assert chains <= set(link(load_profile(name), tmp_path / "models", "127.0.0.1:8001"))
 
 
 @pytest.mark.parametrize(

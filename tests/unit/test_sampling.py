@@ -44,10 +44,10 @@ def test_a_grid_of_uniforms_gives_the_shares_of_transformers(logits):
     seen = torch.zeros(len(SETTINGS), NUM_TOKENS, dtype=torch.bool)
     seen[:, [1, 7, 20]] = True
     seen[range(len(SETTINGS)), logits.argmax(-1)] = True
-    sampler = RowSampler(SETTINGS, NUM_TOKENS, CPU)
-    penalised = sampler.penalise(logits, seen)
+    penalised = RowSampler(SETTINGS, NUM_TOKENS, CPU).penalise(logits, seen)
     grid = (torch.arange(4000) + 0.5) / 4000
-    drawn = torch.stack([sampler.draw(penalised, one.expand(len(SETTINGS))) for one in grid])
+    sampler = RowSampler(SETTINGS * len(grid), NUM_TOKENS, CPU)
+    drawn = sampler.draw(penalised.repeat(len(grid), 1), grid.repeat_interleave(len(SETTINGS))).view(len(grid), -1)
     for index, row in enumerate(SETTINGS):
         shares = torch.bincount(drawn[:, index], minlength=NUM_TOKENS) / len(grid)
         torch.testing.assert_close(shares, expected_shares(row, logits[index], seen[index]), atol=6e-4, rtol=0)

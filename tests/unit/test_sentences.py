@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from qwen_engine.tts.sentences import pieces, pronounceable, sentences, speaking_weight
+from qwen_engine.text.sentences import pieces, pronounceable, sentences, speaking_weight
 
 SENTENCES = [
     ["The plan is good.", "We start on Monday!", "Any questions?"],

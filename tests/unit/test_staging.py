@@ -1,12 +1,15 @@
 """The repository Triton is started with: completed configs beside links to the models' code."""
 
+import re
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
-from qwen_engine.settings import AsrSettings
-from qwen_server import repository
+from qwen_engine.settings import AsrSettings, ChainSettings
+from qwen_server import repository, staging
 from qwen_server.errors import ServerError
+from qwen_server.home import project_home
 from qwen_server.profiles import load_profile
 
 GRPC = "127.0.0.1:8001"
@@ -26,8 +29,8 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_the_profile_s_settings_reach_the_model(tmp_path, checkpoint):
     asked = profile(tmp_path, f'[qwen3_asr]\ncheckpoint = "{checkpoint}"\ninstances = 3\nmax_batch = 5\n')
-    (models, _), names = repository.stage(asked, tmp_path / "work", GRPC)
-    assert names == ["qwen3_asr"]
+    models = tmp_path / "models"
+    assert staging.link(asked, models, GRPC) == ["qwen3_asr"]
     config = repository.read_config(models / "qwen3_asr")
     assert config.instance_group[0].count == 3
     settings = AsrSettings.model_validate_json(config.parameters["settings"].string_value)
@@ -37,23 +40,23 @@ def test_the_profile_s_settings_reach_the_model(tmp_path, checkpoint):
 
 def test_an_ensemble_is_served_where_all_its_members_are(tmp_path, checkpoint):
     text = f'[qwen3_asr]\ncheckpoint = "{checkpoint}"\n[qwen_image]\ncheckpoint = "{checkpoint}"\n'
-    (_, chains), names = repository.stage(profile(tmp_path, text), tmp_path / "work", GRPC)
+    names = staging.link(profile(tmp_path, text), tmp_path / "models", GRPC)
     assert names == ["qwen3_asr", "qwen_image", "spoken_image"]
-    assert (chains / "spoken_image" / "1").is_dir()
-    assert (chains / "spoken_image" / "config.pbtxt").is_file()
+    assert (tmp_path / "models" / "spoken_image" / "1").is_dir()
+    assert (tmp_path / "models" / "spoken_image" / "config.pbtxt").is_file()
 
 
 def test_staging_again_forgets_the_last_profile(tmp_path, checkpoint):
     for name in ("qwen3_asr", "qwen_image"):
         asked = profile(tmp_path, f'[{name}]\ncheckpoint = "{checkpoint}"\n')
-        (models, _), _ = repository.stage(asked, tmp_path / "work", GRPC)
-        assert [folder.name for folder in models.iterdir()] == [name]
+        staging.link(asked, tmp_path / "models", GRPC)
+        assert [folder.name for folder in (tmp_path / "models").iterdir()] == [name]
 
 
 def test_a_font_that_is_not_there_is_named(tmp_path):
     asked = profile(tmp_path, f'[chart_image]\nfont_folder = "{tmp_path}"\n')
     with pytest.raises(ServerError, match=r"the font NotoSansCJK-Regular\.ttc is not in .*fonts-noto-cjk"):
-        repository.stage(asked, tmp_path / "work", GRPC)
+        staging.link(asked, tmp_path / "models", GRPC)
 
 
 @pytest.mark.parametrize("name", ["no/such-checkpoint", "nothing", "../nowhere"])
@@ -61,4 +64,51 @@ def test_a_checkpoint_that_is_not_there_is_named(tmp_path, monkeypatch, name):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     asked = profile(tmp_path, f'[qwen3_asr]\ncheckpoint = "{name}"\n')
     with pytest.raises(ServerError, match=r"neither a folder nor in the Hugging Face cache; run `qwen pull"):
-        repository.stage(asked, tmp_path / "work", GRPC)
+        staging.link(asked, tmp_path / "models", GRPC)
+
+
+def test_a_template_without_thinking_is_written_beside_the_chat_model(tmp_path):
+    """As Triton's OpenAI frontend renders it: it knows of no `enable_thinking`."""
+    staging.link(load_profile("demo"), tmp_path / "models", GRPC)
+    template = (tmp_path / "models" / "qwen3_chat" / "no_think.jinja").read_text()
+    tokenizer = AutoTokenizer.from_pretrained(project_home() / "demo" / "checkpoints" / "chat")
+    talk = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "user", "content": "?"},
+    ]
+    told = {"conversation": talk, "tokenize": False, "add_generation_prompt": True}
+    quiet = tokenizer.apply_chat_template(**told, chat_template=template)
+    assert quiet == tokenizer.apply_chat_template(**told, enable_thinking=False)
+    assert quiet.endswith("<think>\n\n</think>\n\n")
+    assert not tokenizer.apply_chat_template(**told).endswith("</think>\n\n")
+
+
+def test_a_written_repository_is_complete(tmp_path):
+    """Nothing of it lies elsewhere but checkpoints and, with them, what the profile names."""
+    out = tmp_path / "out" / "repository"
+    names = staging.write(load_profile("demo"), out, "triton:8001")
+    assert sorted(folder.name for folder in out.iterdir()) == sorted(names)
+    assert {"qwen3_asr", "chart_image", "spoken_image", "voice_chat", "storyboard", "workflow"} <= set(names)
+    files = list(out.rglob("*"))
+    assert not [file for file in files if file.is_symlink() or file.name == "__pycache__"]
+    home = str(project_home())
+    texts = {file: file.read_text() for file in files if file.is_file()}
+    paths = {path for text in texts.values() for path in re.findall(r'(?<=")/[^"\\\\]+', text)}
+    assert paths
+    assert all(path.startswith(f"{home}/demo/checkpoints/") for path in paths)
+    config = repository.read_config(out / "storyboard")
+    assert ChainSettings.model_validate_json(config.parameters["settings"].string_value).grpc_address == "triton:8001"
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(ServerError, match="is not empty; name a new folder"):
+        staging.write(load_profile("demo"), tmp_path, GRPC)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ServerError, match="cannot be written"):
+        staging.write(load_profile("demo"), tmp_path / "file" / "repository", GRPC)

@@ -68,3 +68,30 @@ def test_an_end_without_words_ends():
     text.add(" ... ", complete=True)
     assert spoken(text) == []
     assert text.ended
+
+
+WHOLE = ("10,000", "10:30", "3.5", "1,234,567", "https://example.org/a", "C:\\data", "2026-12-01", "12:30:45")
+
+
+@pytest.mark.parametrize("number", WHOLE)
+@pytest.mark.parametrize("begins", ["", "The price is about ", "In the end it is, they say, "])
+def test_numbers_times_and_addresses_stay_whole_however_they_come(begins, number):
+    sentence = f"{begins}{number} for all of us. Then we go."
+    for size in (1, 2, 5):
+        text = Text("", max_weight=300, complete=False)
+        found = []
+        for start in range(0, len(sentence), size):
+            text.add(sentence[start : start + size], complete=False)
+            found += spoken(text)
+        text.add("", complete=True)
+        assert any(number in piece for piece in [*found, *spoken(text)])
+
+
+@pytest.mark.parametrize("number", WHOLE)
+def test_a_sentence_that_is_too_long_is_not_cut_within_them(number):
+    text = Text(" ".join(["word"] * 9 + [number] + ["word"] * 9), max_weight=50, complete=True)
+    assert any(number in piece for piece in spoken(text))
+
+
+def test_a_short_first_clause_is_spoken_with_the_next_one():
+    assert spoken(Text("Yes, I think so, but", max_weight=300, complete=False)) == ["Yes, I think so,"]

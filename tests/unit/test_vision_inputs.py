@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,35 @@ import pytest
 import torch
 from PIL import Image
 from transformers import DynamicCache
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import VisionOptions
+from qwen_engine.files import picture_decoders
 from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.answer import answer, read_request
-from qwen_engine.vision.eyes import Eyes
+from qwen_engine.vision.picture_processor import PictureProcessor
 from qwen_engine.vision.prompt import Prompts, question_of
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
+from qwen_media.decoders import Decoders
+from qwen_wire.answers import PictureAnswer
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.messages import Usage
+from qwen_wire.options import VisionOptions
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "vl"
 SETTINGS = VisionSettings(
     checkpoint=str(CHECKPOINT), max_input_pixels=1_000_000, max_question_chars=100, max_new_tokens=7
 )
-EYES = Eyes(CHECKPOINT, SETTINGS.seen_pixels)
+EYES = PictureProcessor(CHECKPOINT, SETTINGS.seen_pixels)
+
+open_decoders: list[Decoders] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoder_processes() -> Iterator[None]:
+    with picture_decoders(SETTINGS) as decoders:
+        open_decoders[:] = [decoders]
+        yield
 
 
 def encoded(size: tuple[int, int] = (64, 64), colour: str = "red", mode: str = "RGB", form: str = "PNG") -> bytes:
@@ -45,7 +60,7 @@ def promised(width: int, height: int) -> bytes:
 
 
 def asked(image: bytes = encoded(), text: bytes = b"", **options: Any) -> VisionRequest:
-    return read_request(image, text, VisionOptions(**options), SETTINGS, EYES)
+    return read_request(image, text, VisionOptions(**options), SETTINGS, EYES, *open_decoders)
 
 
 def test_all_that_is_asked_for_reaches_the_engine() -> None:
@@ -85,8 +100,19 @@ def test_what_is_seen_has_the_picture_s_shape(size: tuple[int, int], grid: tuple
 
 
 def test_large_pictures_are_shrunk_to_what_the_profile_lets_be_seen() -> None:
-    eyes = Eyes(CHECKPOINT, 32 * 32)
-    assert eyes.look(Image.new("RGB", (640, 640))).num_tokens == 4
+    processor = PictureProcessor(CHECKPOINT, 32 * 32)
+    assert processor.look(Image.new("RGB", (640, 640))).num_tokens == 4
+
+
+@pytest.mark.parametrize("size", [(640, 480), (31, 57), (1000, 9), (64, 64), (333, 1024)])
+def test_what_is_seen_is_what_the_processor_makes_of_the_whole_picture(size: tuple[int, int]) -> None:
+    picture = Image.effect_noise(size, 80).convert("RGB")
+    processor = Qwen2VLImageProcessorPil.from_pretrained(CHECKPOINT)
+    most = {"shortest_edge": min(processor.size.shortest_edge, 64 * 64), "longest_edge": 64 * 64}
+    theirs = processor(images=picture, size=most, return_tensors="pt")
+    ours = PictureProcessor(CHECKPOINT, 64 * 64).look(picture)
+    assert ours.patches.equal(theirs["pixel_values"])
+    assert [list(ours.grid)] == theirs["image_grid_thw"].tolist()
 
 
 def test_what_is_transparent_is_white() -> None:
@@ -131,11 +157,10 @@ def test_the_answer_tells_question_size_and_tokens() -> None:
     request = asked(encoded((96, 64)), b"What is it?")
     told = answer(Description(request, "A ring. 圆环。", num_prompt_tokens=30, num_tokens=4), VisionOptions())
 
-    assert told["TEXT"].decode() == told["RESULT"]["text"] == "A ring. 圆环。"
-    assert told["RESULT"] == {
-        "text": "A ring. 圆环。", "question": "What is it?", "width": 96, "height": 64,
-        "usage": {"prompt_tokens": 30, "completion_tokens": 4},
-    }  # fmt: skip
+    assert told["TEXT"].decode() == told["RESULT"].text == "A ring. 圆环。"
+    assert told["RESULT"] == PictureAnswer(
+        text="A ring. 圆环。", question="What is it?", width=96, height=64, usage=Usage(30, 4)
+    )
 
 
 def test_a_question_that_spells_control_tokens_stays_text() -> None:

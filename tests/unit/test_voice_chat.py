@@ -4,19 +4,22 @@ import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import ChainEvent, End, StageFailed, StageProgress, StageResult
+from qwen_engine.chains.events import End
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.voice_chat import VoiceChat
 from qwen_engine.chains.voice_turn import ASR, CHAT, TTS, SpeechProgress
-from qwen_engine.errors import Internal, InvalidRequest, Unavailable
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
+from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_wire.chains import SessionStarted, Stage, StageFailed, StageProgress, StageResult
+from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
+from qwen_wire.messages import to_dict
 from tests.small_calls import FRAMES_A_PIECE, SmallCalls, sound_of
 
 TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
@@ -43,6 +46,7 @@ class Talking:
 
     calls: SmallCalls
     settings: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.chat = VoiceChat(self.calls, VoiceChatSettings(**self.settings))
@@ -51,26 +55,33 @@ class Talking:
         self,
         audio: bytes = b"Hello there.",
         text: bytes = b"",
-        on_event: Callable[[ChainEvent], Awaitable[None] | None] = lambda _: None,
+        on_event: Callable[[Stage], Awaitable[None] | None] = lambda _: None,
+        tenant: str = DEFAULT_TENANT,
         **options: Any,
-    ) -> tuple[list[ChainEvent], End]:
-        events: list[ChainEvent] = []
+    ) -> tuple[list[Stage], End]:
+        """The events and the end of a request; the token of its conversation goes along, once it is known."""
+        events: list[Stage] = []
+        session = (tenant, options.get("session"))
+        options = {"token": self.tokens.get(session), **options}
 
-        async def emit(event: ChainEvent) -> None:
+        async def emit(event: Stage) -> None:
             await asyncio.sleep(0)
-            events.append(event)
+            if isinstance(event, SessionStarted):
+                self.tokens[session] = event.token
+            else:
+                events.append(event)
             if (waiting := on_event(event)) is not None:
                 await waiting
 
         items = {"AUDIO": (audio,), "TEXT": (text,), "OPTIONS": (json.dumps(options).encode(),)}
-        return events, await self.chat.run(Inputs(items), TRACE, emit)
+        return events, await self.chat.run(Inputs(items), replace(TRACE, tenant=tenant), emit)
 
 
 def talking(answer=lambda _: GREETING, **settings: Any) -> Talking:
     return Talking(SmallCalls(answer), settings)
 
 
-def sounds(events: list[ChainEvent]) -> list[tuple[str, bytes]]:
+def sounds(events: list[Stage]) -> list[tuple[str, bytes]]:
     """Each piece that was spoken, with all of its sound."""
     spoken: dict[int, tuple[str, bytes]] = {}
     for event in events:
@@ -79,7 +90,7 @@ def sounds(events: list[ChainEvent]) -> list[tuple[str, bytes]]:
     return [spoken[item] for item in sorted(spoken)]
 
 
-def types(events: list[ChainEvent], stage: str) -> list[str]:
+def types(events: list[Stage], stage: str) -> list[str]:
     return [event.type for event in events if event.stage == stage]
 
 
@@ -226,8 +237,8 @@ def test_a_conversation_can_be_ended():
     async def over() -> list[End]:
         ends = [(await talk.turn(b"One.", session="a"))[1]]
         ends.append((await talk.turn(b"", session="a", end_session=True))[1])
-        ends.append((await talk.turn(b"Two.", session="a", end_session=True))[1])
-        ends.append((await talk.turn(b"Three.", session="a"))[1])
+        ends.append((await talk.turn(b"Two.", session="a", end_session=True, token=None))[1])
+        ends.append((await talk.turn(b"Three.", session="a", token=None))[1])
         return ends
 
     ends = asyncio.run(over())
@@ -249,14 +260,80 @@ def test_there_is_room_for_so_many_conversations():
     asyncio.run(three())
 
 
+# --- whose it is --------------------------------------------------------------------------------------------------
+
+
+def test_the_token_comes_first_and_a_request_without_utterance_just_begins():
+    talk = talking(echo)
+    order: list[str] = []
+
+    async def begin() -> End:
+        await talk.turn(session="a", on_event=lambda event: order.append(event.type))
+        events, end = await talk.turn(b"", session="b", messages=[said("user", "Zero."), said("assistant", "Yes.")])
+        assert (events, end.finish_reason) == ([], "stop")
+        return (await talk.turn(b"One.", session="b"))[1]
+
+    end = asyncio.run(begin())
+    assert order[:2] == ["session_started", "stage_started"]
+    assert [message["content"] for message in end.details["history"][1:4]] == ["Zero.", "Yes.", "One."]
+    assert all(len(token) >= 40 for token in talk.tokens.values())
+
+
+def test_a_guessed_conversation_is_neither_read_nor_interrupted_nor_ended():
+    """Whoever does not know the token learns not even whether it is there."""
+    talk = talking()
+    began = asyncio.Event()
+
+    async def hold(event: Stage) -> None:
+        if isinstance(event, SpeechProgress) and not began.is_set():
+            began.set()
+            await asyncio.sleep(0.05)
+
+    async def run() -> tuple[End, End]:
+        first = asyncio.create_task(talk.turn(on_event=hold, session="a"))
+        await began.wait()
+        token = talk.tokens[DEFAULT_TENANT, "a"]
+        for tenant, wrong in ((DEFAULT_TENANT, "guessed"), (DEFAULT_TENANT, token[:-1]), ("other", token)):
+            for asked in ({"audio": b"", "end_session": True}, {"end_session": True}, {"played_s": 0.0}, {}):
+                with pytest.raises(InvalidRequest) as here:
+                    await talk.turn(session="a", tenant=tenant, token=wrong, **asked)
+                with pytest.raises(InvalidRequest) as nowhere:
+                    await talk.turn(session="b", tenant=tenant, token=wrong, **asked)
+                assert str(here.value) == str(nowhere.value).replace("'b'", "'a'")
+        with pytest.raises(InvalidRequest, match=r"OPTIONS\.token opens no conversation 'a'"):
+            await talk.turn(b"", session="a", end_session=True, token=None)
+        with pytest.raises(InvalidRequest, match="conversation 'a' is open already: choose another name"):
+            await talk.turn(b"Not mine.", session="a", token=None)
+        await talk.turn(b"Mine.", session="a", tenant="other", token=None)
+        _, end = await first
+        return end, (await talk.turn(b"Again.", session="a"))[1]
+
+    end, again = asyncio.run(run())
+    assert end.finish_reason == "stop"
+    assert [message["content"] for message in again.details["history"][1::2]] == ["Hello there.", "Again."]
+
+
+def test_one_tenant_s_conversations_lock_nobody_out():
+    talk = talking(echo, max_sessions=4)
+
+    async def run() -> None:
+        for name in ("a", "b"):
+            await talk.turn(session=name, tenant="greedy")
+        with pytest.raises(Unavailable, match="this tenant has 2 conversations open, its limit"):
+            await talk.turn(session="c", tenant="greedy")
+        await talk.turn(session="c", tenant="other")
+
+    asyncio.run(run())
+
+
 # --- barge-in -----------------------------------------------------------------------------------------------------
 
 
-async def interrupted(talk: Talking, *, after_pieces: int, **second: Any) -> tuple[list[ChainEvent], End, End]:
+async def interrupted(talk: Talking, *, after_pieces: int, **second: Any) -> tuple[list[Stage], End, End]:
     """The first turn's events and end, and the end of the one that came when `after_pieces` had been delivered."""
     came = asyncio.Event()
 
-    async def hold(event: ChainEvent) -> None:
+    async def hold(event: Stage) -> None:
         if isinstance(event, SpeechProgress) and event.item == after_pieces:
             came.set()
             await asyncio.Event().wait()
@@ -338,7 +415,7 @@ def test_a_stage_that_fails_names_itself(model, stage):
     talk.calls.failing[model] = Unavailable("the queue is full")
     events, end = asyncio.run(talk.turn(session="a"))
     assert end.finish_reason == "failed"
-    assert end.error == {"stage": stage, "status": "UNAVAILABLE", "message": "the queue is full"}
+    assert to_dict(end.error) == {"stage": stage, "status": "UNAVAILABLE", "message": "the queue is full"}
     assert [event.stage for event in events if isinstance(event, StageFailed)] == [stage]
     assert talk.calls.live == []
 
@@ -347,12 +424,12 @@ def test_a_stage_that_fails_names_itself(model, stage):
 def test_a_stage_that_takes_too_long_names_itself(model, stage):
     talk = talking()
 
-    async def late() -> tuple[list[ChainEvent], End]:
+    async def late() -> tuple[list[Stage], End]:
         talk.calls.gates[model] = asyncio.Event()
         return await talk.turn(session="a", deadline_s=0.1)
 
     events, end = asyncio.run(late())
-    assert (end.finish_reason, end.error["status"]) == ("failed", "DEADLINE_EXCEEDED")
+    assert (end.finish_reason, end.error.status) == ("failed", "DEADLINE_EXCEEDED")
     assert [event.stage for event in events if isinstance(event, StageFailed)] == [stage]
     assert talk.calls.live == []
 
@@ -386,10 +463,10 @@ def test_what_was_written_before_a_failure_is_spoken():
     talk = talking()
     bits = talk.calls.qwen3_chat({}, {"messages": []})
     talk.calls.qwen3_chat = lambda *_: [{**bits[0], "text_output": b"Good morning, dear Anna. Th"}, *bits[1:]]
-    talk.calls.failing[CHAT] = Internal()
+    talk.calls.failing[CHAT] = ServerError()
     events, end = asyncio.run(talk.turn(session="a"))
     assert [text for text, _ in sounds(events)] == PIECES[:2]
-    assert end.error["stage"] == "reply"
+    assert end.error.stage == "reply"
     assert end.details["outputs"]["spoken"] == "Good morning, dear Anna."
 
 
@@ -397,7 +474,7 @@ def test_what_goes_wrong_inside_is_not_told():
     talk = talking()
     talk.calls.failing[CHAT] = KeyError("secret")
     _, end = asyncio.run(talk.turn())
-    assert end.error == {"stage": "reply", "status": "INTERNAL", "message": str(Internal())}
+    assert to_dict(end.error) == {"stage": "reply", "status": "INTERNAL", "message": str(ServerError())}
 
 
 @pytest.mark.parametrize(
@@ -405,6 +482,8 @@ def test_what_goes_wrong_inside_is_not_told():
     [
         ({"audio": b""}, "AUDIO and TEXT are both empty"),
         ({"text": b"Hello"}, "AUDIO and TEXT are both given"),
+        ({"audio": b"", "session": "a", "token": "x"}, "AUDIO and TEXT are both empty"),
+        ({"token": "x"}, "OPTIONS.token is given without OPTIONS.session"),
         ({"end_session": True}, "OPTIONS.end_session is given without OPTIONS.session"),
         ({"played_s": 1.0}, "OPTIONS.played_s is given without OPTIONS.session"),
         ({"deadline_s": 1e6}, "OPTIONS.deadline_s is 1e.06; the limit is 10800"),

@@ -2,23 +2,26 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_engine import wire
 from qwen_engine.chains import functions
 from qwen_engine.chains.graph import read_graph
-from qwen_engine.chains.references import Reference, references, resolved
+from qwen_engine.chains.references import Reference, references
+from qwen_engine.chains.references import resolved as resolved_within
 from qwen_engine.chains.signatures import KINDS, built_in, chain_wire
+from qwen_engine.chains.sizes import Held, RunBytes
 from qwen_engine.chains.validate import check
 from qwen_engine.chains.workflow import read_values
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.settings import ChainSettings
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS
 
-MODELS = ("qwen3_asr", "qwen3_tts", "qwen_image", "chart_image", "qwen3_chat", "spoken_image", "workflow", "board")
+SERVED = ("qwen3_asr", "qwen3_tts", "qwen_image", "chart_image", "qwen3_chat", "spoken_image", "workflow", "board")
 INPUTS = {
     "audio": {"type": "bytes"},
     "pictures": {"type": "bytes", "several": True},
@@ -60,7 +63,7 @@ GOOD = {
 
 def checked(graph: Any) -> None:
     read = read_graph(json.dumps(graph), "WORKFLOW")
-    settings = ChainSettings(served=MODELS, max_nodes=20)
+    settings = ChainSettings(served=SERVED, max_nodes=20)
     check(read, "WORKFLOW", built_in({"board": read_graph(json.dumps(BOARD), "board")}), settings)
 
 
@@ -157,10 +160,11 @@ def test_bad_ones(case: str) -> None:
 
 
 def test_every_tensor_s_name_says_what_it_holds() -> None:
-    callable_models = [*(model for model in wire.MODELS if not model.sequences), *wire.ENSEMBLES, *wire.CHAINS]
+    callable_models = [*(model for model in MODELS if not model.sequences), *ENSEMBLES, *CHAINS]
     tensors = {one.name for model in callable_models for one in model.inputs if one.type == "BYTES"}
     outputs = {name for model in callable_models for name in model.outputs}
     chat_controls = {"stop_words", "guided_decoding_guide_type", "guided_decoding_guide"}
+    chat_controls |= {"bad_words", "embedding_bias_words"}
     assert tensors | outputs <= set(KINDS) | chat_controls
 
 
@@ -174,10 +178,10 @@ def test_a_graph_is_served_with_a_tensor_for_each_file_and_text() -> None:
     ("given", "message"),
     [
         ({}, r"OPTIONS\.inputs\.audio is missing"),
-        ({"audio": "x"}, r"audio is 'x'; it takes bytes"),
+        ({"audio": "x"}, r"audio is \"x\"; it takes bytes"),
         ({"audio": b"x", "text": b"x"}, r"text is a file; it takes text"),
         ({"audio": b"x", "count": 1.5}, r"count is 1\.5; it takes integer"),
-        ({"audio": b"x", "count": True}, r"count is True; it takes integer"),
+        ({"audio": b"x", "count": True}, r"count is true; it takes integer"),
         ({"audio": b"x", "texts": "x"}, r"texts takes a list of text"),
         ({"audio": b"x", "texts": ["x", 3]}, r"texts is 3; it takes text"),
         ({"audio": b"x", "other": 1}, r"OPTIONS\.inputs\.other is unknown; the workflow's inputs: audio, text"),
@@ -195,6 +199,10 @@ def test_inputs_are_checked(given: dict[str, Any], message: str) -> None:
     assert read_values(graph, {"audio": b"x"}) == {"audio": b"x", "text": "hello", "count": None, "texts": None}
     with pytest.raises(InvalidRequest, match=message):
         read_values(graph, given)
+
+
+def resolved(value: Any, scope: Mapping[str, Any]) -> Any:
+    return resolved_within(value, scope, RunBytes(ChainSettings(), Held(2**30)).meter())
 
 
 def test_references_in_values_and_texts() -> None:
@@ -233,6 +241,6 @@ def test_whatever_is_sent_is_read_or_refused(payload: bytes) -> None:
 
 
 def test_functions() -> None:
-    assert functions.call("join_texts", {"texts": ["a", None, "", "b"]}) == {"RESULT": "a b"}
-    assert functions.call("first_of", {"values": [None, "", [], "x"]}) == {"RESULT": "x"}
+    assert functions.call("join_texts", {"texts": ["a", None, "", "b"]}, 1000) == {"RESULT": "a b"}
+    assert functions.call("first_of", {"values": [None, "", [], "x"]}, 1000) == {"RESULT": "x"}
     assert all(function.__doc__ for function in functions.FUNCTIONS.values())

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from workflow_runs import MODELS, cancelled, gated, results_of, run, scripted
 
-from qwen_engine.errors import EngineError, InvalidRequest, Unavailable
 from qwen_engine.settings import ChainSettings
+from qwen_wire.errors import InvalidRequest, QwenError, Unavailable
+from qwen_wire.messages import to_dict
 from tests.scripted_calls import ScriptedCalls, Told
 
 STORY = {
@@ -35,7 +36,7 @@ WRITTEN = '{"draft": "Three.", "prompts": ["one", "two", "three"], "more": 1}'
 class Writer:
     """A chat that writes WRITTEN in pieces of `size`; `fault` strikes after the piece that holds `before`."""
 
-    def __init__(self, fault: EngineError | None = None, before: str = "", size: int = 3) -> None:
+    def __init__(self, fault: QwenError | None = None, before: str = "", size: int = 3) -> None:
         self._fault, self._before, self._size = fault, before, size
 
     def __call__(self, inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
@@ -104,7 +105,7 @@ def test_items_of_a_list_do_not_wait_for_each_other() -> None:
 
 def test_a_story_that_breaks_off_leaves_its_pictures() -> None:
     told = run(STORY, writing(Writer(Unavailable("gone"), before='"two"')))
-    assert told.end.error == {"stage": "story", "status": "UNAVAILABLE", "message": "gone"}
+    assert to_dict(told.end.error) == {"stage": "story", "status": "UNAVAILABLE", "message": "gone"}
     assert drawn(told) == [place(0), place(1)]
     assert [told.state(name) for name in STORY["nodes"]] == ["failed", "skipped", "skipped"]
     assert told.record["pictures"]["reason"] == "shots was left out"
@@ -121,7 +122,7 @@ def test_items_whose_source_failed_are_left_out() -> None:
     calls = scripted()
     calls.faults["chart_image"] = [None, InvalidRequest("CHART is empty"), None]
     told = run(CHARTS, calls)
-    assert told.end.error["stage"] == "charts"
+    assert told.end.error.stage == "charts"
     assert [item["state"] for item in told.record["pictures"]["items"]] == ["done", "skipped", "done"]
     assert drawn(told) == [place(0), None, place(2)]
 
@@ -138,7 +139,7 @@ def test_items_whose_source_failed_are_left_out() -> None:
 def test_a_growing_list_is_bounded() -> None:
     told = run(STORY, writing(Writer()), settings=ChainSettings(served=MODELS, max_items=2))
     message = "foreach has 3 items; the limit is 2"
-    assert told.end.error == {"stage": "shots", "status": "INVALID_ARGUMENT", "message": message}
+    assert to_dict(told.end.error) == {"stage": "shots", "status": "INVALID_ARGUMENT", "message": message}
 
 
 @pytest.mark.parametrize(
@@ -148,8 +149,8 @@ def test_a_growing_list_is_bounded() -> None:
 def test_what_turns_out_to_be_no_list(listed: str, message: str) -> None:
     shots = {**STORY["nodes"]["shots"], "foreach": f"$story.json.{listed}"}
     told = run({**STORY, "nodes": {**STORY["nodes"], "shots": shots}}, writing(Writer()))
-    assert told.end.error["stage"] == "shots"
-    assert told.end.error["message"].startswith(message)
+    assert told.end.error.stage == "shots"
+    assert told.end.error.message.startswith(message)
 
 
 def test_a_cancelled_story_cancels_its_pictures() -> None:

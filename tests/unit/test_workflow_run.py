@@ -23,9 +23,10 @@ from workflow_runs import (
     until_live,
 )
 
-from qwen_engine.chains.events import StageFailed, StageProgress, StageResult, StageStarted
-from qwen_engine.errors import Internal, InvalidRequest, Unavailable
 from qwen_engine.settings import ChainSettings
+from qwen_wire.chains import StageFailed, StageProgress, StageResult, StageStarted
+from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
+from qwen_wire.messages import to_dict
 from tests.scripted_calls import ScriptedCalls, Told
 
 SPOKEN = {
@@ -114,7 +115,7 @@ def test_every_node_runs_once_and_after_what_it_needs(workflow: dict[str, Any]) 
 @given(graphs(), st.data())
 def test_a_failure_leaves_out_what_needs_it_and_nothing_else(workflow: dict[str, Any], data: st.DataObject) -> None:
     broken = data.draw(st.sampled_from(sorted(workflow["nodes"])))
-    workflow["nodes"][broken] = charted(*needs_of(workflow, broken), options={"fail": True})
+    workflow["nodes"][broken] = charted(*needs_of(workflow, broken), options={"scale": 4})
     calls = ScriptedCalls({"chart_image": _failing_chart})
     told = run(workflow, calls)
 
@@ -123,14 +124,14 @@ def test_a_failure_leaves_out_what_needs_it_and_nothing_else(workflow: dict[str,
         if needs_of(workflow, name) & (lost | {broken}):
             lost.add(name)
     assert told.end.finish_reason == "failed"
-    assert told.end.error == {"stage": broken, "status": "UNAVAILABLE", "message": "no room"}
+    assert to_dict(told.end.error) == {"stage": broken, "status": "UNAVAILABLE", "message": "no room"}
     assert {name: told.state(name) for name in workflow["nodes"]} == {
         name: "failed" if name == broken else "skipped" if name in lost else "done" for name in workflow["nodes"]
     }
 
 
 def _failing_chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
-    if json.loads(inputs["OPTIONS"]).get("fail"):
+    if json.loads(inputs["OPTIONS"]).get("scale") == 4:
         raise Unavailable("no room")
     yield from chart(inputs)
 
@@ -197,7 +198,7 @@ def test_items_that_fail_leave_the_others() -> None:
     calls.faults["qwen_image"] = [None, Unavailable("no room"), None]
     told = run(LISTS, calls, inputs={"prompts": prompts("one", "two", "three")})
 
-    assert told.end.error == {"stage": "pictures", "status": "UNAVAILABLE", "message": "no room"}
+    assert to_dict(told.end.error) == {"stage": "pictures", "status": "UNAVAILABLE", "message": "no room"}
     assert [item["state"] for item in told.record["pictures"]["items"]] == ["done", "failed", "done"]
     assert [place and place["item"] for place in told.outputs["pictures"]] == [0, None, 2]
     assert [event.item for event in told.events if isinstance(event, StageFailed)] == [1, None]
@@ -235,13 +236,17 @@ def test_prompts_make_messages_and_answers_are_parsed() -> None:
 
     workflow["nodes"]["minutes"]["user"] = "no JSON"
     told = run(workflow)
-    assert told.end.error == {"stage": "minutes", "status": "INVALID_ARGUMENT", "message": "the answer is not JSON"}
+    assert to_dict(told.end.error) == {
+        "stage": "minutes",
+        "status": "INVALID_ARGUMENT",
+        "message": "the answer is not JSON",
+    }
 
 
 @pytest.mark.parametrize(("faults", "state"), [(1, "done"), (2, "done"), (3, "failed")])
 def test_retries(faults: int, state: str) -> None:
     calls = scripted()
-    calls.faults["chart_image"] = [Internal() if number % 2 else Unavailable("no room") for number in range(faults)]
+    calls.faults["chart_image"] = [ServerError() if number % 2 else Unavailable("no room") for number in range(faults)]
     told = run({"nodes": {"drawn": charted(retries=2)}}, calls)
     assert (told.state("drawn"), told.record["drawn"]["attempts"]) == (state, min(faults, 2) + 1)
     retries = [event.event for event in told.events if isinstance(event, StageProgress)]
@@ -252,7 +257,7 @@ def test_mistakes_are_not_tried_again() -> None:
     calls = scripted()
     calls.faults["chart_image"] = [InvalidRequest("CHART is empty")]
     told = run({"nodes": {"drawn": charted(retries=2)}}, calls)
-    assert told.end.error == {"stage": "drawn", "status": "INVALID_ARGUMENT", "message": "CHART is empty"}
+    assert to_dict(told.end.error) == {"stage": "drawn", "status": "INVALID_ARGUMENT", "message": "CHART is empty"}
     assert len(calls.made) == 1
 
 
@@ -262,7 +267,7 @@ def test_a_node_has_a_time_limit() -> None:
         return await run_on(gated("chart_image"), workflow)
 
     told = asyncio.run(late())
-    assert told.end.error == {
+    assert to_dict(told.end.error) == {
         "stage": "slow",
         "status": "DEADLINE_EXCEEDED",
         "message": "chart_image was not done within 0.05 s",
@@ -277,7 +282,7 @@ def test_the_whole_has_a_deadline() -> None:
 
     told = asyncio.run(late())
     assert told.end.finish_reason == "failed"
-    assert (told.end.error["stage"], told.end.error["status"]) == ("slow", "DEADLINE_EXCEEDED")
+    assert (told.end.error.stage, told.end.error.status) == ("slow", "DEADLINE_EXCEEDED")
     assert [told.state(name) for name in ("said", "slow", "after")] == ["done", "cancelled", "cancelled"]
     assert any(isinstance(event, StageResult) and event.stage == "said" for event in told.events)
 
@@ -302,12 +307,49 @@ def test_calls_are_bounded() -> None:
     assert calls.most_live["qwen3_tts"] <= 3
 
 
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            {"model": "qwen_image", "inputs": {"PROMPT": "x"}, "options": {"step": 4}},
+            "options.step is unknown; qwen_image",
+        ),
+        ({"model": "qwen_image", "inputs": {"PROMPT": "x"}, "options": {"steps": "4"}}, "nodes.x.options.steps is '4'"),
+        (
+            {"model": "qwen_image", "inputs": {"PROMPT": "x"}, "options": {"seed": "$inputs.a.b"}},
+            "OPTIONS.inputs.a.b is -1",
+        ),
+        (
+            {"model": "qwen3_tts", "inputs": {"TEXT": "x"}, "options": {"language": "elvish"}},
+            "options.language is 'elvish'",
+        ),
+        ({"function": "join_texts", "arguments": {"texts": "$inputs.a"}}, "OPTIONS.inputs.a is"),
+        ({"function": "meeting_day", "arguments": {"day": "soon"}}, "'soon'"),
+    ],
+)
+def test_mistakes_that_a_request_itself_makes_are_told_before_anything_runs(node: dict[str, Any], message: str) -> None:
+    workflow = {"inputs": {"a": {"type": "json"}}, "nodes": {"first": SPEAKING, "x": node}}
+    calls, told = scripted(), Told()
+    with pytest.raises(InvalidRequest) as refusal:
+        run(workflow, calls, told=told, inputs={"a": {"b": -1}})
+    assert message in str(refusal.value).replace('"', "'")
+    assert not calls.made
+    assert not told.events
+
+
+def test_what_is_made_on_the_way_is_checked_by_its_stage() -> None:
+    drawn = {"model": "qwen_image", "inputs": {"PROMPT": "x"}, "options": {"steps": "$first.RESULT.of"}}
+    told = run({"nodes": {"first": charted(), "x": drawn}})
+    assert (told.state("first"), told.state("x")) == ("done", "done")
+
+
 def test_lists_are_bounded() -> None:
     workflow = {"inputs": {"items": {"type": "json"}}, "nodes": {"said": {**SPEAKING, "foreach": "$inputs.items"}}}
     settings = ChainSettings(served=MODELS, max_items=3)
-    for items, message in [(["a"] * 4, "foreach has 4 items; the limit is 3"), ("a", "foreach is no list")]:
-        told = run(workflow, settings=settings, inputs={"items": items})
-        assert told.end.error == {"stage": "said", "status": "INVALID_ARGUMENT", "message": message}
+    with pytest.raises(InvalidRequest, match=r"nodes\.said\.foreach has 4 items; the limit is 3"):
+        run(workflow, settings=settings, inputs={"items": ["a"] * 4})
+    told = run(workflow, settings=settings, inputs={"items": "a"})
+    assert to_dict(told.end.error) == {"stage": "said", "status": "INVALID_ARGUMENT", "message": "foreach is no list"}
 
 
 def test_a_failed_run_goes_on_where_it_failed() -> None:

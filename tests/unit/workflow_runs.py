@@ -9,10 +9,10 @@ import pytest
 from client_scripts import SCRIPTS
 
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import StageResult
 from qwen_engine.chains.workflow import Workflows
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
+from qwen_wire.chains import StageResult
 from tests.scripted_calls import ScriptedCalls, Told
 
 TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})

@@ -2,13 +2,14 @@
 
 from qwen_client.chains.advert import ProductAd, product_ad
 from qwen_client.chains.conversation import AsyncConversation, Conversation, conversation
-from qwen_client.chains.described import SpokenDescription, describe_aloud
+from qwen_client.chains.description import SpokenDescription, describe_aloud
 from qwen_client.chains.ensembles import AlignedTranscript, SpokenPicture, aligned_transcript, spoken_image
 from qwen_client.chains.lessons import Courseware, courseware
 from qwen_client.chains.minutes import MeetingMinutes, meeting_minutes
 from qwen_client.chains.stories import Storyboard, storyboard
 from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
 from qwen_client.chains.workflows import WorkflowResult, run
+from qwen_wire.chains import SessionStarted
 
 __all__ = [
     "AlignedTranscript",
@@ -20,6 +21,7 @@ __all__ = [
     "ProductAd",
     "ReplySound",
     "ReplyText",
+    "SessionStarted",
     "SpokenDescription",
     "SpokenPicture",
     "Storyboard",

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen_client.audio import AudioInput
-from qwen_client.chains.made import Made, SpokenText
 from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.results import Made, SpokenText
 from qwen_client.chains.stories import Shot, read_shots, text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
 from qwen_client.image import Size, parse_size
+from qwen_client.shortfalls import Shortfall
 
 
 @dataclass(frozen=True)
 class AdVariant:
-    """One way to put it, and `readings` of its text, a voice each."""
+    """One variant of the copy, and `readings` of its text, one per voice."""
 
     headline: str
     text: str
@@ -27,11 +28,12 @@ class AdVariant:
 
 @dataclass(frozen=True)
 class ProductAd:
-    """What was told of the `product`, the copy made of it, and scenes to go with it."""
+    """The description of the `product`, the copy made from it, and its scenes; `shortfalls` as of minutes."""
 
     product: str
     variants: tuple[AdVariant, ...]
     scenes: tuple[Shot, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
 
     def as_markdown(self) -> str:
         """The document as `save` writes it."""
@@ -40,7 +42,7 @@ class ProductAd:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `ad.md` and `.docx`, the readings (WAV) and the pictures into a folder; returns the files.
 
-        The Word document needs python-docx: `qwen-triton[documents]`.
+        The Word document needs python-docx.
         """
         require_word()  # before anything is written
         files = Folder(folder)
@@ -56,7 +58,7 @@ class ProductAd:
     def _blocks(self) -> list[Block]:
         blocks: list[Block] = [Heading("Advertisement", 1), Paragraph(self.product)]
         for number, variant in enumerate(self.variants, 1):
-            sounds = [Sound(_sound_name(number, reading), _told(reading)) for reading in variant.readings]
+            sounds = [Sound(_sound_name(number, reading), _read_by(reading)) for reading in variant.readings]
             blocks += [Heading(variant.headline), Paragraph(variant.text), *sounds]
         figures = [
             Figure(scene.picture, f"scene-{number}.{scene.picture.format}", scene.prompt)
@@ -82,10 +84,10 @@ def product_ad(
 
         client.chains.product_ad("The red ring is small.", voices=["ava", "dan"]).result().save("ad/")
 
-    `audio`: what is told of the product as speech, in place of the text or after it, in `language` (None: detected).
+    `audio`: the description of the product as speech, in place of the text or after it, in `language` (None: detected).
     Each of three variants is read by each of `voices` (None: the server's choice), with `seed`; the scenes have the
     seeds `seed`, `seed` + 1, … `style`, `size` and `steps` as for `image.generate`. `deadline_s`: the
-    chain is given up after so many seconds; None: the server's choice.
+    chain ends after so many seconds; None: the server's default.
     """
     return chain_job(
         "product_ad",
@@ -115,6 +117,7 @@ def _read(made: Made) -> ProductAd:
             for number, variant in enumerate(variants)
         ),
         scenes=read_shots(made),
+        shortfalls=made.shortfalls,
     )
 
 
@@ -122,5 +125,5 @@ def _sound_name(number: int, reading: SpokenText) -> str:
     return f"variant-{number}-{reading.voice}.wav" if reading.voice else f"variant-{number}.wav"
 
 
-def _told(reading: SpokenText) -> str:
+def _read_by(reading: SpokenText) -> str:
     return f"Read by {reading.voice}" if reading.voice else "Read aloud"

@@ -4,18 +4,21 @@ import uuid
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
+
+from typing_extensions import Self
 
 from qwen_client import captions
 from qwen_client.audio import AudioInput
-from qwen_client.captions import DEFAULT_SAMPLE_RATE, AsyncCaptions, Caption, Captions
-from qwen_client.chains.following import AsyncChainRun, ChainRun, follow, follow_async
+from qwen_client.captions import DEFAULT_SAMPLE_RATE, AsyncCaptions, Captions
+from qwen_client.chains.chain_run import AsyncChainRun, ChainRun, follow, follow_async
 from qwen_client.chains.voice import OnEvent, VoiceEvent, VoiceReply, voice_chat
 from qwen_client.chat import Message
-from qwen_client.errors import QwenError
 from qwen_client.jobs import StreamJob
 from qwen_client.pcm import AudioPiece
 from qwen_client.transport import AsyncTransport, Transport
+from qwen_wire.errors import InvalidRequest, QwenError
+from qwen_wire.transcripts import Caption
 
 OnCaption: TypeAlias = Callable[[Caption], object]
 VoiceRun: TypeAlias = ChainRun[VoiceEvent, VoiceReply]
@@ -23,10 +26,11 @@ AsyncVoiceRun: TypeAlias = AsyncChainRun[VoiceEvent, VoiceReply]
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a conversation is held: its name and what all of its turns share."""
+class ConversationOptions:
+    """How a conversation is held: its name, its token, where it is open already, and what all of its turns share."""
 
     session: str
+    token: str | None
     messages: Sequence[Message] | None
     voice: str | None
     language: str | None
@@ -38,13 +42,14 @@ class Manners:
 def conversation(
     session: str | None = None,
     *,
+    token: str | None = None,
     messages: Sequence[Message] | None = None,
     voice: str | None = None,
     language: str | None = None,
     context: str = "",
     max_tokens: int | None = None,
     seed: int = 0,
-) -> Manners:
+) -> ConversationOptions:
     """Talk: each turn is answered with all that was said before in mind.
 
         with client.chains.conversation(voice="vivian") as talk:
@@ -57,37 +62,46 @@ def conversation(
                 for event in talk.say(text=said):
                     ...
 
-    `session`: the name of one that is open already; None: a new one, which the server forgets when the `with` block is
-    left. The rest as for `voice_chat`. Returns a `Conversation`.
+    A new one begins, of the name `session` or of any, which the server forgets when the `with` block is left. With the
+    `token` of one that is open already, that one goes on. The rest as for `voice_chat`. Returns a `Conversation`.
     """
+    if token is not None and (session is None or messages is not None):
+        raise InvalidRequest("token goes with the name of a conversation that is open, and without messages")
     name = session or uuid.uuid4().hex
-    return Manners(name, messages, voice, language, context, max_tokens, seed)
+    return ConversationOptions(name, token, messages, voice, language, context, max_tokens, seed)
 
 
 class _Conversation:
     """What sync and async conversations share: which request comes next."""
 
-    def __init__(self, manners: Manners) -> None:
-        self.session = manners.session
-        self._manners = manners
-        self._has_begun = False
+    def __init__(self, options: ConversationOptions) -> None:
+        self.session = options.session
+        self._token = options.token
+        self._options = options
+
+    @property
+    def token(self) -> str:
+        """With it, and the name `session`, others may go on with the conversation."""
+        if self._token is None:
+            raise InvalidRequest("the conversation is not open: hold it in a with block")
+        return self._token
+
+    def _beginning(self) -> StreamJob[VoiceEvent, VoiceReply]:
+        return voice_chat(session=self.session, messages=self._options.messages)
 
     def _turn(
         self, audio: AudioInput | None, text: str | None, played_s: float | None, on_event: OnEvent | None
     ) -> StreamJob[VoiceEvent, VoiceReply]:
-        messages = None if self._has_begun else self._manners.messages
-        shared = {name: value for name, value in vars(self._manners).items() if name != "messages"}
-        job = voice_chat(audio, text=text, messages=messages, played_s=played_s, on_event=on_event, **shared)
-        self._has_begun = True
-        return job
+        shared = {name: value for name, value in vars(self._options).items() if name not in ("messages", "token")}
+        return voice_chat(audio, text=text, token=self.token, played_s=played_s, on_event=on_event, **shared)
 
     def _ending(self) -> StreamJob[VoiceEvent, VoiceReply]:
-        return voice_chat(session=self.session, end_session=True)
+        return voice_chat(session=self.session, token=self.token, end_session=True)
 
     def _captions(self, sample_rate: int, channels: int) -> Any:
         return captions.stream(
-            language=self._manners.language,
-            context=self._manners.context,
+            language=self._options.language,
+            context=self._options.context,
             sample_rate=sample_rate,
             channels=channels,
             chunk_s=LIVE_CHUNK_S,
@@ -100,9 +114,14 @@ LIVE_CHUNK_S = 0.2  # how soon the end of an utterance is noticed
 class Conversation(_Conversation):
     """Turns of one conversation; leaving the `with` block ends it."""
 
-    def __init__(self, transport: Transport, manners: Manners) -> None:
-        super().__init__(manners)
+    def __init__(self, transport: Transport, options: ConversationOptions) -> None:
+        super().__init__(options)
         self._transport = transport
+
+    def open(self) -> None:
+        """Begin the conversation, unless it is open; `with` and the first turn do so, too."""
+        if self._token is None:
+            self._token = self._transport.run(self._beginning()).token
 
     def say(
         self,
@@ -117,6 +136,7 @@ class Conversation(_Conversation):
         A reply that is still running is interrupted: its run ends, `was_interrupted`. `played_s`: how much of the
         last reply was played; None: all that was delivered, or of an interrupted one as much as could be played so far.
         """
+        self.open()
         return follow(self._transport, self._turn(audio, text, played_s, on_event))
 
     def hear(
@@ -142,12 +162,13 @@ class Conversation(_Conversation):
 
     def close(self) -> None:
         """Have the server forget the conversation; a reply that is still running is interrupted."""
-        if self._has_begun:
+        if self._token is not None:
             with suppress(QwenError):  # the server forgets a silent conversation by itself, later
                 self._transport.run(self._ending())
-            self._has_begun = False
+            self._token = None
 
     def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,9 +178,14 @@ class Conversation(_Conversation):
 class AsyncConversation(_Conversation):
     """As `Conversation`, with `async with`, `async for` and `await run.result()`."""
 
-    def __init__(self, transport: AsyncTransport, manners: Manners) -> None:
-        super().__init__(manners)
+    def __init__(self, transport: AsyncTransport, options: ConversationOptions) -> None:
+        super().__init__(options)
         self._transport = transport
+
+    async def open(self) -> None:
+        """As `Conversation.open`; it is done before the first turn."""
+        if self._token is None:
+            self._token = (await self._transport.run(self._beginning())).token
 
     def say(
         self,
@@ -191,12 +217,13 @@ class AsyncConversation(_Conversation):
 
     async def close(self) -> None:
         """As `Conversation.close`."""
-        if self._has_begun:
+        if self._token is not None:
             with suppress(QwenError):  # the server forgets a silent conversation by itself, later
                 await self._transport.run(self._ending())
-            self._has_begun = False
+            self._token = None
 
     async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:

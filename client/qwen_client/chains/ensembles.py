@@ -4,21 +4,23 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwen_client.asr import WordTimestamps
 from qwen_client.audio import AudioInput, audio_bytes
 from qwen_client.image import OnProgress, Size, announcing, collect_picture, picture_options
 from qwen_client.jobs import Ending, StreamJob, UnaryJob
+from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import ImageEvent, Picture
+from qwen_client.shortfalls import Shortfall, of_answer
 from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
-from qwen_client.wire import Answer, options_json
+from qwen_wire.options import AlignerOptions, AsrOptions, WordTimestamps
 
 
 @dataclass(frozen=True)
 class SpokenPicture:
-    """What was `heard`, and the `picture` of it."""
+    """What was `heard`, and the `picture` of it. `shortfalls`: what of the recording was cut, damaged or not heard."""
 
     heard: str
     picture: Picture
+    shortfalls: tuple[Shortfall, ...] = ()
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.heard)}</p>{self.picture._repr_html_()}"
@@ -42,7 +44,7 @@ def spoken_image(
     """
     inputs = {
         "AUDIO": audio_bytes(audio),
-        "ASR_OPTIONS": options_json(language=language),
+        "ASR_OPTIONS": options_json(AsrOptions, language=language),
         "IMAGE_OPTIONS": picture_options(size, steps=steps, seed=seed),
     }
     return StreamJob("spoken_image", inputs, announcing(on_progress), _collect)
@@ -67,8 +69,8 @@ def aligned_transcript(
     """
     inputs = {
         "AUDIO": audio_bytes(audio),
-        "ASR_OPTIONS": options_json(language=language, context=context),
-        "ALIGN_OPTIONS": options_json(language=language, timestamps=timestamps),
+        "ASR_OPTIONS": options_json(AsrOptions, language=language, context=context),
+        "ALIGN_OPTIONS": options_json(AlignerOptions, language=language, timestamps=timestamps),
     }
     return UnaryJob("aligned_transcript", inputs, _read_aligned)
 
@@ -79,4 +81,6 @@ def _read_aligned(answer: Answer) -> AlignedTranscript:
 
 def _collect(events: Sequence[ImageEvent], ending: Ending) -> SpokenPicture:
     picture = collect_picture(events, ending)
-    return SpokenPicture(picture.prompt, picture)
+    told = ending.details.get("heard")
+    shortfalls = () if told is None else (Shortfall(kind, message, "heard") for kind, message in of_answer(told))
+    return SpokenPicture(picture.prompt, picture, tuple(shortfalls))

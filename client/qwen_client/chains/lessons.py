@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from qwen_client.audio import AudioInput
-from qwen_client.chains.made import Made, SpokenText
 from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.results import Made, SpokenText
 from qwen_client.chains.stories import text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound
 from qwen_client.documents.folder import Folder
@@ -16,7 +16,9 @@ from qwen_client.documents.markdown import markdown
 from qwen_client.documents.slides import Slide, require_slides, write_slides
 from qwen_client.documents.word import require_word
 from qwen_client.pictures import Picture
-from qwen_client.subtitles import Cue, subtitles
+from qwen_client.shortfalls import Shortfall
+from qwen_wire.subtitles import subtitles
+from qwen_wire.transcripts import Cue
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,19 @@ class Courseware:
     """The lesson by language, the first one being the one it was given in.
 
     `silent`: the languages in which nothing is spoken, since no voice for them was given. `cues`: subtitles of the
-    lecture, where it came as speech.
+    lecture, where it came as speech. `shortfalls` as of minutes.
     """
 
     source: str
     lessons: Mapping[str, Lesson]
     silent: tuple[str, ...]
     cues: tuple[Cue, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each language's presentation, documents, narration and concept graph into a folder; returns the files.
 
-        The Word and PowerPoint documents need `qwen-triton[documents]`.
+        The Word and PowerPoint documents need python-docx and python-pptx.
         """
         require_word()
         require_slides()
@@ -123,11 +126,11 @@ def courseware(
 
         client.chains.courseware("Good morning. The meeting ...", languages=["zh", "ja"]).result().save("lesson/")
 
-    `audio`: the lecture as speech, in place of the text or after it. `language` of the lecture: ISO code or name; None:
-    as recognised, English for text. `languages`: ISO codes of those to have it in besides (None: zh, en and ja).
-    `voices`: by ISO code, who narrates in it, {"en": "ava", "zh": None} (None there: the server's choice); None: as the
+    `audio`: the lecture as speech, in place of the text or after it. `language` of the lecture; None:
+    as recognised, English for text. `languages`: those to have it in besides (None: zh, en and ja).
+    `voices`: by language, who narrates in it, {"en": "ava", "zh": None} (None there: the server's choice); None: as the
     server's profile says. Languages without a voice have no narration. `max_audio_s` as for `asr.transcribe`.
-    `deadline_s`: the chain is given up after so many seconds; None: the server's choice.
+    `deadline_s`: time limit of the chain in seconds; None: the server's default.
     """
     return chain_job(
         "courseware",
@@ -161,7 +164,12 @@ def _read(made: Made) -> Courseware:
         },
         silent=tuple(narration["silent"]),
         cues=tuple(Cue(cue["start_s"], cue["end_s"], cue["text"]) for cue in cues),
+        shortfalls=(*made.shortfalls, *map(_silence, narration["silent"])),
     )
+
+
+def _silence(code: str) -> Shortfall:
+    return Shortfall("skipped", f"there is none in {code}: no voice was given for it", "narration")
 
 
 def _lesson(

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from qwen_client.audio import AudioInput
-from qwen_client.chains.made import Made
 from qwen_client.chains.requests import ChainJob, chain_job
-from qwen_client.chains.tracks import speaker_tracks
+from qwen_client.chains.results import Made
 from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
+from qwen_client.extras import audio_extra
 from qwen_client.pictures import Picture
-from qwen_client.subtitles import Cue, SubtitleFormat, subtitles
+from qwen_client.shortfalls import Shortfall
+from qwen_wire.subtitles import SubtitleFormat, subtitles
+from qwen_wire.transcripts import Cue
 
 FIGURES = {
     "timeline": "When it was said",
@@ -60,7 +62,7 @@ class MeetingMinutes:
     """What was said, decided and left to do. A picture is None where there was nothing to draw.
 
     `day` is the day from which "Friday" is counted. `untranscribed`: stretches of the recordings whose text is missing,
-    each told in words.
+    each told in words. `shortfalls`: what was cut, damaged, missing or left out on the way.
     """
 
     title: str
@@ -76,11 +78,13 @@ class MeetingMinutes:
     responsibilities: Picture | None
     gantt: Picture | None
     illustration: Picture | None
+    shortfalls: tuple[Shortfall, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """All but the pictures and cues, as JSON writes them; days are ISO dates."""
         fields = {name: value for name, value in asdict(self).items() if name not in (*FIGURES, "cues")}
-        return _plain(fields)
+        plain: dict[str, Any] = _plain(fields)
+        return plain
 
     def as_subtitles(self, subtitle_format: SubtitleFormat) -> str:
         """The content of a subtitle file; each speaker is named."""
@@ -93,7 +97,7 @@ class MeetingMinutes:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `minutes.md`, `.docx` and `.json`, `transcript.srt` and the pictures into a folder; returns the files.
 
-        The Word document needs python-docx: `qwen-triton[documents]`.
+        The Word document needs python-docx.
         """
         require_word()  # before anything is written
         files = Folder(folder)
@@ -152,9 +156,12 @@ def meeting_minutes(
     one name for one stereo file makes its channels one. `day`: the meeting's, from which "Friday" is counted; None:
     today. `language` None: detected. `context`: words to expect. `illustration`: what to draw besides the charts; None:
     the title. `illustrate` False: nothing. `max_audio_s`: recordings up to this long are taken; None: up to the
-    server's usual limit. `deadline_s`: the chain is given up after so many seconds; None: the server's choice. Events
+    server's usual limit. `deadline_s`: time limit of the chain in seconds; None: the server's default. Events
     tell each stage's results as soon as they are there.
     """
+    with audio_extra("finds the speakers' channels"):
+        from qwen_client.chains.tracks import speaker_tracks  # FFmpeg loads with it
+
     return chain_job(
         "meeting_minutes",
         {"AUDIO": speaker_tracks(recordings, speakers)},
@@ -199,6 +206,7 @@ def _read(made: Made) -> MeetingMinutes:
             for lost in transcript.get("failed", ())
         ),
         **{name: made.picture(name) for name in FIGURES},
+        shortfalls=made.shortfalls,
     )
 
 

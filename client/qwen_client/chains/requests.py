@@ -1,13 +1,14 @@
 """The requests of named chains."""
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from qwen_client.chains.events import StageEvent, read_stage
-from qwen_client.chains.made import Made, MadeT, collecting
+from qwen_client.chains.events import read_stage
+from qwen_client.chains.results import Made, MadeT, collecting
 from qwen_client.jobs import StreamJob
-from qwen_client.wire import Inputs
+from qwen_client.messages import Inputs
+from qwen_client.texts import json_bytes
+from qwen_wire.chains import StageEvent
 
 ChainJob: TypeAlias = StreamJob[StageEvent, MadeT]
 
@@ -18,5 +19,5 @@ def chain_job(
     """A request to the chain `name`; of its other `inputs`, those that are None are left to the server."""
     given = {key: value for key, value in inputs.items() if value is not None}
     told = {"inputs": given or None, "deadline_s": deadline_s}
-    options = json.dumps({key: value for key, value in told.items() if value is not None}, ensure_ascii=False).encode()
+    options = json_bytes({key: value for key, value in told.items() if value is not None}, "inputs")
     return StreamJob(name, {**tensors, "OPTIONS": options}, read_stage, collecting(make))

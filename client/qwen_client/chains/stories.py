@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen_client.audio import AudioInput, audio_bytes
-from qwen_client.chains.made import Made
 from qwen_client.chains.requests import ChainJob, chain_job
+from qwen_client.chains.results import Made
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
-from qwen_client.errors import InvalidRequest
 from qwen_client.image import Size, parse_size
+from qwen_client.messages import Inputs
 from qwen_client.pictures import Picture
-from qwen_client.wire import Inputs
+from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import text_bytes
+from qwen_wire.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,12 @@ class Shot:
 
 @dataclass(frozen=True)
 class Storyboard:
-    """The `idea` as it was written or heard, the story made of it, and its pictures."""
+    """The `idea` as written or transcribed, its story, and the pictures; `shortfalls` as of minutes."""
 
     idea: str
     draft: str
     shots: tuple[Shot, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -46,7 +49,7 @@ class Storyboard:
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `storyboard.md` and `.docx` and the pictures into a folder; returns the files.
 
-        The Word document needs python-docx: `qwen-triton[documents]`.
+        The Word document needs python-docx.
         """
         require_word()  # before anything is written
         files = Folder(folder)
@@ -85,7 +88,7 @@ def storyboard(
 
     `audio`: the idea as speech, in place of the text or after it, in `language` (None: detected). `style`, `size` and
     `steps` of each picture as for `image.generate`; the pictures have the seeds `seed`, `seed` + 1, … Each picture is
-    told as soon as it is drawn. `deadline_s`: the chain is given up after so many seconds; None: the server's choice.
+    reported as soon as it is ready. `deadline_s`: time limit of the chain in seconds; None: the server's default.
     """
     return chain_job(
         "storyboard",
@@ -108,7 +111,7 @@ def text_and_speech(text: str | None, audio: AudioInput | None, name: str) -> In
     """
     if text is None and audio is None:
         raise InvalidRequest(f"there is no {name}: give it as text, or as speech with audio=")
-    told: Inputs = {} if text is None else {"TEXT": text.encode()}
+    told: Inputs = {} if text is None else {"TEXT": text_bytes(text, name)}
     return told if audio is None else {**told, "AUDIO": audio_bytes(audio)}
 
 
@@ -123,4 +126,5 @@ def _read(made: Made) -> Storyboard:
         idea=made.value("idea", default=""),
         draft=made.value("story", "json", default={}).get("draft", ""),
         shots=read_shots(made),
+        shortfalls=made.shortfalls,
     )

@@ -2,13 +2,22 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import soundfile
 
 from qwen_client.audio import AudioInput, audio_bytes
-from qwen_client.errors import InvalidRequest
+from qwen_client.pcm import pcm16
+from qwen_media.errors import BadMedia
+from qwen_media.formats import read_sound
+from qwen_media.limits import SoundLimits
+from qwen_media.resampling import uniform
+from qwen_wire.errors import InvalidRequest
+
+LIMITS = SoundLimits(24 * 3600.0)
 
 
 def speaker_tracks(recordings: AudioInput | Sequence[AudioInput], speakers: Sequence[str] | None) -> tuple[bytes, ...]:
@@ -45,20 +54,26 @@ def _each(recordings: AudioInput | Sequence[AudioInput]) -> Sequence[Any]:
 
 
 def _num_channels(file: bytes) -> int:
-    """1 for a format that libsndfile does not know: the server mixes its channels."""
+    """As the sound begins; 1 for what cannot be read: the server tells why."""
     try:
-        return soundfile.info(io.BytesIO(file)).channels
-    except soundfile.LibsndfileError:
+        return next(read_sound(memoryview(file), LIMITS)).num_channels
+    except BadMedia:
         return 1
 
 
 def _channels(file: bytes) -> list[bytes]:
-    if _num_channels(file) == 1:
+    num_channels = _num_channels(file)
+    if num_channels == 1:
         return [file]
-    samples, rate_hz = soundfile.read(io.BytesIO(file), dtype="int16", always_2d=True)
-    tracks = []
-    for channel in samples.T:
-        track = io.BytesIO()
-        soundfile.write(track, channel, rate_hz, format="FLAC", subtype="PCM_16")
-        tracks.append(track.getvalue())
-    return tracks
+    blocks = read_sound(memoryview(file), LIMITS)
+    first = next(blocks)
+    tracks = [io.BytesIO() for _ in range(num_channels)]
+    with ExitStack() as open_files:
+        form = {"format": "FLAC", "subtype": "PCM_16"}
+        files = [
+            open_files.enter_context(soundfile.SoundFile(track, "w", first.rate_hz, 1, **form)) for track in tracks
+        ]
+        for block in uniform(chain([first], blocks), first.rate_hz, num_channels):
+            for target, channel in zip(files, block.samples.T, strict=True):
+                target.write(np.frombuffer(pcm16(np.ascontiguousarray(channel), 1), np.int16))
+    return [track.getvalue() for track in tracks]

@@ -3,38 +3,45 @@
 import base64
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
-from qwen_client.chains.events import Stage, StageEvent, StageProgress, StageResult, read_stage
+from qwen_client.chains.events import read_stage
+from qwen_client.chains.results import chain_failed
+from qwen_client.chains.shortfalls import of_stages
 from qwen_client.chat import Message
-from qwen_client.errors import ChainFailed, InvalidRequest
 from qwen_client.jobs import Ending, StreamJob
+from qwen_client.messages import Answer, options_json
 from qwen_client.pcm import SCALE
-from qwen_client.wire import Answer, options_json
+from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import text_bytes
+from qwen_wire.chains import SessionStarted, Stage, StageEvent, StageProgress, StageResult
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import VoiceChatOptions
 
 DEFAULT_SAMPLE_RATE = 24_000
+INTERRUPTED = Shortfall("interrupted", "the reply was interrupted by another utterance")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Heard(Stage):
     """What was said: all of it."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReplyText(Stage):
     """The next bit of the reply, as it is written."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReplySound(Stage):
     """The next samples of the reply (float32, -1 to 1): of its piece number `item`, which says `text`."""
 
@@ -43,7 +50,7 @@ class ReplySound(Stage):
     sample_rate: int
 
 
-VoiceEvent: TypeAlias = Heard | ReplyText | ReplySound | StageEvent
+VoiceEvent: TypeAlias = SessionStarted | Heard | ReplyText | ReplySound | StageEvent
 OnEvent: TypeAlias = Callable[[VoiceEvent], object]
 
 
@@ -53,7 +60,8 @@ class VoiceReply:
 
     `was_interrupted`: another utterance came. `messages` is the conversation as the server remembers it, of replies as
     much as was heard. A player that began with the first sound would have run dry for `underrun_s`. `times_s`: seconds
-    to `heard_s`, `first_text_s`, `first_audio_s` and `total_s`.
+    to `heard_s`, `first_text_s`, `first_audio_s` and `total_s`. `token` is that of a conversation that began with it.
+    `shortfalls`: what of it was cut or damaged.
     """
 
     heard: str
@@ -66,6 +74,8 @@ class VoiceReply:
     underrun_s: float
     times_s: Mapping[str, float]
     request_id: str
+    token: str | None = field(repr=False)
+    shortfalls: tuple[Shortfall, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -85,6 +95,7 @@ def voice_chat(
     *,
     text: str | None = None,
     session: str | None = None,
+    token: str | None = None,
     end_session: bool = False,
     messages: Sequence[Message] | None = None,
     played_s: float | None = None,
@@ -103,18 +114,22 @@ def voice_chat(
                     play(event.samples, event.sample_rate)
         client.chains.voice_chat("hello.wav").result().save("reply.wav")
 
-    `audio` and `language`, `context` as for `asr.transcribe`; or `text`, what was said as text. Turns with the same
-    `session` are one conversation (see `conversation`, which keeps its name): another one interrupts the reply, and of
+    `audio` and `language`, `context` as for `asr.transcribe`; or `text`, what was said as text. A `session` is a
+    conversation (see `conversation`, which keeps its name and token): without a `token` a new one begins, and its first
+    event is a `SessionStarted`, whose token the turns that follow need. Another one interrupts the reply, and of
     replies only what was heard is remembered: what was delivered, or what was played for `played_s` of the last one.
     `end_session`: the server forgets the conversation after this turn. `messages`: what was said before its first
     turn; one with role "system" first instructs the model. `voice` and `seed` as for `tts.synthesize`. `max_tokens`:
     longest reply. `on_event` is called with each event.
     """
-    if (audio is None) == (text is None) and not (audio is None and end_session):
+    only_begins_or_ends = audio is None and text is None and (end_session or (session is not None and token is None))
+    if (audio is None) == (text is None) and not only_begins_or_ends:
         raise InvalidRequest("give what is said: either audio or text")
     given = {} if messages is None else {"messages": [dict(message) for message in messages]}
     options = options_json(
+        VoiceChatOptions,
         session=session,
+        token=token,
         end_session=end_session or None,
         played_s=played_s,
         voice=voice,
@@ -125,7 +140,7 @@ def voice_chat(
         **given,
     )
     spoken = {} if audio is None else {"AUDIO": audio_bytes(audio)}
-    written = {} if text is None else {"TEXT": text.encode()}
+    written = {} if text is None else {"TEXT": text_bytes(text, "text")}
     return StreamJob("voice_chat", {**spoken, **written, "OPTIONS": options}, announcing(on_event), _collect)
 
 
@@ -143,17 +158,24 @@ def announcing(on_event: OnEvent | None) -> Callable[[Answer], VoiceEvent]:
 
 def read_voice(answer: Answer) -> VoiceEvent:
     """The event in a response of the voice chat."""
+    told = answer.json("EVENT")
+    if told["type"] == "session_started":
+        return answer.message(SessionStarted, "EVENT")
     match read_stage(answer):
-        case StageResult(stage="heard") as event:
-            return Heard(event.stage, event.item, event.time_s, event.value)
+        case StageResult(stage="heard", output="TEXT") as event:
+            return Heard(**_place(event), text=event.value)
         case StageProgress(stage="reply") as event:
-            return ReplyText(event.stage, event.item, event.time_s, event.payload.decode())
+            return ReplyText(**_place(event), text=event.payload.decode())
         case StageProgress(stage="speech") as event:
             samples = np.frombuffer(event.payload, "<i2").astype(np.float32) / SCALE
-            rate, text = event.event["sample_rate_hz"], answer.json("EVENT")["text"]
-            return ReplySound(event.stage, event.item, event.time_s, text, samples, rate)
+            rate = (event.event or {})["sample_rate_hz"]
+            return ReplySound(**_place(event), text=told["text"], samples=samples, sample_rate=rate)
         case event:
             return event
+
+
+def _place(event: Stage) -> dict[str, Any]:
+    return {"stage": event.stage, "item": event.item, "time_s": event.time_s}
 
 
 def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
@@ -171,7 +193,9 @@ def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
         underrun_s=told["underrun_s"],
         times_s=told["timings"],
         request_id=ending.request_id,
+        token=next((event.token for event in events if isinstance(event, SessionStarted)), None),
+        shortfalls=(*of_stages(events), *([INTERRUPTED] if ending.finish_reason == "cancelled" else [])),
     )
     if error := told.get("error"):
-        raise ChainFailed(error["stage"], error["message"], error["status"], ending.request_id, reply)
+        raise chain_failed(error, ending.request_id, reply)
     return reply

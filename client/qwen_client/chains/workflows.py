@@ -1,6 +1,5 @@
 """Graphs of models that the caller makes: `client.chains.run`."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,20 @@ import yaml
 from PIL import Image
 
 from qwen_client.audio import audio_bytes
-from qwen_client.chains.events import StageEvent, StageResult, read_stage
+from qwen_client.chains.events import read_stage
 from qwen_client.chains.files import suffix_of
-from qwen_client.chains.kept import keep, read_kept
+from qwen_client.chains.results import chain_failed
+from qwen_client.chains.run_folder import keep, read_kept
+from qwen_client.chains.shortfalls import of_stages
 from qwen_client.documents.folder import Folder
-from qwen_client.errors import Cancelled, ChainFailed, InvalidRequest
-from qwen_client.jobs import Ending, StreamJob, Timings
+from qwen_client.jobs import Ending, StreamJob
+from qwen_client.messages import Answer
 from qwen_client.pictures import picture_bytes
-from qwen_client.wire import Answer
+from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import json_bytes
+from qwen_wire.chains import StageEvent, StageResult
+from qwen_wire.errors import Cancelled, InvalidRequest
+from qwen_wire.messages import Timings
 
 Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 """A workflow as its JSON says it (docs/chains.md), or a `.yaml` or `.json` file that holds it."""
@@ -31,7 +36,7 @@ class WorkflowResult:
     """What a workflow made: its `outputs`, with files as bytes, and what became of its nodes.
 
     `record` has for each node its `state`, `start_s`, `end_s`, `attempts` and `error`; `results` is all that the nodes
-    made, the outputs among it.
+    made, the outputs among it. `shortfalls`: what of that was cut, damaged, missing or left out.
     """
 
     outputs: Mapping[str, Any]
@@ -40,6 +45,7 @@ class WorkflowResult:
     trace_id: str
     timings: Timings
     request_id: str
+    shortfalls: tuple[Shortfall, ...] = ()
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each output that there is, and `record.json`, into a folder; returns the files.
@@ -86,13 +92,13 @@ def run(
     """
     graph = read_workflow(workflow)
     payloads: list[bytes] = []
-    options: dict[str, Any] = {"inputs": _told_inputs(graph, inputs or {}, payloads)}
+    options: dict[str, Any] = {"inputs": _inputs_json(graph, inputs or {}, payloads)}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
     record, earlier = _earlier(resume)
     if record is not None:
-        options["resume"] = {"record": record, "results": [_told_result(one, payloads) for one in earlier]}
-    tensors = {"WORKFLOW": _json(graph), "OPTIONS": _json(options)}
+        options["resume"] = {"record": record, "results": [_result_json(one, payloads) for one in earlier]}
+    tensors = {"WORKFLOW": json_bytes(graph, "workflow"), "OPTIONS": json_bytes(options, "inputs")}
     read = _announcing(on_event) if on_event else read_stage
     return StreamJob(
         "workflow",
@@ -122,23 +128,23 @@ def _earlier(resume: WorkflowResult | str | os.PathLike[str] | None) -> tuple[An
     return (resume.record, resume.results) if isinstance(resume, WorkflowResult) else read_kept(resume)
 
 
-def _told_inputs(graph: Mapping[str, Any], inputs: Mapping[str, Any], payloads: list[bytes]) -> dict[str, Any]:
+def _inputs_json(graph: Mapping[str, Any], inputs: Mapping[str, Any], payloads: list[bytes]) -> dict[str, Any]:
     """Inputs as JSON, files behind `payloads`."""
     declared = graph.get("inputs", {})
     files = {name for name, one in declared.items() if isinstance(one, Mapping) and one.get("type") == "bytes"}
-    return {name: _told(value, payloads) if name in files else value for name, value in inputs.items()}
+    return {name: _input_json(value, payloads) if name in files else value for name, value in inputs.items()}
 
 
-def _told(value: Any, payloads: list[bytes]) -> Any:
+def _input_json(value: Any, payloads: list[bytes]) -> Any:
     if value is None:
         return None
     if isinstance(value, list):
-        return [_told(one, payloads) for one in value]
+        return [_input_json(one, payloads) for one in value]
     payloads.append(picture_bytes(value) if isinstance(value, Image.Image) else audio_bytes(value))
     return {"payload": len(payloads) - 1}
 
 
-def _told_result(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
+def _result_json(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
     told: dict[str, Any] = {"stage": result.stage, "output": result.output}
     if result.item is not None:
         told["item"] = result.item
@@ -146,13 +152,6 @@ def _told_result(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
         payloads.append(result.payload)
         return {**told, "payload": len(payloads) - 1}
     return {**told, "value": result.value}
-
-
-def _json(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except TypeError as error:
-        raise InvalidRequest(f"the workflow or its inputs hold what is not JSON: {error}") from error
 
 
 def _announcing(on_event: OnEvent) -> Callable[[Answer], StageEvent]:
@@ -177,10 +176,10 @@ def _collect(events: Sequence[StageEvent], ending: Ending, earlier: Sequence[Sta
         trace_id=details["trace_id"],
         timings=ending.timings,
         request_id=ending.request_id,
+        shortfalls=of_stages([*earlier, *events]),
     )
     if ending.finish_reason == "failed":
-        error = details["error"]
-        raise ChainFailed(error["stage"], error["message"], error["status"], ending.request_id, result)
+        raise chain_failed(details["error"], ending.request_id, result)
     return result
 
 

@@ -5,24 +5,27 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from io import BufferedIOBase
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from qwen_client.captions import DEFAULT_SAMPLE_RATE, Caption
+from qwen_client.captions import DEFAULT_SAMPLE_RATE
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import Context, Heard, Timeout, Url
-from qwen_client.commands.recordings import Recording, in_real_time, open_file, open_stream
-from qwen_client.console import errors_on_one_line
-from qwen_client.errors import InvalidRequest
+from qwen_client.commands.options import Context, Heard, Tenant, Timeout, Url
+from qwen_client.console import errors_on_one_line, print_shortfalls
+from qwen_client.extras import audio_extra
 from qwen_client.pcm import AudioPiece
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.transcripts import Caption
+
+if TYPE_CHECKING:
+    from qwen_client.commands.recordings import Recording
 
 PARTIAL_STYLE = "bright_black"
 
@@ -33,21 +36,22 @@ def captions(
     ],
     language: Heard = None,
     context: Context = "",
-    sample_rate: Annotated[int, typer.Option(min=1, help="Of samples from standard input.")] = DEFAULT_SAMPLE_RATE,
-    channels: Annotated[int, typer.Option(min=1, help="Of samples from standard input.")] = 1,
-    realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own pace.")] = False,
+    sample_rate: Annotated[int, typer.Option(min=1, help="Sample rate in Hz of standard input.")] = DEFAULT_SAMPLE_RATE,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of standard input.")] = 1,
+    realtime: Annotated[bool, typer.Option("--realtime", help="Send a file at the pace of playback.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each caption as a line of JSON.")] = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Caption speech while it is spoken: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen captions -
+    """Show live captions of speech: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen captions -
 
-    On a terminal, text that may still change is grey. Ctrl-C ends the audio; what was said is still written.
+    On a terminal, text that may still change is grey. Ctrl-C ends the audio; its captions are completed.
     """
     with errors_on_one_line():
         recording = _open(source, sample_rate, channels, realtime)
         with (
-            Client(url, timeout_s=timeout_s) as client,
+            Client(url, timeout_s=timeout_s, tenant=tenant) as client,
             client.asr.stream(
                 language=language,
                 context=context,
@@ -55,13 +59,20 @@ def captions(
                 channels=recording.channels,
             ) as session,
         ):
-            _show(session.iterate(_until_interrupted(recording.pieces)), as_json)
+            _show(_warning(session.iterate(_until_interrupted(recording.pieces))), as_json)
+        print_shortfalls({"finish_reason": "stop", "damage_s": recording.damage_s}, "the text")
 
 
-def _open(source: str, sample_rate: int, channels: int, realtime: bool) -> Recording:
+def _open(source: str, sample_rate: int, channels: int, realtime: bool) -> "Recording":
+    # FFmpeg loads with it; only who reads a recording needs it.
+    with audio_extra("reads recordings"):
+        from qwen_client.commands.recordings import in_real_time, open_file, open_stream
+
     if source != "-":
         recording = open_file(Path(source))
-        return replace(recording, pieces=in_real_time(recording.pieces)) if realtime else recording
+        if realtime:
+            recording.pieces = in_real_time(recording.pieces)
+        return recording
     if realtime:
         raise InvalidRequest("--realtime is for files: standard input comes at its own pace")
     return open_stream(cast(BufferedIOBase, sys.stdin.buffer), sample_rate, channels)
@@ -83,6 +94,19 @@ def _until_interrupted(pieces: Iterable[AudioPiece]) -> Iterator[AudioPiece]:
                 return
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _warning(captions: Iterable[Caption]) -> Iterator[Caption]:
+    """The same captions; once all have come, the user is told which of them were cut."""
+    cut: list[Caption] = []
+    for caption in captions:
+        if caption.finish_reason == "length":
+            cut.append(caption)
+        yield caption
+    for caption in cut:
+        times = [f"from {one.start_s:.3g} to {one.end_s:.3g} s" for one in caption.segments]
+        where = ", ".join(times) or f"before {caption.audio_s:.3g} s"
+        print_shortfalls({"finish_reason": "length"}, f"the text of what is said {where}")
 
 
 def _show(captions: Iterable[Caption], as_json: bool) -> None:

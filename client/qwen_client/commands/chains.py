@@ -7,35 +7,45 @@ from typing import Annotated
 import typer
 
 from qwen_client.client import DEFAULT_ADDRESS
-from qwen_client.commands.following import CHAIN_TIMEOUT_S, Out, run_and_save
-from qwen_client.commands.options import AsJson, Heard, Seed, Timeout, Url, text_argument
+from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, run_and_save
+from qwen_client.commands.options import AsJson, Heard, Seed, Tenant, Timeout, Url, text_argument
 from qwen_client.documents.slides import require_slides
 from qwen_client.documents.word import require_word
 
-Text = Annotated[str | None, typer.Argument(help="The text; - reads standard input. Left out: --audio has it.")]
-Audio = Annotated[Path | None, typer.Option(help="A recording of it, in place of the text or besides.")]
-StyleOption = Annotated[str | None, typer.Option("--style", help="A name that `qwen styles` prints.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="64x48 pixels, or a ratio: 16:9. Left out: by server.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps; left out: the server's choice.")]
-MaxAudio = Annotated[float | None, typer.Option("--max-audio", help="Seconds a file may be long.")]
-Voices = Annotated[list[str] | None, typer.Option("--voice", help="A voice to read it; several: each reads all.")]
+Text = Annotated[str | None, typer.Argument(help="The text; - reads standard input. Optional with --audio.")]
+Audio = Annotated[Path | None, typer.Option(help="Recording of the text, instead of it or in addition.")]
+StyleOption = Annotated[str | None, typer.Option("--style", help="Style; `qwen styles` lists them.")]
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--size", help="WIDTHxHEIGHT in pixels, or an aspect ratio such as 16:9. Default: set by the server."),
+]
+Steps = Annotated[int | None, typer.Option(help="Number of denoising steps. Default: set by the server.")]
+MaxAudio = Annotated[float | None, typer.Option("--max-audio", help="Refuse recordings longer than this many seconds.")]
+Voices = Annotated[
+    list[str] | None, typer.Option("--voice", help="Voice that reads the copy; may be repeated, each reads everything.")
+]
 
 
 def minutes(
-    audio: Annotated[list[Path], typer.Argument(help="A recording for each speaker, or one with a channel for each.")],
+    audio: Annotated[
+        list[Path], typer.Argument(help="One recording per speaker, or one file with a channel per speaker.")
+    ],
     out: Out = Path("minutes"),
-    speaker: Annotated[list[str] | None, typer.Option(help="Their names, in order; once for each.")] = None,
+    speaker: Annotated[
+        list[str] | None, typer.Option(help="Name of a speaker, in the order of the recordings; repeat for each.")
+    ] = None,
     day: Annotated[
-        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The meeting's; left out: today.")
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Date of the meeting. Default: today.")
     ] = None,
     language: Heard = None,
-    context: Annotated[str | None, typer.Option(help="Words to expect, such as names.")] = None,
-    illustration: Annotated[str | None, typer.Option(help="What to draw; left out: the title.")] = None,
-    illustrate: Annotated[bool, typer.Option(help="Draw an illustration besides the charts.")] = True,
+    context: Annotated[str | None, typer.Option(help="Words that are likely to occur, such as names.")] = None,
+    illustration: Annotated[str | None, typer.Option(help="Prompt of the illustration. Default: the title.")] = None,
+    illustrate: Annotated[bool, typer.Option(help="Generate an illustration besides the charts.")] = True,
     max_audio_s: MaxAudio = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
     """Write the minutes of the meeting in AUDIO: documents, subtitles and charts."""
@@ -54,6 +64,7 @@ def minutes(
         ),
         out,
         url=url,
+        tenant=tenant,
         timeout_s=timeout_s,
         as_json=as_json,
         needs=[require_word],
@@ -71,9 +82,10 @@ def storyboard(
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
-    """Make a story with three to five pictures of the idea in TEXT."""
+    """Turn the idea in TEXT into a storyboard of three to five pictures."""
     run_and_save(
         lambda client: client.chains.storyboard(
             _text(text),
@@ -87,6 +99,7 @@ def storyboard(
         ),
         out,
         url=url,
+        tenant=tenant,
         timeout_s=timeout_s,
         as_json=as_json,
         needs=[require_word],
@@ -98,17 +111,20 @@ def lesson(
     out: Out = Path("lesson"),
     audio: Audio = None,
     language: Annotated[
-        str | None, typer.Option(help="Of the lecture; left out: as recognised, English for text.")
+        str | None, typer.Option(help="Language of the lecture. Default: as recognised from speech, English for text.")
     ] = None,
-    into: Annotated[list[str] | None, typer.Option(help="ISO code of a language to have it in; several times.")] = None,
-    voice: Annotated[list[str] | None, typer.Option(help="Who narrates: zh=mei. Left out: by server.")] = None,
+    into: Annotated[list[str] | None, typer.Option(help="Target language, such as zh; may be repeated.")] = None,
+    voice: Annotated[
+        list[str] | None, typer.Option(help="Narrator of a language, such as zh=mei. Default: set by the server.")
+    ] = None,
     max_audio_s: MaxAudio = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
-    """Make a lesson of the lecture in TEXT: presentations with narration in several languages."""
+    """Turn the lecture in TEXT into presentations with narration, in several languages."""
     voices = None if voice is None else dict(map(_voice, voice))
     run_and_save(
         lambda client: client.chains.courseware(
@@ -123,6 +139,7 @@ def lesson(
         ),
         out,
         url=url,
+        tenant=tenant,
         timeout_s=timeout_s,
         as_json=as_json,
         needs=[require_word, require_slides],
@@ -141,9 +158,10 @@ def ad(
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
-    """Advertise the product in TEXT: copy, voices and pictures."""
+    """Create an advertisement for the product in TEXT: copy, narration and pictures."""
     run_and_save(
         lambda client: client.chains.product_ad(
             _text(text),
@@ -158,6 +176,7 @@ def ad(
         ),
         out,
         url=url,
+        tenant=tenant,
         timeout_s=timeout_s,
         as_json=as_json,
         needs=[require_word],
@@ -166,22 +185,24 @@ def ad(
 
 def describe(
     picture: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
-    question: Annotated[str, typer.Argument(help="What to say of it; left out: all.")] = "",
+    question: Annotated[str, typer.Argument(help="Question about the picture. Default: describe it.")] = "",
     out: Out = Path("description"),
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
-    language: Annotated[str | None, typer.Option(help="Of the speech.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the speech.")] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
-    """Say what PICTURE shows: as text and as speech."""
+    """Describe PICTURE as text and as speech."""
     run_and_save(
         lambda client: client.chains.describe_aloud(
             picture, question, voice=voice, language=language, seed=seed, deadline_s=timeout_s
         ),
         out,
         url=url,
+        tenant=tenant,
         timeout_s=timeout_s,
         as_json=as_json,
     )

@@ -1,6 +1,5 @@
 """`qwen chart`."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,27 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from qwen_client.charts import Theme
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Timeout, Url
-from qwen_client.console import errors_on_one_line, print_made, require_folder
-from qwen_client.errors import InvalidRequest
+from qwen_client.commands.options import AsJson, Tenant, Timeout, Url
+from qwen_client.console import errors_on_one_line, print_made, print_warning, require_folder
 from qwen_client.pictures import picture_format
+from qwen_client.texts import read_json
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import Theme
 
 
 def chart(
     file: Annotated[Path, typer.Argument(help="The chart as JSON; - reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")],
-    width: Annotated[int | None, typer.Option(help="Pixels; left out: the server's choice.")] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels; left out: as high as the chart needs.")] = None,
-    scale: Annotated[int, typer.Option(help="Sharper by so many pixels for each.")] = 1,
-    theme: Annotated[Theme, typer.Option(help="Colours.")] = "light",
+    width: Annotated[int | None, typer.Option(help="Width in pixels. Default: set by the server.")] = None,
+    height: Annotated[int | None, typer.Option(help="Height in pixels. Default: as high as the chart needs.")] = None,
+    scale: Annotated[int, typer.Option(help="Pixels per unit of width and height, for sharper output.")] = 1,
+    theme: Annotated[Theme, typer.Option(help="Colour theme.")] = "light",
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Draw the chart in FILE (a timeline, Gantt, bar chart, ...) into a picture file."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Render the chart described in FILE (timeline, Gantt, bar chart, ...) to a picture file."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         suffix_format = picture_format(output)
         require_folder(output)
         made_as: Any = suffix_format.lower() if suffix_format in ("WEBP", "JPEG") else "png"
@@ -46,15 +47,13 @@ def chart(
         "timings": asdict(drawn.timings) if drawn.timings else None,
         "request_id": drawn.request_id,
     }
+    if drawn.not_drawn:
+        print_warning(f"no font has these characters: {drawn.not_drawn}")
     print_made(made, as_json)
 
 
 def _read_chart(file: Path) -> dict[str, Any]:
-    text = sys.stdin.read() if str(file) == "-" else file.read_text()
-    try:
-        read = json.loads(text)
-    except ValueError as error:
-        raise InvalidRequest(f"{file} is not JSON: {error}") from error
+    read = read_json(sys.stdin.read() if str(file) == "-" else file.read_bytes(), str(file))
     if not isinstance(read, dict):
         raise InvalidRequest(f'{file} is not a chart, such as {{"type": "gantt", "tasks": [...]}}')
     return read

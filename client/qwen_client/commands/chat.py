@@ -1,6 +1,5 @@
 """`qwen chat`."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,10 +13,11 @@ from rich.text import Text
 
 from qwen_client.chat import ChatDelta
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Seed, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_error, print_json
-from qwen_client.errors import InvalidRequest, QwenError
+from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
+from qwen_client.console import errors_on_one_line, print_error, print_json, print_shortfalls
 from qwen_client.stream import Stream
+from qwen_client.texts import read_json
+from qwen_wire.errors import Cancelled, InvalidRequest, QwenError
 
 PROMPT = "> "
 THINKING_STYLE = "bright_black"
@@ -25,23 +25,26 @@ THINKING_STYLE = "bright_black"
 
 def chat(
     text: Annotated[
-        str | None, typer.Argument(help="What to ask; - reads standard input. Left out: a conversation.")
+        str | None, typer.Argument(help="User message; - reads standard input. Without it: a conversation.")
     ] = None,
-    system: Annotated[str | None, typer.Option(help="Who answers, and how.")] = None,
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
     thinking: Annotated[
-        bool, typer.Option("--thinking", help="Think first; shown in grey, on standard error.")
+        bool, typer.Option("--thinking", help="Let the model think first; thinking is shown in grey on standard error.")
     ] = False,
-    json_schema: Annotated[Path | None, typer.Option(help="A file with the JSON schema of the answer.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Of an answer; left out: the server's choice.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0: always the likeliest words.")] = None,
-    stop: Annotated[list[str] | None, typer.Option(help="The answer ends before this.")] = None,
+    json_schema: Annotated[Path | None, typer.Option(help="File with a JSON schema that the answer follows.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Maximum length of an answer in tokens. Default: set by the server.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0: greedy.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop sequence; may be repeated.")] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Ask TEXT and print the answer as it is written; without TEXT, talk line by line until Ctrl-D."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Send TEXT to the chat model and stream its answer. Without TEXT: a conversation, until Ctrl-D."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         asked: dict[str, Any] = {
             "system": system,
             "thinking": thinking,
@@ -56,7 +59,9 @@ def chat(
         if text is None:
             _converse(client, asked)
         elif as_json:
-            print_json(asdict(client.chat.complete(text_argument(text), **asked)))
+            answer = client.chat.complete(text_argument(text), **asked)
+            _warn(answer.finish_reason, thought_only=bool(answer.thinking and not answer.text))
+            print_json(asdict(answer))
         else:
             with client.chat.stream(text_argument(text), **asked) as deltas:
                 _show(deltas)
@@ -88,22 +93,30 @@ def _lines() -> Iterator[str]:
 def _show(deltas: Stream[ChatDelta]) -> str:
     """Print an answer as it comes; its text."""
     console = Console(stderr=True, highlight=False)
-    answer = ""
+    answer, thought = "", False
     with suppress(KeyboardInterrupt):
         for delta in deltas:
             if delta.type == "thinking":
+                thought = True
                 console.print(Text(delta.text, THINKING_STYLE), end="", soft_wrap=True)
             else:
                 answer += delta.text
                 typer.echo(delta.text, nl=False)
     typer.echo()
+    if deltas.finish_reason == "cancelled":
+        raise Cancelled("the server cancelled the request", request_id=deltas.request_id)
+    if thought and not answer:
+        console.print()
+    _warn(deltas.finish_reason or "stop", thought_only=thought and not answer)
     return answer
+
+
+def _warn(finish_reason: str, *, thought_only: bool) -> None:
+    subject = "the answer, which had not begun yet," if thought_only else "the answer"
+    print_shortfalls({"finish_reason": finish_reason}, subject)
 
 
 def _schema(file: Path | None) -> Any:
     if file is None:
         return None
-    try:
-        return json.loads(file.read_text())
-    except ValueError as error:
-        raise InvalidRequest(f"{file} is not JSON: {error}") from error
+    return read_json(file.read_bytes(), str(file))

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from qwen_client.console import require_folder
-from qwen_client.errors import Cancelled
-from qwen_client.image import Format
-from qwen_client.jobs import Timings
-from qwen_client.pictures import ImageEvent, Picture, Progress, Queued, contact_sheet, picture_format
+from qwen_client.pictures import ImageEvent, Picture, Progress, contact_sheet, picture_format
 from qwen_client.progress import Bar
 from qwen_client.stream import Stream
+from qwen_wire.errors import Cancelled
+from qwen_wire.messages import Timings
+from qwen_wire.options import PictureFormat
+from qwen_wire.pictures import Queued
 
-SERVED: dict[str, Format] = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}
+SERVED: dict[str, PictureFormat] = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}
 
 
-def served_format(output: Path, preview: Path | None) -> Format:
+def served_format(output: Path, preview: Path | None) -> PictureFormat:
     """The format to ask the server for; raises at once where `output` or `preview` could not be written."""
     file_format = picture_format(output)
     require_folder(output)
@@ -53,7 +54,7 @@ def write(pictures: Sequence[Picture], output: Path, with_sheet: bool, timings: 
     for picture in pictures:
         file = output if len(pictures) == 1 else _beside(output, str(picture.seed))
         picture.save(file)
-        made.append(_told(picture, file, timings))
+        made.append(_picture_json(picture, file, timings))
     if with_sheet:
         sheet = _beside(output, "sheet")
         contact_sheet(pictures).save(sheet)
@@ -74,7 +75,7 @@ def _show(event: Progress, preview: Path | None) -> None:
     os.replace(beginning, preview)
 
 
-def _told(picture: Picture, file: Path, timings: Timings | None) -> dict[str, Any]:
+def _picture_json(picture: Picture, file: Path, timings: Timings | None) -> dict[str, Any]:
     return {
         "file": str(file),
         "prompt": picture.prompt,

@@ -8,29 +8,36 @@ import typer
 
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
 from qwen_client.commands.drawing import follow, served_format, write
-from qwen_client.commands.options import AsJson, Seed, Timeout, Url, text_argument
+from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
 from qwen_client.console import errors_on_one_line, print_json
 from qwen_client.image import Preset
 from qwen_client.recipes import read_recipe
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")]
-SizeOption = Annotated[str | None, typer.Option("--size", help="64x48 pixels, or a ratio: 16:9. Left out: by server.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps; left out: the server's choice.")]
-Number = Annotated[int, typer.Option("--n", min=1, help="So many pictures, each with the next seed.")]
-StyleOption = Annotated[str | None, typer.Option("--style", help="A name that `qwen styles` prints.")]
-PresetOption = Annotated[Preset | None, typer.Option("--preset", help="How fast, or how exact.")]
-Lora = Annotated[str | None, typer.Option(help="A LoRA of the server's, by name.")]
-Mask = Annotated[Path | None, typer.Option(help="White where the picture is to change, as large as the picture.")]
-Strength = Annotated[float | None, typer.Option(help="How much of the picture may change: above 0, to 1.")]
-Guidance = Annotated[float | None, typer.Option(help="How closely to follow the text; 1: no guidance.")]
-Avoid = Annotated[str, typer.Option(help="What not to draw, with guidance.")]
-Preview = Annotated[Path | None, typer.Option(help="A .jpg file that shows the picture so far, step by step.")]
-Quality = Annotated[int | None, typer.Option(min=1, max=100, help="Of .jpg and .webp (100: lossless).")]
-Sheet = Annotated[bool, typer.Option("--contact-sheet", help="All pictures in one more file, too.")]
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--size", help="WIDTHxHEIGHT in pixels, or an aspect ratio such as 16:9. Default: set by the server."),
+]
+Steps = Annotated[int | None, typer.Option(help="Number of denoising steps. Default: set by the server.")]
+Number = Annotated[int, typer.Option("--n", min=1, help="Number of pictures; their seeds count up from --seed.")]
+StyleOption = Annotated[str | None, typer.Option("--style", help="Style; `qwen styles` lists them.")]
+PresetOption = Annotated[Preset | None, typer.Option("--preset", help="Trade-off between speed and quality.")]
+Lora = Annotated[str | None, typer.Option(help="Name of a LoRA that the server has.")]
+Mask = Annotated[Path | None, typer.Option(help="Mask of the picture's size: white where it may change.")]
+Strength = Annotated[float | None, typer.Option(help="How much of the picture may change, above 0 up to 1.")]
+Guidance = Annotated[float | None, typer.Option(help="Scale of classifier-free guidance; 1: none.")]
+Avoid = Annotated[str, typer.Option(help="Negative prompt; needs guidance.")]
+Preview = Annotated[
+    Path | None, typer.Option(help="A .jpg file that is updated with a preview while the picture is generated.")
+]
+Quality = Annotated[
+    int | None, typer.Option(min=1, max=100, help="Quality of .jpg and .webp files; 100: lossless .webp.")
+]
+Sheet = Annotated[bool, typer.Option("--contact-sheet", help="Also write one file with all pictures side by side.")]
 
 
 def draw(
-    text: Annotated[str, typer.Argument(help="What to draw; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="Prompt; - reads standard input.")],
     output: Output = Path("picture.png"),
     size: SizeOption = None,
     steps: Steps = None,
@@ -41,7 +48,7 @@ def draw(
     lora: Lora = None,
     guidance: Guidance = None,
     avoid: Avoid = " ",
-    image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Picture to start from.")] = None,
     mask: Mask = None,
     strength: Strength = None,
     preview: Preview = None,
@@ -49,10 +56,11 @@ def draw(
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Draw TEXT into a picture file: from nothing, over a picture, or where a mask is white."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Generate a picture from TEXT: from noise, from another picture (--image), or inside a mask (--mask)."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         file_format = served_format(output, preview)
         events = client.image.stream(
             text_argument(text),
@@ -79,9 +87,11 @@ def draw(
 
 def edit(
     image: Annotated[Path, typer.Argument(help="The picture to edit.")],
-    text: Annotated[str, typer.Argument(help="What to do to it; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="Instruction; - reads standard input.")],
     output: Output = Path("edited.png"),
-    others: Annotated[list[Path] | None, typer.Option("--with", help="Another picture that TEXT speaks of.")] = None,
+    others: Annotated[
+        list[Path] | None, typer.Option("--with", help="Another picture that TEXT refers to; may be repeated.")
+    ] = None,
     mask: Mask = None,
     size: SizeOption = None,
     steps: Steps = None,
@@ -96,10 +106,11 @@ def edit(
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Do to the picture IMAGE what TEXT asks for."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Edit the picture IMAGE as TEXT instructs."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         file_format = served_format(output, preview)
         events = client.image.stream(
             text_argument(text),
@@ -122,16 +133,18 @@ def edit(
     _print(made, as_json)
 
 
-def recipe(file: Annotated[Path, typer.Argument(help="A picture that was drawn here.")]) -> None:
-    """Print what a picture was made from, as JSON."""
+def recipe(file: Annotated[Path, typer.Argument(help="A picture that this platform generated.")]) -> None:
+    """Print the recipe of a generated picture (prompt, seed, steps, ...) as JSON."""
     with errors_on_one_line():
         told = asdict(read_recipe(file))
     print_json({name: value for name, value in told.items() if value not in (None, ())})
 
 
-def styles(as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
-    """The styles that `qwen draw --style` takes, a line each."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+def styles(
+    as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, tenant: Tenant = None, timeout_s: Timeout = DEFAULT_TIMEOUT_S
+) -> None:
+    """List the styles for `qwen draw --style`, one per line."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         known = client.image.styles()
     if as_json:
         print_json([asdict(style) for style in known])

@@ -8,32 +8,34 @@ import typer
 
 from qwen_client.audio import audio_suffix
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Seed, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_json, print_made, require_folder
+from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
+from qwen_client.console import errors_on_one_line, print_json, print_made, print_shortfalls, require_folder
 from qwen_client.effects import FACTORS
 from qwen_client.progress import Bar
 
-voice_app = typer.Typer(no_args_is_help=True, help="Voices that the server keeps.")
+voice_app = typer.Typer(no_args_is_help=True, help="Manage stored voices.")
 
 
 def say(
-    text: Annotated[str, typer.Argument(help="What to say; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg, .opus or .mp3 file.")],
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="A recording whose voice is to speak.")] = None,
-    reference_text: Annotated[str, typer.Option(help="What is said in the recording.")] = "",
-    instruction: Annotated[str, typer.Option(help="Who is to speak, and how.")] = "",
-    language: Annotated[str, typer.Option(help="Name of the language.")] = "auto",
+    reference: Annotated[Path | None, typer.Option(help="Recording of a voice to clone.")] = None,
+    reference_text: Annotated[str, typer.Option(help="Text spoken in the recording; improves the clone.")] = "",
+    consent: Annotated[str, typer.Option(help="Who consented to the use of the recorded voice.")] = "",
+    instruction: Annotated[str, typer.Option(help="Description of the voice and the style of speaking.")] = "",
+    language: Annotated[str | None, typer.Option(help="Such as English, en or en-US.")] = None,
     seed: Seed = 0,
-    temperature: Annotated[float | None, typer.Option(help="0: always the likeliest sound.")] = None,
-    speed: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="How many times as fast.")] = 1.0,
-    pitch: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="How many times as high.")] = 1.0,
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0: greedy.")] = None,
+    speed: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the speed.")] = 1.0,
+    pitch: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the pitch.")] = 1.0,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Speak TEXT into an audio file."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Synthesize TEXT and write it to an audio file."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         audio_suffix(output)
         require_folder(output)
         with Bar("speaking"):
@@ -42,6 +44,7 @@ def say(
                 voice=voice,
                 reference=reference,
                 reference_text=reference_text,
+                consent=consent,
                 instruction=instruction,
                 language=language,
                 seed=seed,
@@ -53,16 +56,20 @@ def say(
         "duration_s": speech.duration_s,
         "sample_rate": speech.sample_rate,
         "finish_reason": speech.finish_reason,
+        "cut_by": speech.cut_by,
         "timings": asdict(speech.timings),
         "request_id": speech.request_id,
     }
+    print_shortfalls(made, f"the speech of {speech.duration_s:.3g} s")
     print_made(made, as_json)
 
 
 @voice_app.command("list")
-def list_voices(as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, timeout_s: Timeout = DEFAULT_TIMEOUT_S) -> None:
-    """Who can speak: the checkpoint's speakers and the stored voices, a line each."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+def list_voices(
+    as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, tenant: Tenant = None, timeout_s: Timeout = DEFAULT_TIMEOUT_S
+) -> None:
+    """List the checkpoint's speakers and the stored voices, one per line."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         known = client.voices.list()
     if as_json:
         print_json(asdict(known))
@@ -72,16 +79,17 @@ def list_voices(as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, timeout_s: 
 
 @voice_app.command("add")
 def add_voice(
-    name: Annotated[str, typer.Argument(help="a-z, 0-9, - and _.")],
-    reference: Annotated[Path, typer.Argument(help="A recording of the voice, half a second or more.")],
-    consent: Annotated[str, typer.Option(help="Who allowed the use of the voice.")],
-    reference_text: Annotated[str, typer.Option(help="What is said in the recording.")] = "",
+    name: Annotated[str, typer.Argument(help="Name of the voice: a-z, 0-9, - and _.")],
+    reference: Annotated[Path, typer.Argument(help="A recording of the voice, at least half a second long.")],
+    consent: Annotated[str, typer.Option(help="Who consented to the use of the voice.")],
+    reference_text: Annotated[str, typer.Option(help="Text spoken in the recording; improves the clone.")] = "",
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Keep the voice of a recording under NAME."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client, Bar("listening"):
+    """Store the voice of a recording under NAME."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client, Bar("listening"):
         voice = client.voices.add(name, reference, consent=consent, reference_text=reference_text)
     if as_json:
         print_json(asdict(voice))
@@ -91,10 +99,11 @@ def add_voice(
 
 @voice_app.command("remove")
 def remove_voice(
-    name: Annotated[str, typer.Argument(help="A stored voice.")],
+    name: Annotated[str, typer.Argument(help="Name of a stored voice.")],
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Forget a stored voice."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Delete a stored voice."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         typer.echo(client.voices.remove(name))

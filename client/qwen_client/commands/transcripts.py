@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from qwen_client.asr import Timestamps, WordTimestamps
+from qwen_client.batches import Outcome
 from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Context, Heard, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_error, print_json, require_folder
-from qwen_client.errors import InvalidRequest, QwenError, ServerError
-from qwen_client.many import Outcome
+from qwen_client.commands.options import AsJson, Context, Heard, Tenant, Timeout, Url, text_argument
+from qwen_client.console import errors_on_one_line, print_error, print_json, print_shortfalls, require_folder
 from qwen_client.progress import Bar
 from qwen_client.transcript import transcript_suffix
+from qwen_wire.errors import InvalidRequest, QwenError, ServerError
+from qwen_wire.options import Timestamps, WordTimestamps
 
 NUM_CONCURRENT = 8
 Format = Literal["text", "json", "srt", "vtt"]
@@ -22,24 +22,29 @@ SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(help="Audio files, of any format.")],
-    output_format: Annotated[Format | None, typer.Option("--format", help="Left out: text.")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="Write a file for each into this folder.")] = None,
-    timestamps: Annotated[Timestamps, typer.Option(help="What is timed; subtitles follow it.")] = "segment",
+    files: Annotated[list[Path], typer.Argument(help="Audio files in any supported format.")],
+    output_format: Annotated[Format | None, typer.Option("--format", help="Output format. Default: text.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Write one file per input into this folder.")] = None,
+    timestamps: Annotated[Timestamps, typer.Option(help="Unit of the timestamps, also of subtitles.")] = "segment",
     language: Heard = None,
     context: Context = "",
-    itn: Annotated[bool, typer.Option("--itn", help="Numbers and dates in figures.")] = False,
-    max_audio_s: Annotated[float | None, typer.Option("--max-audio", help="Seconds a file may be long.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    itn: Annotated[
+        bool, typer.Option("--itn", help="Write numbers and dates in digits (inverse text normalisation).")
+    ] = False,
+    max_audio_s: Annotated[
+        float | None, typer.Option("--max-audio", help="Refuse recordings longer than this many seconds.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Write down what is said in FILES: a line for each, in the order given, or a file for each."""
+    """Transcribe audio FILES: one line per file, in the given order, or one output file per input."""
     with errors_on_one_line():
         chosen = _format(output_format, as_json)
         _require_subtitles_possible(chosen, timestamps, files, folder)
         targets = _targets(files, folder, SUFFIXES[chosen])
-        with Client(url, timeout_s=timeout_s) as client:
+        with Client(url, timeout_s=timeout_s, tenant=tenant) as client:
             outcomes = _transcribe_all(
                 client,
                 files,
@@ -50,6 +55,8 @@ def transcribe(
                 itn=itn,
                 max_audio_s=max_audio_s,
             )
+    for file, outcome in zip(files, outcomes, strict=True):
+        _print_shortfalls(file, outcome)
     if chosen == "json" and not targets:
         print_json([_json(file, outcome) for file, outcome in zip(files, outcomes, strict=True)])
     else:
@@ -59,24 +66,26 @@ def transcribe(
 
 
 def align(
-    file: Annotated[Path, typer.Argument(help="An audio file, of any format.")],
-    text: Annotated[str, typer.Argument(help="What is said in it; - reads standard input.")],
+    file: Annotated[Path, typer.Argument(help="An audio file in any supported format.")],
+    text: Annotated[str, typer.Argument(help="The text spoken in it; - reads standard input.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A .srt, .vtt, .json or .txt file; left out: prints.")
+        Path | None, typer.Option("--output", "-o", help="Output file: .srt, .vtt, .json or .txt. Default: print.")
     ] = None,
-    timestamps: Annotated[WordTimestamps, typer.Option(help="What is timed.")] = "word",
-    language: Annotated[str, typer.Option(help="Name or ISO code of the language.")] = "auto",
+    timestamps: Annotated[WordTimestamps, typer.Option(help="Unit of the timestamps.")] = "word",
+    language: Annotated[str | None, typer.Option(help="Such as English, en or en-US.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
-    """Find when each word of TEXT is said in FILE: a line a word, its start, end and text apart by tabs."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s) as client:
+    """Find when each word of TEXT is spoken in FILE. Prints a line per word: start, end and text, separated by tabs."""
+    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
         if output:
             transcript_suffix(output)
             require_folder(output)
         with Bar("aligning"):
             alignment = client.asr.align(file, text_argument(text), language=language, timestamps=timestamps)
+        print_shortfalls(alignment.as_dict(), "the alignment", file)
         if output:
             alignment.save(output)
     if as_json:
@@ -142,11 +151,16 @@ def _json(file: Path, outcome: Outcome) -> dict[str, Any]:
     return {"file": str(file), **(outcome.heard.as_dict() if outcome.heard else {})}
 
 
+def _print_shortfalls(file: Path, outcome: Outcome) -> None:
+    for error in _missing(outcome):
+        print_error(error, file)
+    if outcome.heard is not None:
+        print_shortfalls(outcome.heard.as_dict(), "the text", file)
+
+
 def _print_lines(chosen: Format, files: Sequence[Path], outcomes: Sequence[Outcome], targets: Sequence[Path]) -> None:
-    """Each result on stdout, and what is missing on stderr."""
+    """Each result on stdout."""
     for number, (file, outcome) in enumerate(zip(files, outcomes, strict=True)):
-        for error in _missing(outcome):
-            print_error(error, file)
         if outcome.heard is None:
             continue
         if targets:

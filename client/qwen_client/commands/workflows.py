@@ -1,6 +1,7 @@
 """`qwen run`."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,15 +10,15 @@ import yaml
 
 from qwen_client.chains.workflows import WorkflowResult, read_workflow
 from qwen_client.client import DEFAULT_ADDRESS, Client
-from qwen_client.commands.following import CHAIN_TIMEOUT_S, Out
-from qwen_client.commands.options import AsJson, Timeout, Url
+from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, print_all
+from qwen_client.commands.options import AsJson, Tenant, Timeout, Url
 from qwen_client.console import errors_on_one_line, print_json, require_folder
-from qwen_client.errors import ChainFailed, InvalidRequest
 from qwen_client.stages import StageView
+from qwen_wire.errors import ChainFailed, InvalidRequest
 
 KEPT = "kept"  # within the folder of a run that failed: what it made
 Inputs = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; a file's path where a file is asked for.")
+    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; for an input that is a file, its path.")
 ]
 
 
@@ -25,23 +26,28 @@ def run(
     workflow: Annotated[Path, typer.Argument(help="A .yaml or .json file with nodes and outputs.")],
     inputs: Inputs = None,
     out: Out = Path("run"),
-    deadline_s: Annotated[float | None, typer.Option("--deadline", help="Seconds; left out: the server's.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run that failed into this folder.")] = False,
+    deadline_s: Annotated[
+        float | None, typer.Option("--deadline", help="Time limit of the run in seconds. Default: set by the server.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the failed run whose record is in the output folder.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_ADDRESS,
+    tenant: Tenant = None,
     timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
-    """Run the graph of models in WORKFLOW; write its outputs, and a record of the run, into a folder.
+    """Run the graph of models in WORKFLOW and write its outputs and a record of the run into a folder.
 
-    Where a stage fails, what the others made is written all the same, and the command ends with exit code 1; with
-    --resume it goes on from there.
+    If a stage fails, the results of the others are still written and the exit code is 1; with
+    --resume the run continues from there.
     """
     with errors_on_one_line():
         require_folder(out)
         graph = read_workflow(workflow)
         given = _read_inputs(inputs or [], graph.get("inputs", {}))
         kept = out / KEPT
-        with Client(url, timeout_s=timeout_s) as client:
+        with Client(url, timeout_s=timeout_s, tenant=tenant) as client:
             try:
                 with StageView() as view:
                     made = client.chains.run(
@@ -54,6 +60,7 @@ def run(
         if resume:
             shutil.rmtree(kept)
         _save(made, out, as_json)
+        end_as(made.shortfalls)
 
 
 def _read_inputs(pairs: list[str], declared: Any) -> dict[str, Any]:
@@ -84,7 +91,10 @@ def _value(name: str, text: str, kind: str | None) -> Any:
 
 def _save(made: WorkflowResult, out: Path, as_json: bool) -> None:
     files = [str(file) for file in made.save(out)]
+    print_all(made.shortfalls)
     if as_json:
-        print_json({"files": files, "record": made.record, "trace_id": made.trace_id, "request_id": made.request_id})
+        shortfalls = [asdict(one) for one in made.shortfalls]
+        about = {"record": made.record, "trace_id": made.trace_id, "request_id": made.request_id}
+        print_json({"files": files, "shortfalls": shortfalls, **about})
     else:
         typer.echo("\n".join(files))

@@ -1,1 +1,1 @@
-"""Documents of what chains made: Markdown, Word, PowerPoint. The last two need `qwen-triton[documents]`."""
+"""Documents of what chains made: Markdown, Word, PowerPoint. The last two need python-docx and python-pptx."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from qwen_client.errors import InvalidRequest
 from qwen_client.pictures import Picture
+from qwen_wire.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ Block: TypeAlias = Heading | Paragraph | Items | Table | Figure | Sound
 
 
 def require(library: str, load: Callable[[], object]) -> None:
-    """Raise `InvalidRequest` that names the extra to install where a library of documents is missing."""
+    """Raise `InvalidRequest` where a library of documents is missing, which says how to install it."""
     try:
         load()
     except ImportError as error:
         raise InvalidRequest(
-            f"{library} is missing, which writes the document; install it with: pip install 'qwen-triton[documents]'"
+            f"{library}, which writes the document, is not installed; install it with: pip install {library}"
         ) from error

@@ -16,9 +16,9 @@ from qwen_engine.asr.config import EncoderConfig, FeatureConfig
 from qwen_engine.asr.encoder import AudioEncoder, num_tokens
 from qwen_engine.asr.features import LogMel
 from qwen_engine.decoder import Decoder, DecoderConfig
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.graphs import sent
 from qwen_engine.weights import Weights
+from qwen_wire.errors import InvalidRequest
 
 Clip: TypeAlias = tuple[np.ndarray, Sequence[int]]
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 
 from qwen_engine.aligner.checkpoint import AlignerCheckpoint
-from qwen_engine.aligner.course import Course, Window
-from qwen_engine.aligner.request import Alignment, AlignRequest
+from qwen_engine.aligner.request import AlignRequest, TimedText
 from qwen_engine.aligner.timing import found_words, timed_words
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, check_samples
+from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.audio import is_silent
-from qwen_engine.errors import EngineError, Internal, InvalidRequest
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.samples import check_samples
 from qwen_engine.settings import AlignerSettings
+from qwen_wire.errors import InvalidRequest, QwenError, ServerError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class _Work:
     """One window of a session, and its place in a batch."""
 
     session: Session[AlignRequest]
-    course: Course
+    alignment: WindowedAlignment
     window: Window
     after: Sequence[int]
     num_positions: int
@@ -48,9 +49,9 @@ class AlignerEngine(Model[AlignRequest]):
         )
         self._settings = settings
         self._max_window_s = min(settings.max_piece_s, self.checkpoint.longest_s)
-        self._courses: dict[Session[AlignRequest], Course] = {}
+        self._courses: dict[Session[AlignRequest], WindowedAlignment] = {}
 
-    def check(self, request: AlignRequest) -> None:
+    def prepare(self, request: AlignRequest) -> AlignRequest:
         settings, num_chars = self._settings, len(request.text)
         if request.duration_s > settings.max_audio_s:
             raise InvalidRequest(f"AUDIO lasts {request.duration_s:.1f} s; the limit is {settings.max_audio_s:g} s")
@@ -58,6 +59,7 @@ class AlignerEngine(Model[AlignRequest]):
             raise InvalidRequest(f"TEXT has {num_chars} characters; the limit is {settings.max_text_chars}")
         check_samples(request.samples)
         _check_words(request)
+        return request
 
     def step(self, sessions: Sequence[Session[AlignRequest]]) -> bool:
         works: list[_Work] = []
@@ -75,15 +77,15 @@ class AlignerEngine(Model[AlignRequest]):
         """The next window of a session; none where it is finished."""
         request = session.request
         if session not in self._courses:
-            self._courses[session] = Course(request.samples, request.words, self._max_window_s)
-        course = self._courses[session]
-        if (window := course.window()) is None:
-            session.emit(_alignment(request, course))
+            self._courses[session] = WindowedAlignment(request.samples, request.words, self._max_window_s)
+        alignment = self._courses[session]
+        if (window := alignment.window()) is None:
+            session.emit(_alignment(request, alignment))
             session.finish("stop")
             return []
         after = self.checkpoint.prompts.after([unit for word in window.words for unit in word.units])
         num_positions = self.checkpoint.num_positions(len(window.samples), after)
-        return [_Work(session, course, window, after, num_positions)]
+        return [_Work(session, alignment, window, after, num_positions)]
 
     def _align(self, batch: Sequence[_Work]) -> None:
         """What fails together is tried one by one, so that it fails alone."""
@@ -96,17 +98,17 @@ class AlignerEngine(Model[AlignRequest]):
         for work in batch:
             self._align([work])
 
-    def _try(self, batch: Sequence[_Work]) -> EngineError | None:
+    def _try(self, batch: Sequence[_Work]) -> QwenError | None:
         try:
             classes = self.checkpoint.classes([(work.window.samples, work.after) for work in batch])
-        except EngineError as error:
+        except QwenError as error:
             return error
         except Exception:
             log.exception("%d windows could not be aligned", len(batch))
-            return Internal()
+            return ServerError()
         for work, told in zip(batch, classes, strict=True):
             with fail_alone(work.session):
-                work.course.take(work.window, found_words(work.window.words, told, self.checkpoint.config.class_ms))
+                work.alignment.take(work.window, found_words(work.window.words, told, self.checkpoint.config.class_ms))
         return None
 
 
@@ -125,12 +127,13 @@ def _check_words(request: AlignRequest) -> None:
         raise InvalidRequest("AUDIO is silent: no word of TEXT is said in it")
 
 
-def _alignment(request: AlignRequest, course: Course) -> Alignment:
-    return Alignment(
+def _alignment(request: AlignRequest, alignment: WindowedAlignment) -> TimedText:
+    return TimedText(
         text=request.text,
         language=request.text_language,
         duration_s=request.duration_s,
-        words=timed_words(request.words, course.found, request.duration_s, chars=request.chars),
+        words=timed_words(request.words, alignment.found, request.duration_s, chars=request.chars),
+        damage_s=request.damage_s,
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qwen_engine.aligner.words import TextWord, language_of_script, split_words
-from qwen_engine.asr.languages import NAMES, resolve_language
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.languages import NAMES, resolve_language
+from qwen_wire.transcripts import Word
 
 CODES = ("yue", "zh", "en", "fr", "de", "it", "ja", "ko", "pt", "ru", "es")
 LANGUAGES = tuple(NAMES[code] for code in CODES)
@@ -17,13 +18,14 @@ LANGUAGES = tuple(NAMES[code] for code in CODES)
 
 @dataclass(frozen=True)
 class AlignRequest:
-    """A recording, and the text that is said in it. `language`: name, ISO code, "auto" or None; `chars`: time each
-    character, not each word."""
+    """A recording, and the text that is said in it. `language`: as `resolve_language` takes it; `chars`: time each
+    character, not each word; `damage_s`: seconds of the recording that are missing or could not be decoded."""
 
     samples: np.ndarray
     text: str
     language: str | None = None
     chars: bool = False
+    damage_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -36,8 +38,7 @@ class AlignRequest:
         Raises:
             InvalidRequest: stated, and none of the eleven.
         """
-        name = resolve_language(self.language)
-        check_language(name)
+        name = resolve_language(self.language, allowed=LANGUAGES, hears_dialects=True)
         return name or language_of_script(self.text)
 
     @functools.cached_property
@@ -46,13 +47,14 @@ class AlignRequest:
 
 
 @dataclass(frozen=True)
-class Alignment:
+class TimedText:
     """When the words (or characters) of `text` are said; `language` is None where neither name nor script tells."""
 
     text: str
     language: str | None
     duration_s: float
     words: Sequence[Word]
+    damage_s: float = 0.0
 
 
 def check_language(name: str | None) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from qwen_engine.aligner.checkpoint import AlignerCheckpoint
-from qwen_engine.aligner.course import Course, Window
 from qwen_engine.aligner.request import check_language
 from qwen_engine.aligner.timing import Found, found_words, timed_words
+from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
 from qwen_engine.aligner.words import split_words
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, Word
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.settings import AsrSettings
+from qwen_wire.transcripts import Word
 
 POSITIONS_PER_TOKEN = 8  # a token of the recogniser may be two Chinese characters, read apart, with two marks each
 
@@ -31,10 +32,10 @@ class AlignerTimer:
         """
         check_language(language)
         words = split_words(text, language)
-        course = Course(samples, words, self._max_window_s)
-        while (window := course.window()) is not None:
-            course.take(window, self._find(window))
-        return timed_words(words, course.found, len(samples) / SAMPLE_RATE_HZ, chars=chars)
+        alignment = WindowedAlignment(samples, words, self._max_window_s)
+        while (window := alignment.window()) is not None:
+            alignment.take(window, self._find(window))
+        return timed_words(words, alignment.found, len(samples) / SAMPLE_RATE_HZ, chars=chars)
 
     def _find(self, window: Window) -> list[Found]:
         after = self._checkpoint.prompts.after([unit for word in window.words for unit in word.units])

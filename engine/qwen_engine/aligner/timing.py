@@ -7,7 +7,7 @@ from itertools import pairwise
 from qwen_engine.aligner.prompt import MARKS_PER_WORD
 from qwen_engine.aligner.timestamps import in_order
 from qwen_engine.aligner.words import TextWord, characters
-from qwen_engine.asr.request import Word
+from qwen_wire.transcripts import Word
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ The aligner was taught letters and digits only: a Chinese character is a word, e
 asked are those units; what is answered are stretches of the text, each word with the punctuation that stands at it, so
 that nothing but white space is left between them.
 
-Korean is cut as upstream cuts it without a dictionary: two syllables and the rest are read apart, but answered as one
-word. Upstream cuts Japanese by a morphological analyser, of 50 MB and with a framework of its own; here each kanji is a
-word, and so is each run of hiragana or katakana.
+Words are those of `split_words_for_alignment` (transformers, `models/qwen3_asr/processing_qwen3_asr.py`). Korean is cut
+as there without a dictionary: two syllables and the rest are read apart, but answered as one word. It cuts Japanese by
+a morphological analyser (nagisa), of 50 MB and with a framework of its own; here each kanji is a word, and so is each
+run of hiragana or katakana.
 """
 
 import re
@@ -15,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from qwen_engine.asr.joining import is_opening
+from qwen_engine.asr.text_join import is_opening
 
 TOKEN = re.compile(r"\S+")
 APOSTROPHE = "'"
 LONG_SOUND = "ー"
 KOREAN_HEAD = 2
+MOST_MARKS = 30  # on one character
 HAN = (
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
@@ -70,15 +72,8 @@ def split_words(text: str, language: str | None = None) -> list[TextWord]:
 
 def characters(word: str) -> list[str]:
     """A word's letters and digits one by one, each with the signs that stand at it; together they are the word."""
-    parts: list[str] = []
-    for char in word:
-        if _is_read(char) and (not parts or any(map(_is_read, parts[-1]))):
-            parts.append(char)
-        elif parts:
-            parts[-1] += char
-        else:
-            parts.append(char)
-    return parts
+    read = [index for index, char in enumerate(word) if _is_read(char)]
+    return [word[start:end] for start, end in pairwise([0, *read[1:], len(word)])] if word else []
 
 
 def language_of_script(text: str) -> str | None:
@@ -91,18 +86,18 @@ def language_of_script(text: str) -> str | None:
 
 def _cores(text: str, language: str | None) -> Iterator[_Core]:
     start, end = -1, -1
+    last = ""  # of the core, sounds that are drawn out aside
     for index, char in enumerate(f"{text} "):
         is_han = _within(char, HAN)
-        ends = char.isspace() or is_han or (language == "Japanese" and _is_other_kana(text[start:end], char))
+        ends = char.isspace() or is_han or (language == "Japanese" and _is_other_kana(last, char))
         if ends and start >= 0:
             yield _core(text, start, end)
-            start = -1
+            start, last = -1, ""
         if is_han:
             yield _core(text, index, index + 1)
-        elif _is_read(char):
+        elif _is_read(char) or (start >= 0 and unicodedata.category(char).startswith("M")):
             start, end = (index if start < 0 else start), index + 1
-        elif start >= 0 and unicodedata.category(char).startswith("M"):
-            end = index + 1
+            last = next((one for one in (char, text[max(start, index - 1) : index]) if one != LONG_SOUND), last)
 
 
 def _core(text: str, start: int, end: int) -> _Core:
@@ -135,16 +130,29 @@ def _cut(text: str, left_end: int, right_start: int) -> tuple[int, int]:
 
 def _spoken(written: str) -> str:
     """Letters and digits only, accents composed."""
-    return "".join(filter(_is_read, unicodedata.normalize("NFC", written)))
+    return "".join(filter(_is_read, unicodedata.normalize("NFC", _few_marks(written))))
+
+
+def _few_marks(text: str) -> str:
+    """`text` without the marks of a character that come after so many: to order them takes the square of their number.
+
+    What Unicode calls stream-safe text has no more.
+    """
+    kept: list[str] = []
+    num_marks = 0
+    for char in text:
+        num_marks = num_marks + 1 if unicodedata.combining(char) else 0
+        if num_marks <= MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def _is_read(char: str) -> bool:
     return char == APOSTROPHE or unicodedata.category(char)[0] in "LN"
 
 
-def _is_other_kana(run: str, char: str) -> bool:
-    """Whether `char` ends a run of characters: one of the two is hiragana, or katakana, and the other is not."""
-    last = run.rstrip(LONG_SOUND)[-1:]
+def _is_other_kana(last: str, char: str) -> bool:
+    """Whether `char` ends a run of characters: it or the `last` one is hiragana, or katakana, and the other is not."""
     if not last or char == LONG_SOUND:
         return False
     return any(_within(last, kana) != _within(char, kana) for kana in (HIRAGANA, KATAKANA))

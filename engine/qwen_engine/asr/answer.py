@@ -3,61 +3,58 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
+from qwen_engine.asr.cues import cues_of_segments, cues_of_words, words_of
 from qwen_engine.asr.itn import timed_figures, write_figures
-from qwen_engine.asr.joining import join_texts
-from qwen_engine.asr.request import Failure, Segment, Transcript, Word
-from qwen_engine.asr.subtitles import Cue, cues_of_segments, cues_of_words, subtitles, words_of
-from qwen_engine.options import AsrOptions
+from qwen_engine.asr.request import Recognition
+from qwen_engine.asr.text_join import join_texts
+from qwen_wire.options import AsrOptions
+from qwen_wire.subtitles import subtitles
+from qwen_wire.transcripts import Cue, Segment, Transcript, Word
 
 
-def answer(transcript: Transcript, options: AsrOptions) -> tuple[str, dict[str, Any]]:
-    """TEXT (plain, or the subtitle document) and RESULT (docs/wire-protocol.md) of a transcript."""
-    shown = _in_figures(transcript) if options.itn else transcript
-    result: dict[str, Any] = {"language": shown.language, "duration_s": round(shown.duration_s, 3), "text": shown.text}
-    if options.itn:
-        result["raw_text"] = transcript.text
-    cues = [] if options.timestamps == "none" else _cues(shown, options)
-    if options.return_format != "text":
-        result |= _details(shown, cues, options)
-    if shown.failed:
-        result["failed"] = [_told_failure(failure) for failure in shown.failed]
-    if options.return_format in ("srt", "vtt"):
-        return subtitles(cues, options.return_format), result
-    return shown.text, result
+def answer(heard: Recognition, options: AsrOptions) -> tuple[str, Transcript]:
+    """TEXT (plain, or the subtitle document) and RESULT."""
+    shown = _in_figures(heard) if options.itn else heard
+    cues = None if options.timestamps == "none" else _cues(shown, options)
+    result = Transcript(
+        language=shown.language,
+        duration_s=shown.duration_s,
+        text=shown.text,
+        raw_text=heard.text if options.itn else None,
+        damage_s=shown.damage_s,
+        failed=tuple(shown.failed),
+        finish_reason=shown.finish_reason,
+    )
+    file_format = options.return_format if options.return_format in ("srt", "vtt") else None
+    text = subtitles(cues or (), file_format) if file_format else shown.text
+    return text, result if options.return_format == "text" else _detailed(result, shown, cues, options)
 
 
-def told_words(words: Sequence[Word]) -> list[dict[str, Any]]:
-    """Words as RESULT has them, here and in the aligner's."""
-    return [{"text": word.text, **_told_times(word)} for word in words]
-
-
-def told_cues(cues: Sequence[Cue]) -> list[dict[str, Any]]:
-    """Cues as RESULT has them, here and in the aligner's."""
-    return [{**_told_times(cue), "text": cue.text} for cue in cues]
-
-
-def _details(shown: Transcript, cues: Sequence[Cue], options: AsrOptions) -> dict[str, Any]:
+def _detailed(result: Transcript, shown: Recognition, cues: Sequence[Cue] | None, options: AsrOptions) -> Transcript:
     verbose = options.return_format == "verbose_json"
-    details: dict[str, Any] = {"segments": [_told_segment(segment, verbose) for segment in shown.segments]}
-    if shown.words is not None:
-        details["words"] = told_words(shown.words)
-    if options.timestamps != "none":
-        details["cues"] = told_cues(cues)
-    return details
+    return replace(
+        result,
+        segments=tuple(shown.segments if verbose else map(_brief, shown.segments)),
+        words=None if shown.words is None else tuple(shown.words),
+        cues=None if cues is None else tuple(cues),
+    )
 
 
-def _in_figures(transcript: Transcript) -> Transcript:
+def _brief(segment: Segment) -> Segment:
+    return Segment(segment.start_s, segment.end_s, segment.text)
+
+
+def _in_figures(heard: Recognition) -> Recognition:
     segments = [
-        replace(segment, text=write_figures(segment.text, segment.language or transcript.language))
-        for segment in transcript.segments
+        replace(segment, text=write_figures(segment.text, segment.language or heard.language))
+        for segment in heard.segments
     ]
-    text = join_texts((segment.text for segment in segments), transcript.language)
-    return replace(transcript, text=text, segments=segments)
+    text = join_texts((segment.text for segment in segments), heard.language)
+    return replace(heard, text=text, segments=segments)
 
 
-def _cues(shown: Transcript, options: AsrOptions) -> list[Cue]:
+def _cues(shown: Recognition, options: AsrOptions) -> list[Cue]:
     if shown.words is None or not shown.segments:
         return cues_of_segments(shown.segments, shown.language, shown.duration_s)
     spoken = zip(shown.segments, _by_segment(shown.words, shown.segments), strict=True)
@@ -83,17 +80,3 @@ def _shown_words(segment: Segment, spoken: Sequence[Word], options: AsrOptions) 
     written = [word.text for word in evenly]
     chars = options.timestamps == "char"
     return timed_figures(spoken, list("".join(written)) if chars else written, chars=chars)
-
-
-def _told_segment(segment: Segment, verbose: bool) -> dict[str, Any]:
-    told = {**_told_times(segment), "text": segment.text}
-    return {**told, "language": segment.language, "num_tokens": segment.num_tokens} if verbose else told
-
-
-def _told_failure(failure: Failure) -> dict[str, Any]:
-    return {**_told_times(failure), "message": failure.message}
-
-
-def _told_times(part: Segment | Word | Cue | Failure) -> dict[str, float]:
-    """To the millisecond: the samples of a second are no round part of it."""
-    return {"start_s": round(part.start_s, 3), "end_s": round(part.end_s, 3)}

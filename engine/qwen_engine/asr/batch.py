@@ -18,17 +18,19 @@ from dataclasses import dataclass, field
 import torch
 
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.ears import Ears
+from qwen_engine.asr.encoder_worker import EncoderWorker
+from qwen_engine.asr.piece_queue import PATIENCE_STEPS, PieceQueue, first_much_shorter
+from qwen_engine.asr.prompt import HALF_CHARACTER
 from qwen_engine.asr.repetition import repair_repetitions
-from qwen_engine.asr.request import MIN_TOKENS, Heard, Piece
-from qwen_engine.asr.waiting import PATIENCE_STEPS, Waiting, first_much_shorter
-from qwen_engine.errors import Internal, InvalidRequest
+from qwen_engine.asr.request import MIN_TOKENS, Piece, PieceResult
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
-from qwen_engine.loop import FinishReason, try_together
+from qwen_engine.loop import try_together
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import RecogniserSettings
+from qwen_wire.errors import InvalidRequest, ServerError
+from qwen_wire.messages import FinishReason
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class AsrBatch:
     """Owns the rows of a checkpoint's language model. `capture`: how graphs are made, where not as the device does it.
 
     Example:
-        batch.add(Piece(samples, group="me", hear=print, fail=print))
+        batch.add(Piece(samples, group="me", hear=print, on_error=print))
         while batch.step():
             pass
     """
@@ -68,8 +70,8 @@ class AsrBatch:
         self._pauses = capture is None
         self._num_paused = 0
         self._max_step_audio_s = settings.max_step_audio_s
-        self._ears = Ears(checkpoint, settings.max_step_audio_s)
-        self._waiting = Waiting(settings.max_batch)
+        self._encoder_worker = EncoderWorker(checkpoint, settings.max_step_audio_s)
+        self._waiting = PieceQueue(settings.max_batch)
         self._rows: list[_Row] = []
         self._sampler: tuple[int, RowSampler] | None = None
 
@@ -81,7 +83,7 @@ class AsrBatch:
     def drop(self, group: Hashable) -> None:
         """Forget all pieces of `group`; nobody is told."""
         self._waiting.drop(group)
-        self._ears.drop(group)
+        self._encoder_worker.drop(group)
         for row in [row for row in self._rows if row.piece.group == group]:
             self._free(row)
 
@@ -92,7 +94,7 @@ class AsrBatch:
         self._advance(first_row)
         self._start()
         if not self._rows:
-            return self._ears.wait(LOOK_UP_S)
+            return self._encoder_worker.wait(LOOK_UP_S)
         self._draw(first_row)
         return True
 
@@ -112,14 +114,14 @@ class AsrBatch:
                 row.positions += 1
 
     def _start(self) -> None:
-        begun = [row.piece for row in self._rows] + self._ears.pieces
+        begun = [row.piece for row in self._rows] + self._encoder_worker.pieces
         taken = self._waiting.take(begun, self._max_step_audio_s)
-        self._ears.listen([piece for piece in taken if not piece.is_encoded])
-        heard, unheard = self._ears.take()
+        self._encoder_worker.listen([piece for piece in taken if not piece.is_encoded])
+        heard, unheard = self._encoder_worker.take()
         for piece in unheard:
-            piece.fail(Internal())
+            piece.on_error(ServerError())
         if ready := [piece for piece in taken if piece.is_encoded] + heard:
-            try_together(ready, self._prefill, lambda piece, error: piece.fail(error))
+            try_together(ready, self._prefill, lambda piece, error: piece.on_error(error))
 
     def _prefill(self, pieces: Sequence[Piece]) -> None:
         """Give each piece a row."""
@@ -139,7 +141,7 @@ class AsrBatch:
         if longest < MIN_TOKENS:
             length = self._model.length
             raise InvalidRequest(f"context and sound take {num_positions} of {length} positions: too little is left")
-        uniforms = Uniforms(piece.seed, 1) if piece.sampling.temperature else None
+        uniforms = None if piece.sampling.is_greedy else Uniforms(piece.seed, 1)
         return _Row(piece, num_positions, min(piece.token_budget, longest), uniforms)
 
     def _draw(self, first_row: int) -> None:
@@ -164,9 +166,12 @@ class AsrBatch:
     def _finish(self, row: _Row, reason: FinishReason) -> None:
         self._free(row)
         piece = row.piece
-        language, text = self._checkpoint.prompts.parse((*piece.prefix, *row.ids))
+        forced = piece.language is not None
+        language, text = self._checkpoint.prompts.parse((*piece.prefix, *row.ids), forced=forced)
         language = piece.language or language
-        piece.hear(Heard(tuple(row.ids), repair_repetitions(text), language, reason, row.first_token_s))
+        if reason == "length":
+            text = text.rstrip(HALF_CHARACTER).rstrip()
+        piece.on_result(PieceResult(tuple(row.ids), repair_repetitions(text), language, reason, row.first_token_s))
 
     def _free(self, row: _Row) -> None:
         """Give the row back; the last row takes its place."""

@@ -14,22 +14,21 @@ import torch
 
 from qwen_engine.asr.batch import LOOK_UP_S, AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.joining import join_texts
 from qwen_engine.asr.request import (
-    SAMPLE_RATE_HZ,
     AsrRequest,
-    Failure,
-    Heard,
-    Segment,
-    Transcript,
-    Word,
-    check_samples,
+    PieceResult,
+    Recognition,
 )
 from qwen_engine.asr.silence import Span
-from qwen_engine.errors import EngineError, Internal, InvalidRequest, Unavailable
+from qwen_engine.asr.text_join import join_texts
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
+from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.samples import check_samples
 from qwen_engine.settings import AsrSettings
+from qwen_wire.errors import InvalidRequest, QwenError, ServerError, Unavailable
+from qwen_wire.transcripts import FailedPiece, VerboseSegment, Word
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +46,9 @@ class _Job:
     """One request on its way: what has become of each of its pieces."""
 
     session: Session[AsrRequest]
-    heard: dict[int, Heard] = field(default_factory=dict)
+    heard: dict[int, PieceResult] = field(default_factory=dict)
     words: dict[int, Future[list[Word]]] = field(default_factory=dict)
-    errors: dict[int, EngineError] = field(default_factory=dict)
+    errors: dict[int, QwenError] = field(default_factory=dict)
 
     @property
     def request(self) -> AsrRequest:
@@ -78,12 +77,13 @@ class AsrEngine(Model[AsrRequest]):
         self.max_batch = settings.max_requests
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
+        detector_of(settings.vad_method)  # loaded here, not when the first recording comes
         self._timer = word_timer
         self._timing = ThreadPoolExecutor(1, thread_name_prefix="words")  # others are written down meanwhile
         self._batch = AsrBatch(self.checkpoint, settings, capture)
         self._jobs: dict[Session[AsrRequest], _Job] = {}
 
-    def check(self, request: AsrRequest) -> None:
+    def prepare(self, request: AsrRequest) -> AsrRequest:
         limit_s = self._settings.max_job_audio_s
         if request.duration_s > limit_s:
             raise InvalidRequest(f"AUDIO lasts {request.duration_s:.1f} s; the limit is {limit_s:g} s")
@@ -92,15 +92,17 @@ class AsrEngine(Model[AsrRequest]):
                 f"OPTIONS.timestamps is {request.timestamps!r}, but this server has no aligner; allowed: none, segment"
             )
         check_samples(request.samples)
-        _ = request.forced_language, request.spans  # an unknown language is refused; silences are found on this thread
+        return request.prepared()
 
-    def check_load(self, accepted: Sequence[AsrRequest], request: AsrRequest) -> None:
-        held_s = sum(one.duration_s for one in accepted)
-        if held_s and held_s + request.duration_s > self._settings.max_held_audio_s:
-            raise Unavailable(
-                f"{held_s:.0f} s of audio are being worked on, and the limit is {self._settings.max_held_audio_s:g} s; "
-                "try again later"
-            )
+    def check_load(self, accepted: Sequence[Session[AsrRequest]], session: Session[AsrRequest]) -> None:
+        tenant, limit_s = session.tenant, self._settings.max_held_audio_s
+        own = [one for one in accepted if one.tenant == tenant]
+        for held, allowed_s in ((accepted, limit_s), (own, limit_s * self._settings.tenants.share(tenant))):
+            held_s = sum(one.request.duration_s for one in held)
+            if held_s and held_s + session.request.duration_s > allowed_s:
+                raise Unavailable(
+                    f"{held_s:.0f} s of audio are being worked on, and the limit is {allowed_s:g} s; try again later"
+                )
 
     def step(self, sessions: Sequence[Session[AsrRequest]]) -> bool:
         new = [session for session in sessions if session not in self._jobs]
@@ -120,12 +122,12 @@ class AsrEngine(Model[AsrRequest]):
     def _begin(self, job: _Job) -> None:
         request = job.request
         for index in range(len(request.spans)):
-            hear, fail = partial(self._hear, job, index), partial(self._fail, job, index)
-            self._batch.add(request.piece(index, group=job.session, hear=hear, fail=fail))
+            on_result, on_error = partial(self._hear, job, index), partial(self._fail, job, index)
+            self._batch.add(request.piece(index, group=job.session, on_result=on_result, on_error=on_error))
         if job.complete:  # nothing was said
             self._finish(job)
 
-    def _hear(self, job: _Job, index: int, heard: Heard) -> None:
+    def _hear(self, job: _Job, index: int, heard: PieceResult) -> None:
         with fail_alone(job.session):
             job.heard[index] = heard
             if self._timer is not None and job.request.timestamps in ("word", "char") and heard.text:
@@ -133,7 +135,7 @@ class AsrEngine(Model[AsrRequest]):
             if job.complete:
                 self._finish(job)
 
-    def _fail(self, job: _Job, index: int, error: EngineError) -> None:
+    def _fail(self, job: _Job, index: int, error: QwenError) -> None:
         job.errors[index] = error
         if len(job.errors) == len(job.request.spans):
             job.session.fail(error)
@@ -151,18 +153,18 @@ class AsrEngine(Model[AsrRequest]):
         return bool(timed)
 
     @staticmethod
-    def _times(timer: WordTimer, request: AsrRequest, index: int, heard: Heard) -> list[Word]:
+    def _times(timer: WordTimer, request: AsrRequest, index: int, heard: PieceResult) -> list[Word]:
         """The words of a piece in the recording's time; called on the thread for it."""
         span = request.spans[index]
         start_s = span.start / SAMPLE_RATE_HZ
         chars = request.timestamps == "char"
         try:
             words = timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
-        except EngineError:
+        except QwenError:
             raise
         except Exception:
             log.exception("the words of a piece could not be timed")
-            raise Internal() from None
+            raise ServerError() from None
         return [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
 
     def _finish(self, job: _Job) -> None:
@@ -173,21 +175,24 @@ class AsrEngine(Model[AsrRequest]):
         job.session.finish(transcript.finish_reason, **figures)
 
 
-def _transcript(job: _Job) -> Transcript:
+def _transcript(job: _Job) -> Recognition:
     request = job.request
     pieces = [(span, job.heard[index]) for index, span in enumerate(request.spans) if index in job.heard]
     language = _language(pieces)
     timed = request.timestamps in ("word", "char")
-    return Transcript(
+    return Recognition(
         text=join_texts((heard.text for _, heard in pieces), language),
         language=language,
         duration_s=request.duration_s,
+        damage_s=request.damage_s,
         segments=[
-            Segment(*_seconds(span), heard.text, heard.language, len(heard.ids)) for span, heard in pieces if heard.text
+            VerboseSegment(*_seconds(span), heard.text, heard.language, len(heard.ids))
+            for span, heard in pieces
+            if heard.text
         ],
         words=_words(job) if timed else None,
         finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
-        failed=[Failure(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
+        failed=[FailedPiece(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
     )
 
 
@@ -206,7 +211,7 @@ def _failures(job: _Job) -> Iterator[tuple[int, str]]:
             yield index, f"no times of words: {untold}"
 
 
-def _language(pieces: Sequence[tuple[Span, Heard]]) -> str | None:
+def _language(pieces: Sequence[tuple[Span, PieceResult]]) -> str | None:
     """What most of the speech is in."""
     spoken: Counter[str] = Counter()
     for span, heard in pieces:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from transformers.audio_utils import mel_filter_bank
 
 from qwen_engine.asr.config import FeatureConfig
 
@@ -24,6 +23,8 @@ class LogMel:
         self._config = config
         self._device = device
         self._window = torch.hann_window(config.num_fft, device=device)
+        from transformers.audio_utils import mel_filter_bank  # loads for a second, and requests import this module
+
         filters = mel_filter_bank(
             config.num_fft // 2 + 1,
             config.num_mel_bins,

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qwen_engine.asr.silence import FRAME_S, Span, loudness_db, speech_spans
+from qwen_engine.asr.silence import BY_ENERGY, Span, softest, speech_spans
+from qwen_engine.asr.vad.activity import Detector
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 
 MAX_PIECE_S = 30.0
 MIN_PIECE_S = 1.0  # shorter ones go with a neighbour, where one is near
@@ -29,21 +31,21 @@ class _Limits:
 
 
 def split(
-    samples: np.ndarray, sample_rate_hz: int, max_piece_s: float = MAX_PIECE_S, *, vad: bool = True
+    samples: np.ndarray, max_piece_s: float = MAX_PIECE_S, *, vad: bool = True, detector: Detector = BY_ENERGY
 ) -> list[Span]:
-    """The pieces of `samples` (n,) to recognise: ordered, disjoint, at most `max_piece_s` (of 2 s or more) long.
+    """The pieces of `samples` (n,), at 16 kHz, to recognise, in order; at most `max_piece_s` (of 2 s or more) long.
 
-    With `vad`, silence is dropped and cuts go through pauses; speech without pause is cut where it is softest, in the
-    second half of what a piece may hold. Without, everything is kept and cut by length alone, also then where it is
-    softest. No speech: no pieces.
+    With `vad`, what `detector` takes for silence is dropped and cuts go through pauses; speech without pause is cut
+    where it is softest, in the second half of what a piece may hold. Without, everything is kept and cut by length
+    alone, also then where it is softest. No speech: no pieces.
     """
     everything = [Span(0, len(samples))] if len(samples) else []
-    found = speech_spans(samples, sample_rate_hz) if vad else everything
+    found = speech_spans(samples, detector) if vad else everything
     limits = _Limits(
-        *(int(s * sample_rate_hz) for s in (max_piece_s, MIN_PIECE_S, MAX_PAUSE_S, MAX_PAUSE_BESIDE_SHORT_S))
+        *(int(s * SAMPLE_RATE_HZ) for s in (max_piece_s, MIN_PIECE_S, MAX_PAUSE_S, MAX_PAUSE_BESIDE_SHORT_S))
     )
     merged = _merge(found, limits)
-    return [piece for span in merged for piece in _cut(span, samples, sample_rate_hz, limits)]
+    return [piece for span in merged for piece in _cut(span, samples, limits)]
 
 
 def silences(pieces: list[Span], num_samples: int) -> list[Span]:
@@ -63,19 +65,13 @@ def _merge(spans: list[Span], limits: _Limits) -> list[Span]:
     return merged
 
 
-def _cut(span: Span, samples: np.ndarray, sample_rate_hz: int, limits: _Limits) -> list[Span]:
+def _cut(span: Span, samples: np.ndarray, limits: _Limits) -> list[Span]:
     """`span` in parts that are not too long, none of them short."""
     parts: list[Span] = []
     while len(span) > limits.piece:
         earliest = span.start + limits.piece // 2
         latest = min(span.start + limits.piece, span.end - limits.short)
-        at = earliest + _softest(samples[earliest:latest], sample_rate_hz)
+        at = earliest + softest(samples[earliest:latest])
         parts.append(Span(span.start, at))
         span = Span(at, span.end)
     return [*parts, span]
-
-
-def _softest(samples: np.ndarray, sample_rate_hz: int) -> int:
-    """The index in the middle of the softest 50 ms of `samples`."""
-    level_db = loudness_db(samples, sample_rate_hz)
-    return min(int((level_db.argmin() + 0.5) * FRAME_S * sample_rate_hz), len(samples))

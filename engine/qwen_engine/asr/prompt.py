@@ -7,6 +7,7 @@ The answer is "language NAME<asr_text>TEXT"; with NAME forced it is TEXT.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from tokenizers import Tokenizer
 
 NO_LANGUAGE = "none"
 LANGUAGE_PREFIX = "language "
+# Any beginning of "language NAME", as far as half a character of it.
+CUT_PREFIX = re.compile(r"(l(a(n(g(u(a(ge?)?)?)?)?)?)?)?|language\s+\S*", re.IGNORECASE)
+HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,15 @@ class Prompts:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def parse(self, answer: Sequence[int]) -> tuple[str | None, str]:
-        """Language (English name; None: none named) and text of a whole answer."""
+    def parse(self, answer: Sequence[int], *, forced: bool = False) -> tuple[str | None, str]:
+        """Language (English name; None: none named) and text of an answer, which may have been cut anywhere.
+
+        `forced`: the language was, so the answer begins with the text.
+        """
         answer = list(answer)
         if self._text not in answer:
-            return None, self.text(answer).strip()
+            told = self.text(answer).strip()
+            return None, "" if not forced and CUT_PREFIX.fullmatch(told) else told
         cut = answer.index(self._text)
         return _language(self.text(answer[:cut])), self.text(answer[cut + 1 :]).strip()
 
@@ -75,7 +83,10 @@ class Prompts:
 
 
 def _language(told: str) -> str | None:
-    """The name in "language NAME", as upstream reads it: from the first line that is not blank."""
+    """The name in "language NAME", from the first line that is not blank.
+
+    As `_parse_single_output` of transformers' `models/qwen3_asr/processing_qwen3_asr.py`.
+    """
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     if not lines:
         return None

@@ -1,22 +1,25 @@
 """AUDIO and OPTIONS of a recognition request as the engine takes them."""
 
-import numpy as np
-
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest
-from qwen_engine.audio import decode_audio, decode_pcm
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import AsrOptions, AudioOptions
+from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
+from qwen_engine.asr.vad.methods import detector_of
+from qwen_engine.files import decode_sound
 from qwen_engine.settings import AsrSettings
+from qwen_media.decoders import Decoders
+from qwen_media.sound import RawForm, Sound, Wanted
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import AsrOptions, AudioOptions
 
 
-def read_request(audio: bytes, options: AsrOptions, settings: AsrSettings) -> AsrRequest:
+def read_request(audio: bytes, options: AsrOptions, settings: AsrSettings, decoders: Decoders) -> AsrRequest:
     """The request that a payload and its options make.
 
     Raises:
         InvalidRequest: no audio, or longer than the request or the profile allows.
     """
+    recording = decode_recording(audio, options, decoders, max_s=_max_audio_s(options, settings))
     return AsrRequest(
-        decode_recording(audio, options, max_s=_max_audio_s(options, settings)),
+        recording.samples,
         language=options.language,
         context=options.context,
         max_new_tokens=options.max_new_tokens,
@@ -24,27 +27,26 @@ def read_request(audio: bytes, options: AsrOptions, settings: AsrSettings) -> As
         seed=options.seed,
         timestamps=options.timestamps,
         vad=options.vad,
+        detector=detector_of(settings.vad_method),
         max_piece_s=settings.max_piece_s,
+        damage_s=recording.damage_s,
     )
 
 
-def decode_recording(audio: bytes, options: AudioOptions, *, max_s: float) -> np.ndarray:
-    """The samples (n,) at 16 kHz of an AUDIO payload in whatever form its options state.
+def decode_recording(audio: bytes, options: AudioOptions, decoders: Decoders, *, max_s: float) -> Sound:
+    """What is heard, at 16 kHz, in an AUDIO payload in whatever form its options state.
 
     Raises:
         InvalidRequest: no audio, or longer than `max_s`.
     """
-    data = options.decode(audio, "AUDIO")
+    data = options.decode(audio, "AUDIO", decoders.max_file_bytes)
+    return decode_sound(decoders, data, Wanted(SAMPLE_RATE_HZ, max_s, _raw_form(options)), "AUDIO")
+
+
+def _raw_form(options: AudioOptions) -> RawForm | None:
     if options.sample_rate_hz is None:
-        return decode_audio(data, sample_rate_hz=SAMPLE_RATE_HZ, max_s=max_s)
-    return decode_pcm(
-        data,
-        audio_format=options.audio_format,
-        source_rate_hz=options.sample_rate_hz,
-        num_channels=options.num_channels,
-        sample_rate_hz=SAMPLE_RATE_HZ,
-        max_s=max_s,
-    )
+        return None
+    return RawForm(options.audio_format, options.sample_rate_hz, options.num_channels)
 
 
 def _max_audio_s(options: AsrOptions, settings: AsrSettings) -> float:

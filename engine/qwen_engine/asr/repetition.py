@@ -1,7 +1,8 @@
 """Repetition repair: a model that goes round in circles writes one thing dozens of times; keep it once.
 
-The same result as upstream's post-processing (`transformers`, `_detect_and_fix_repetitions`), in linear time: upstream
-copies the rest of the text at each repair and recurses, up to Python's limit.
+The same result as upstream's post-processing (`_detect_and_fix_repetitions` of transformers'
+`models/qwen3_asr/processing_qwen3_asr.py`), in linear time: upstream copies the rest of the text at each repair and
+recurses, up to Python's limit.
 """
 
 import re

@@ -1,26 +1,26 @@
 """What a recogniser is asked and what it answers. Samples are float32, mono, 16 kHz."""
 
-import functools
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
 import torch
 
-from qwen_engine.asr.hearing import Hearing
-from qwen_engine.asr.languages import resolve_language
 from qwen_engine.asr.pieces import MAX_PIECE_S, split
-from qwen_engine.asr.silence import Span
-from qwen_engine.errors import EngineError, InvalidRequest
-from qwen_engine.loop import FinishReason
+from qwen_engine.asr.silence import BY_ENERGY, Span
+from qwen_engine.asr.streaming_encoder import StreamingEncoderState
+from qwen_engine.asr.vad.activity import Detector
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.sampling import Sampling
+from qwen_wire.errors import QwenError
+from qwen_wire.languages import resolve_language
+from qwen_wire.messages import FinishReason
+from qwen_wire.transcripts import FailedPiece, VerboseSegment, Word
 
-SAMPLE_RATE_HZ = 16000
 ENCODED_PER_S = 13
 TOKENS_PER_S = 12  # fast speech needs about six BPE tokens a second
 MIN_TOKENS = 32
-LOUDEST = 1e4  # full scale is 1: whatever is louder is no sound, and its square would run over
 TOP_K = 50
 KEPT_SILENCE_S = 1.0
 
@@ -31,9 +31,10 @@ TimestampKind = Literal["none", "segment", "word", "char"]
 class AsrRequest:
     """One recording to write down.
 
-    `language`: name, ISO code, "auto" or None; `context`: words to expect; `max_new_tokens`: budget of each piece of
-    the recording, None: from its duration; `temperature` 0: greedy; `vad`: leave out what is silent; `max_piece_s`:
-    longer recordings are cut.
+    `language`: as `resolve_language` takes it; `context`: words to expect; `max_new_tokens`: budget of each piece of
+    the recording, None: from its duration; `temperature` 0: greedy; `vad`: leave out what `detector`
+    takes for silence; `max_piece_s`: longer recordings are cut; `damage_s`: seconds of it that are missing or could not
+    be decoded; `pieces`: what is to be written down of it, once the request is prepared.
     """
 
     samples: np.ndarray
@@ -44,7 +45,10 @@ class AsrRequest:
     seed: int = 0
     timestamps: TimestampKind = "segment"
     vad: bool = True
+    detector: Detector = BY_ENERGY
     max_piece_s: float = MAX_PIECE_S
+    damage_s: float = 0.0
+    pieces: tuple[Span, ...] | None = None
 
     @property
     def duration_s(self) -> float:
@@ -53,29 +57,39 @@ class AsrRequest:
     @property
     def forced_language(self) -> str | None:
         """The language's English name, or None where it is to be detected."""
-        return resolve_language(self.language)
+        return resolve_language(self.language, hears_dialects=True)
 
-    @functools.cached_property
-    def spans(self) -> list[Span]:
-        """The pieces to write down, in order; to look for them takes a moment, so it is done once.
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The pieces to write down, in order; to look for them takes a moment, unless the request is `prepared`."""
+        return self._found() if self.pieces is None else self.pieces
 
-        One piece with little silence around it is taken as it came.
-        """
-        found = split(self.samples, SAMPLE_RATE_HZ, self.max_piece_s, vad=self.vad)
+    def prepared(self) -> Self:
+        """The same request with the pieces found and the language named. Raises `InvalidRequest`: an unknown one."""
+        return replace(self, language=self.forced_language, pieces=tuple(self._found()))
+
+    def _found(self) -> Sequence[Span]:
+        """One piece with little silence around it is taken as it came."""
+        found = split(self.samples, self.max_piece_s, vad=self.vad, detector=self.detector)
         if len(found) == 1 and len(self.samples) - len(found[0]) <= KEPT_SILENCE_S * SAMPLE_RATE_HZ:
             return [Span(0, len(self.samples))]
         return found
 
     def piece(
-        self, index: int, *, group: Hashable, hear: Callable[["Heard"], None], fail: Callable[[EngineError], None]
+        self,
+        index: int,
+        *,
+        group: Hashable,
+        on_result: Callable[["PieceResult"], None],
+        on_error: Callable[[QwenError], None],
     ) -> "Piece":
         """The work that span number `index` is for the batch."""
         span = self.spans[index]
         return Piece(
             self.samples[span.start : span.end],
             group=group,
-            hear=hear,
-            fail=fail,
+            on_result=on_result,
+            on_error=on_error,
             context=self.context,
             language=self.forced_language,
             budget=self.max_new_tokens,
@@ -85,49 +99,21 @@ class AsrRequest:
 
 
 @dataclass(frozen=True)
-class Segment:
-    """What was said from `start_s` to `end_s` of the recording, in `num_tokens` tokens of `language`."""
-
-    start_s: float
-    end_s: float
-    text: str
-    language: str | None = None
-    num_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word or character, and when it was said."""
-
-    text: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A stretch of the recording that could not be written down, and why."""
-
-    start_s: float
-    end_s: float
-    message: str
-
-
-@dataclass(frozen=True)
-class Transcript:
+class Recognition:
     """`words`: only where they were asked for; `language`: that of most of the speech, None where nothing was said."""
 
     text: str
     language: str | None
     duration_s: float
-    segments: Sequence[Segment] = ()
+    segments: Sequence[VerboseSegment] = ()
     words: Sequence[Word] | None = None
     finish_reason: FinishReason = "stop"
-    failed: Sequence[Failure] = ()
+    failed: Sequence[FailedPiece] = ()
+    damage_s: float = 0.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class PieceResult:
     """The answer to one piece. `ids` are the new tokens, without prefix and end; `text` is that of prefix and answer.
 
     `first_token_s` is when the first token came, on `time.monotonic`'s clock.
@@ -144,19 +130,20 @@ class Heard:
 class Piece:
     """A unit of the batch's work: at most half a minute of sound, and who wants to know.
 
-    `audio`: samples (n,), or what the encoder made of them (tokens, hidden); `hearing`: what was heard of them before.
-    `prefix`: token ids of an answer to go on with; where a language is forced, that comes before them. Pieces of one
-    `group` share the rows with other groups fairly. Exactly one of `hear` and `fail` is called, on the device thread.
+    `audio`: samples (n,), or what the encoder made of them (tokens, hidden); `encoder_state`: what was encoded of them
+    before. `prefix`: token ids of an answer to go on with; where a language is forced, that comes before them. Pieces
+    of one `group` share the rows with other groups fairly. Exactly one of `on_result` and `on_error` is called, on the
+    device thread.
     """
 
     audio: np.ndarray | torch.Tensor
     group: Hashable
-    hear: Callable[[Heard], None]
-    fail: Callable[[EngineError], None]
+    on_result: Callable[[PieceResult], None]
+    on_error: Callable[[QwenError], None]
     context: str = ""
     language: str | None = None
     prefix: Sequence[int] = ()
-    hearing: Hearing | None = None
+    encoder_state: StreamingEncoderState | None = None
     budget: int | None = None
     sampling: Sampling = field(default_factory=lambda: sampling_of(0.0))
     seed: int = 0
@@ -188,10 +175,3 @@ class Piece:
 def sampling_of(temperature: float) -> Sampling:
     """Greedy at 0, else among the likeliest tokens."""
     return Sampling(temperature=temperature, top_k=TOP_K)
-
-
-def check_samples(samples: np.ndarray) -> None:
-    """Raise `InvalidRequest` for samples that are no sound: NaN, infinite or beyond all measure."""
-    peak = float(np.maximum(samples.max(initial=0.0), -samples.min(initial=0.0)))
-    if not peak <= LOUDEST:
-        raise InvalidRequest(f"AUDIO has a sample of {peak:g}; full scale is 1.0, the limit {LOUDEST:g}")

@@ -6,8 +6,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
+from qwen_engine.tenants import DEFAULT_TENANT, TENANT
+
 TRACEPARENT = "traceparent"
 DEPTH = "chain-depth"
+DEPTH_FORM = re.compile(r"[0-9]{1,6}")
 # https://www.w3.org/TR/trace-context: version, trace id, parent id, flags; ids of zeros alone are invalid.
 TRACEPARENT_FORM = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -17,18 +20,19 @@ Tensors = Mapping[str, bytes | Sequence[bytes]]
 
 @dataclass(frozen=True)
 class Trace:
-    """Whose work a call is: the W3C `traceparent`, and how many chains are around it."""
+    """Whose work a call is: the W3C `traceparent`, how many chains are around it, and the tenant it is done for."""
 
     traceparent: str
     depth: int = 0
+    tenant: str = DEFAULT_TENANT
 
     @classmethod
-    def read(cls, headers: Mapping[str, object]) -> Self:
-        """The trace that a request came with; a new one where it brought none, or none that is valid."""
+    def read(cls, headers: Mapping[str, object], tenant: str = DEFAULT_TENANT) -> Self:
+        """The trace that a `tenant`'s request came with; a new one where it brought none, or none that is valid."""
         told = str(headers.get(TRACEPARENT, ""))
         depth = str(headers.get(DEPTH, ""))
         traceparent = told if TRACEPARENT_FORM.fullmatch(told) else _new_traceparent()
-        return cls(traceparent, int(depth) if depth.isdecimal() else 0)
+        return cls(traceparent, int(depth) if DEPTH_FORM.fullmatch(depth) else 0, tenant)
 
     @property
     def trace_id(self) -> str:
@@ -40,7 +44,7 @@ class Trace:
 
     def headers(self) -> dict[str, str]:
         """What goes with a call, for the called model to `read`."""
-        return {TRACEPARENT: self.traceparent, DEPTH: str(self.depth)}
+        return {TRACEPARENT: self.traceparent, DEPTH: str(self.depth), TENANT: self.tenant}
 
 
 def _new_traceparent() -> str:
@@ -59,6 +63,6 @@ class ModelCalls(Protocol):
         the call. `deadline_s`: seconds from now. `trace` is passed on as it is: hand in `trace.inside()`.
 
         Raises:
-            EngineError: of the kind that the model's status says; `DeadlineExceeded` after `deadline_s`.
+            QwenError: of the kind that the model's status says; `DeadlineExceeded` after `deadline_s`.
         """
         ...

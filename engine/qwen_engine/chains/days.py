@@ -3,6 +3,8 @@
 import re
 from datetime import date, timedelta
 
+from qwen_engine.charts.schema import FIRST_DAY, LAST_DAY
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 DAYS_A_WEEK = 7
@@ -22,13 +24,20 @@ _END_OF_WEEK = re.compile(r"\bend of (the|this|next) week\b|周末|週末")
 
 
 def read_day(words: str, today: date) -> date | None:
-    """The date that `words` name when said on `today`; None where they name none.
+    """The date that `words` name when said on `today`; None where they name none, or none in the years of charts.
 
     read_day("by Friday", date(2026, 11, 25))  # 2026-11-27
 
     The name of a weekday is its next one: said on a Friday, "Friday" is a week away. "Next Friday" is next week's.
     """
-    text = words.casefold()
+    try:
+        day = _named(words.casefold(), today)
+    except OverflowError:  # beyond the calendar
+        return None
+    return day if day and FIRST_DAY <= day <= LAST_DAY else None
+
+
+def _named(text: str, today: date) -> date | None:
     if found := _ISO.search(text):
         return _valid(found[0])
     if found := _DISTANCE.search(text):

@@ -1,15 +1,19 @@
 """A workflow as its JSON says: inputs, nodes and outputs. What only the whole of it shows is checked in validate.py."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from qwen_engine.chains.references import Reference, references, whole_reference
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import MAX_BYTES, place, read_json_object, told
 
 InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+OutputName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 RESERVED = ("inputs", "item", "index")
 TENSOR_TYPES = ("bytes", "text")
 
@@ -86,7 +90,7 @@ class Graph(Part):
 
     inputs: dict[Name, GraphInput] = Field(default_factory=dict)
     nodes: dict[Name, Node] = Field(min_length=1)
-    outputs: dict[str, Any] = Field(default_factory=dict)
+    outputs: dict[OutputName, Any] = Field(default_factory=dict)
 
     def needs(self, name: str) -> set[str]:
         """The nodes that one refers to."""
@@ -113,24 +117,25 @@ class Graph(Part):
         return self.model_copy(update={"inputs": {**self.inputs, **changed}})
 
 
-def read_graph(payload: bytes | str, name: str) -> Graph:
+def read_graph(payload: bytes | str, name: str, *, max_bytes: int = MAX_BYTES) -> Graph:
     """The workflow in `payload`, a JSON document that messages call `name`.
 
     Raises:
         InvalidRequest: not JSON, or not as a workflow is; the message names the node and the field.
     """
+    read_json_object(payload, name, max_bytes=max_bytes)
     try:
         graph = Graph.model_validate_json(payload)
     except ValidationError as error:
-        raise InvalidRequest("; ".join(_explain(name, problem) for problem in error.errors()[:5])) from None
+        raise InvalidRequest(told(error.errors(include_url=False), partial(_explain, name))) from None
     for reserved in RESERVED:
         if reserved in graph.nodes:
             raise InvalidRequest(f"{name}.nodes.{reserved}: a node cannot be called {', '.join(RESERVED)}")
     return graph
 
 
-def _explain(name: str, problem: Any) -> str:
-    where = ".".join([name, *(str(part) for part in problem["loc"] if part != "[key]")])
+def _explain(name: str, problem: ErrorDetails) -> str:
+    where = f"{name}.{place(problem)}".removesuffix(".[key]")
     if problem["type"] == "extra_forbidden":
         return f"{where} is unknown"
     if problem["type"] == "value_error":

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from qwen_engine.asr.languages import NAMES, resolve_language
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.chains.shapes import HeardLanguage, Lesson, NamedLanguage, Translation
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import cut, shown
+from qwen_wire.languages import CODES, language_code, resolve_language
 
-Lesson = Mapping[str, Any]
 MAX_CONCEPTS, MAX_LINKS = 60, 120  # of CHART
 
 
@@ -23,22 +24,20 @@ def whole_text(text: str, heard: Sequence[str], name: str) -> str:
     """
     whole = "\n".join(part.strip() for part in (text, *heard) if part.strip())
     if not whole:
-        raise InvalidRequest(f"there is no {name}: give it as text, or as speech in which something is said")
+        raise InvalidRequest(f"there is no {cut(name)}: give it as text, or as speech in which something is said")
     return whole
 
 
-def translation_requests(lesson: Lesson, languages: Sequence[str], source: str) -> list[dict[str, str]]:
+def translation_requests(lesson: Lesson, languages: Sequence[NamedLanguage], source: str) -> list[dict[str, str]]:
     """What has to be translated: each text of the lesson once, for each of `languages` but `source`.
 
-    Languages are ISO codes. Returns [{"language", "text", "prompt": what the chat model is asked}].
+    Returns [{"language": its code, "text", "prompt": what the chat model is asked}].
     """
-    for code in (*languages, source):
-        if code not in NAMES:
-            raise InvalidRequest(f"languages has {code!r}; allowed: {', '.join(NAMES)}")
+    codes, source = _codes(languages), language_code(source, "source")
     texts = list(dict.fromkeys(_texts(lesson)))
     return [
         {"language": code, "text": text, "prompt": f"{code}: {text}"}
-        for code in dict.fromkeys(languages)
+        for code in codes
         if code != source
         for text in texts
     ]
@@ -46,29 +45,38 @@ def translation_requests(lesson: Lesson, languages: Sequence[str], source: str) 
 
 def localised_lessons(
     lesson: Lesson,
-    requests: Sequence[Mapping[str, str]],
+    requests: Sequence[Translation],
     translations: Sequence[str],
-    languages: Sequence[str],
+    languages: Sequence[NamedLanguage],
     source: str,
 ) -> dict[str, Any]:
-    """The lesson by language: in `source` as it is, in the others with every text replaced by its translation."""
+    """The lesson by language's code: in `source` as it is, in the others with every text replaced by its translation.
+
+    Raises:
+        InvalidRequest: a language is unknown, or a text of the lesson has no translation into one of them.
+    """
+    codes, source = _codes(languages), language_code(source, "source")
+    if len(requests) != len(translations):
+        raise InvalidRequest(f"translations has {len(translations)} texts for {len(requests)} requests")
     found = {
-        (request["language"], request["text"]): translation.strip()
+        (language_code(request["language"], "requests"), request["text"]): translation.strip()
         for request, translation in zip(requests, translations, strict=True)
     }
-    by_language = {source: dict(lesson)}
-    for code in languages:
+    by_language: dict[str, dict[str, Any]] = {source: {**lesson}}
+    for code in codes:
         if code != source:
             by_language[code] = _replaced(lesson, partial(_translated, found, code))
     return by_language
 
 
-def narration(lessons: Mapping[str, Lesson], voices: Mapping[str, str | None]) -> dict[str, Any]:
+def narration(lessons: Mapping[str, Lesson], voices: Mapping[NamedLanguage, str | None]) -> dict[str, Any]:
     """What to say on each slide, in those languages that have a voice.
 
-    `voices`: by ISO code, a voice's name, or null for the server's choice. Returns {"scripts": [{"language", "slide",
+    `voices`: by language, a voice's name, or null for the server's choice. Returns {"scripts": [{"language", "slide",
     "text", "voice"}], "silent": the languages without a voice}.
     """
+    lessons = {language_code(language, "lessons"): lesson for language, lesson in lessons.items()}
+    voices = {language_code(language, "voices"): voice for language, voice in voices.items()}
     scripts = [
         {"language": code, "slide": number, "text": slide["text"], "voice": voices[code]}
         for code, lesson in lessons.items()
@@ -100,18 +108,25 @@ def _concept_chart(lesson: Lesson) -> dict[str, Any]:
     return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
 
 
-def lesson_language(heard: Sequence[Mapping[str, Any]], given: str | None) -> str:
-    """The ISO code of the lesson's language: as `given` (a name or a code), else as recognised, else English.
+def lesson_language(heard: Sequence[HeardLanguage], given: str | None) -> str:
+    """The code of the lesson's language: as `given`, else as recognised, else English.
 
     `heard`: RESULTs of `qwen3_asr`.
     """
     spoken = next((result["language"] for result in heard if result["language"]), None)
-    name = resolve_language(given, "language") or spoken
-    return next((code for code, known in NAMES.items() if known == name), "en")
+    name = resolve_language(given, "language", hears_dialects=True) or spoken
+    return CODES.get(name or "", "en")
 
 
 def _translated(found: Mapping[tuple[str, str], str], code: str, text: str) -> str:
+    if (code, text) not in found:
+        raise InvalidRequest(f"translations has none into {code!r} of {shown(text)}")
     return found[code, text]
+
+
+def _codes(languages: Sequence[str]) -> list[str]:
+    """Each once, in order."""
+    return list(dict.fromkeys(language_code(language, "languages") for language in languages))
 
 
 def _texts(lesson: Lesson) -> list[str]:

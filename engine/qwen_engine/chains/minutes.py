@@ -5,31 +5,42 @@ Minutes: {"title", "decisions": [{"text"}], "actions": [{"task", "owner", "due"}
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
 from qwen_engine.chains.days import read_day
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.chains.shapes import Action, DatedMinutes, Minutes, Said, Titled
+from qwen_engine.charts.schema import FIRST_DAY, LAST_DAY, MAX_SPAN_DAYS
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import cut
 
-Minutes = Mapping[str, Any]
 Chart = dict[str, Any]
 MAX_EVENTS, MAX_TASKS, MAX_PEOPLE = 60, 100, 24  # of CHART
 MAX_CHART_BYTES = 30_000
 MAX_NAME_CHARS = 120
+CHARS_A_WORD = 2
+MAX_COMPARISONS = 50_000_000
 MIN_LIKENESS = 0.6  # of an entry's words, in the line it was made from
-LISTS = ("decisions", "actions", "dates")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _CJK_CHAR = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-_AND = re.compile(r"\s*(?:,|、|，|&|/|\band\b|和|と)\s*")
+_AND = re.compile(r"[,、，&/和と]|\band\b")
 
 
 def meeting_day(day: str) -> str:
     """The day of a meeting as an ISO date; empty: today's."""
+    return (_read_iso(day) if day else date.today()).isoformat()
+
+
+def _read_iso(day: str) -> date:
+    """Raises `InvalidRequest` where that is no day, or none that charts go to."""
     try:
-        return (date.fromisoformat(day) if day else date.today()).isoformat()
+        read = date.fromisoformat(day)
     except ValueError:
-        raise InvalidRequest(f"date is {day!r}; give an ISO date such as 2026-11-25, or none for today") from None
+        raise InvalidRequest(f"date is {cut(day)!r}; give an ISO date such as 2026-11-25, or none for today") from None
+    if not FIRST_DAY <= read <= LAST_DAY:
+        raise InvalidRequest(f"date is {read.isoformat()}; allowed: {FIRST_DAY.isoformat()} to {LAST_DAY.isoformat()}")
+    return read
 
 
 def meeting_minutes(parts: Sequence[Minutes], day: str) -> dict[str, Any]:
@@ -37,7 +48,7 @@ def meeting_minutes(parts: Sequence[Minutes], day: str) -> dict[str, Any]:
 
     Each action has a `due_date`, each date an `on`: the ISO date that its words name when said on `day`, or null.
     """
-    minutes, today = _merged(parts), date.fromisoformat(day)
+    minutes, today = _merged(parts), _read_iso(day)
     return {
         **minutes,
         "actions": [{**action, "due_date": _iso(action["due"], today)} for action in minutes["actions"]],
@@ -46,33 +57,44 @@ def meeting_minutes(parts: Sequence[Minutes], day: str) -> dict[str, Any]:
 
 
 def _merged(parts: Sequence[Minutes]) -> dict[str, Any]:
-    merged: dict[str, Any] = {"title": next((part["title"] for part in parts if part["title"]), "")}
-    for name in LISTS:
-        entries = {json.dumps(entry, sort_keys=True): entry for part in parts for entry in part[name]}
-        merged[name] = list(entries.values())
-    return merged
+    title = next((part["title"] for part in parts if part["title"]), "")
+    return {
+        "title": title,
+        "decisions": _once(entry for part in parts for entry in part["decisions"]),
+        "actions": _once(entry for part in parts for entry in part["actions"]),
+        "dates": _once(entry for part in parts for entry in part["dates"]),
+    }
+
+
+def _once(entries: Iterable[Any]) -> list[Any]:
+    return list({json.dumps(entry, sort_keys=True): entry for entry in entries}.values())
 
 
 def minutes_charts(
-    minutes: Minutes, lines: Sequence[Mapping[str, Any]], speakers: Sequence[str], day: str
+    minutes: DatedMinutes, lines: Sequence[Said], speakers: Sequence[str], day: str
 ) -> dict[str, Chart | None]:
     """The charts of the minutes of `day`, by name; null where there is nothing to draw.
 
     `timeline`: when each decision, action and date was said, at the line of the transcript that has most of its words.
     `responsibilities`: whose task is whose; who else spoke is informed. `gantt`: the actions as bars from `day` to
-    their due date, the dates as milestones. What is more than a chart holds is left out at its end.
+    their due date, the dates as milestones. What is more than a chart holds is left out at its end, and days that are
+    further away than a chart reaches.
+
+    Raises:
+        InvalidRequest: `day` is none, or there is too much to compare entries with lines.
     """
     return {
         "timeline": _timeline(minutes, lines),
         "responsibilities": _responsibilities(minutes, speakers),
-        "gantt": _gantt(minutes, day),
+        "gantt": _gantt(minutes, _read_iso(day)),
     }
 
 
-def _timeline(minutes: Minutes, lines: Sequence[Mapping[str, Any]]) -> Chart | None:
+def _timeline(minutes: DatedMinutes, lines: Sequence[Said]) -> Chart | None:
     entries = [*_decisions(minutes), *_actions(minutes), *_dates(minutes)]
     said = [_words(f"{line['speaker']} {line['text']}") for line in lines]
-    events = [
+    _check_comparisons([text for _, text in entries], len(said))
+    events: list[dict[str, Any]] = [
         {"time_s": line["start_s"], "label": _name(label), "detail": _name(f"{line['speaker']}: {line['text']}")}
         for label, text in entries
         if (line := _source(_words(text), lines, said)) is not None
@@ -81,52 +103,72 @@ def _timeline(minutes: Minutes, lines: Sequence[Mapping[str, Any]]) -> Chart | N
     return _fitting({"type": "timeline", "title": _short(minutes["title"]), "events": events[:MAX_EVENTS]}, "events")
 
 
-def _responsibilities(minutes: Minutes, speakers: Sequence[str]) -> Chart | None:
+def _check_comparisons(entries: Sequence[str], num_lines: int) -> None:
+    """Each word of an entry is looked for in every line."""
+    num_words = sum(map(len, entries)) // CHARS_A_WORD
+    if num_words * num_lines > MAX_COMPARISONS:
+        raise InvalidRequest(
+            f"minutes of {len(entries)} entries (some {num_words} words) are too much to find in {num_lines} lines; "
+            f"the limit is {MAX_COMPARISONS} words times lines"
+        )
+
+
+def _responsibilities(minutes: DatedMinutes, speakers: Sequence[str]) -> Chart | None:
     owners = [owner for action in minutes["actions"] for owner in _people(action["owner"])]
     people = list(dict.fromkeys(map(_name, (*owners, *speakers))))[:MAX_PEOPLE]
+    actions = minutes["actions"][:MAX_TASKS]
     tasks = [
         {"name": name, "roles": _roles(_people(action["owner"]), people)}
-        for name, action in zip(_task_names(minutes["actions"]), minutes["actions"], strict=True)
+        for name, action in zip(_task_names(actions), actions, strict=True)
     ]
     chart: Chart = {"type": "responsibility_matrix", "title": _short(minutes["title"])}
-    return _fitting({**chart, "people": people, "tasks": tasks[:MAX_TASKS]}, "tasks") if owners else None
+    return _fitting({**chart, "people": people, "tasks": tasks}, "tasks") if owners else None
 
 
-def _gantt(minutes: Minutes, day: str) -> Chart | None:
-    dated = [action for action in minutes["actions"] if action["due_date"]]
-    milestones = [entry for entry in minutes["dates"] if entry["on"]]
+def _gantt(minutes: DatedMinutes, day: date) -> Chart | None:
+    today = day.isoformat()
     bars = [
-        {"start": min(day, action["due_date"]), "end": action["due_date"], "owner": _short(action["owner"])}
-        for action in dated
+        (action["task"], {"start": min(today, due), "end": due, "owner": _short(action["owner"])})
+        for action in minutes["actions"]
+        if (due := _charted(action["due_date"], day))
     ]
-    points = [{"start": entry["on"]} for entry in milestones]
-    names = _distinct([*(action["task"] for action in dated), *(entry["event"] for entry in milestones)])
-    tasks = [{"name": name, **task} for name, task in zip(names, [*bars, *points], strict=True)][:MAX_TASKS]
-    return _fitting({"type": "gantt", "title": _short(minutes["title"]), "tasks": tasks, "today": day}, "tasks")
+    points = [(entry["event"], {"start": on}) for entry in minutes["dates"] if (on := _charted(entry["on"], day))]
+    dated = [*bars, *points][:MAX_TASKS]
+    names = _distinct([name for name, _ in dated])
+    tasks = [{"name": name, **task} for name, (_, task) in zip(names, dated, strict=True)]
+    return _fitting({"type": "gantt", "title": _short(minutes["title"]), "tasks": tasks, "today": today}, "tasks")
 
 
-def illustration_prompt(minutes: Minutes, wish: str) -> str:
+def _charted(iso: str | None, today: date) -> str | None:
+    """The day, if a chart that begins or ends `today` reaches to it, on either side alike."""
+    if iso is None:
+        return None
+    day = _read_iso(iso)
+    return iso if abs(day - today).days <= MAX_SPAN_DAYS // 2 else None
+
+
+def illustration_prompt(minutes: Titled, wish: str) -> str:
     """What to draw beside the minutes: what is wished for, else the meeting's title."""
     return wish or f"A friendly flat illustration: {minutes['title']}"
 
 
-def _decisions(minutes: Minutes) -> Iterable[tuple[str, str]]:
+def _decisions(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
     """Label on the chart, and the words to look for."""
     return ((entry["text"], entry["text"]) for entry in minutes["decisions"])
 
 
-def _actions(minutes: Minutes) -> Iterable[tuple[str, str]]:
+def _actions(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
     names = zip(_task_names(minutes["actions"]), minutes["actions"], strict=True)
     return (
         (f"{name} ({action['owner']})", f"{action['task']} {action['owner']} {action['due']}") for name, action in names
     )
 
 
-def _dates(minutes: Minutes) -> Iterable[tuple[str, str]]:
+def _dates(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
     return ((f"{entry['event']}: {entry['date']}", f"{entry['event']} {entry['date']}") for entry in minutes["dates"])
 
 
-def _source(wanted: set[str], lines: Sequence[Mapping[str, Any]], said: Sequence[set[str]]) -> Mapping[str, Any] | None:
+def _source(wanted: set[str], lines: Sequence[Said], said: Sequence[set[str]]) -> Said | None:
     """The first line that has most of the words `wanted`; None where none has enough of them."""
     likeness = [len(wanted & words) for words in said]
     best = max(likeness, default=0)
@@ -138,7 +180,7 @@ def _words(text: str) -> set[str]:
     return {*_CJK_CHAR.findall(text), *_WORD.findall(_CJK_CHAR.sub(" ", text.casefold()))}
 
 
-def _task_names(actions: Sequence[Mapping[str, Any]]) -> list[str]:
+def _task_names(actions: Sequence[Action]) -> list[str]:
     return _distinct([action["task"] for action in actions])
 
 

@@ -1,7 +1,6 @@
 """One call of a model for a node: its tensors, its attempts, and a slot to make it in."""
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -9,15 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.collect import Answers, Outputs, Sign, answers_of
 from qwen_engine.chains.graph import Node
 from qwen_engine.chains.prompts import prompt
-from qwen_engine.chains.references import resolved
+from qwen_engine.chains.references import json_of, resolved
+from qwen_engine.chains.response_collectors import Outputs, Progress, ResponseCollector, answers_of
 from qwen_engine.chains.signatures import DEFAULTS, Port, Signature
-from qwen_engine.errors import DeadlineExceeded, EngineError, Internal, InvalidRequest, Unavailable
+from qwen_engine.chains.sizes import Meter, RunBytes
+from qwen_engine.chains.slots import FairSlots
+from qwen_wire.errors import DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
+from qwen_wire.json_text import shown
 
-OnSign = Callable[[Sign, Answers], Awaitable[None]]
-PASSING = (Unavailable, Internal)  # what another attempt may not meet again
+OnSign = Callable[[Progress, ResponseCollector], Awaitable[None]]
+PASSING = (Unavailable, ServerError)  # what another attempt may not meet again
 GRACE_S = 1.0  # the called model learns of a deadline by the cancel; its own is for where that gets lost
 FIRST_PAUSE_S = 0.1  # before the second attempt; then twice as long each time
 
@@ -27,14 +29,14 @@ class CallSlots:
     slot that a chain holds could be the one that it waits for."""
 
     def __init__(self, max_calls: int) -> None:
-        self._free: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(max_calls))
+        self._slots: dict[str, FairSlots] = defaultdict(lambda: FairSlots(max_calls))
 
     @asynccontextmanager
-    async def one(self, model: str, signature: Signature) -> AsyncIterator[None]:
+    async def one(self, model: str, signature: Signature, tenant: str) -> AsyncIterator[None]:
         if signature.form == "chain":
             yield
         else:
-            async with self._free[model]:
+            async with self._slots[model].one(tenant):
                 yield
 
 
@@ -48,25 +50,36 @@ class NodeCall:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(cls, node: Node, signatures: Mapping[str, Signature], scope: Mapping[str, Any]) -> "NodeCall":
-        """Raises `InvalidRequest` where a value is not what its tensor takes."""
+    def of(
+        cls, node: Node, signatures: Mapping[str, Signature], scope: Mapping[str, Any], run_bytes: RunBytes
+    ) -> "NodeCall":
+        """Raises `InvalidRequest` where a value is not what its tensor takes, or too large."""
         model = node.model or ""
         signature = signatures[model]
-        options = {**_prompted(node, scope), **resolved(node.options, scope)}
-        given = {name: resolved(value, scope) for name, value in node.inputs.items()}
+        meter = run_bytes.meter()
+        options = {**_prompted(node, scope, meter), **resolved(node.options, scope, meter)}
+        given = {name: resolved(value, scope, run_bytes.meter()) for name, value in node.inputs.items()}
         tensors = {name: _payload(name, value, signature.inputs[name]) for name, value in given.items()}
         made = {name: payload for name, payload in tensors.items() if payload is not None}
         if signature.takes_options:
-            made["OPTIONS"] = json.dumps(options, ensure_ascii=False).encode()
+            made["OPTIONS"] = json_of(options, "options").encode()
         defaults = {name: default for name, default in DEFAULTS.items() if name in signature.inputs}
         return cls(model, signature, {**defaults, **made}, options)
 
     async def attempt(
-        self, calls: ModelCalls, trace: Trace, *, timeout_s: float | None, left_s: float, on_sign: OnSign
+        self,
+        calls: ModelCalls,
+        trace: Trace,
+        run_bytes: RunBytes,
+        *,
+        timeout_s: float | None,
+        left_s: float,
+        on_progress: OnSign,
     ) -> Outputs:
-        """Make the call once. Raises an `EngineError` as the model does, or `DeadlineExceeded` after `timeout_s`.
+        """Make the call once. Raises a `QwenError` as the model does, or `DeadlineExceeded` after `timeout_s`.
 
-        `left_s`, what the whole run has left, is its caller's to watch: the called model is only told.
+        `left_s`, what the whole run has left, is its caller's to watch: the called model is only told. All that comes
+        is counted.
         """
         answers, deadline_s = answers_of(self.signature, self.options), min(timeout_s or left_s, left_s) + GRACE_S
         try:
@@ -74,8 +87,9 @@ class NodeCall:
                 responses = calls.stream(self.model, self.tensors, deadline_s=deadline_s, trace=trace)
                 async with aclosing(responses):
                     async for response in responses:
-                        if (sign := answers.take(response)) is not None:
-                            await on_sign(sign, answers)
+                        run_bytes.take_files(sum(map(len, response.values())))
+                        if (progress := answers.take(response)) is not None:
+                            await on_progress(progress, answers)
         except TimeoutError:
             raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:g} s") from None
         return answers.outputs()
@@ -85,7 +99,7 @@ async def with_retries(
     attempt: Callable[[], Awaitable[Outputs]],
     retries: int,
     may_repeat: Callable[[], bool],
-    on_failure: Callable[[int, EngineError], Awaitable[None]],
+    on_failure: Callable[[int, QwenError], Awaitable[None]],
 ) -> Outputs:
     """What `attempt` gives, at the first time or, as long as it `may_repeat`, at one of `retries` further ones.
 
@@ -102,12 +116,12 @@ async def with_retries(
     return await attempt()
 
 
-def _prompted(node: Node, scope: Mapping[str, Any]) -> dict[str, Any]:
+def _prompted(node: Node, scope: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     if node.prompt is None:
         return {}
-    task, text = prompt(node.prompt), resolved(node.user, scope)
+    task, text = prompt(node.prompt), resolved(node.user, scope, meter)
     if not isinstance(text, str):
-        raise InvalidRequest(f"user is {json.dumps(text, default=str)[:80]}; it has to be a text")
+        raise InvalidRequest(f"user is {shown(text)}; it has to be a text")
     schema = {} if task.schema is None else {"json_schema": task.schema}
     return {"messages": task.messages(text), **schema}
 
@@ -123,15 +137,13 @@ def _payload(name: str, value: Any, port: Port) -> bytes | tuple[bytes, ...] | N
 
 def _item(name: str, value: Any, port: Port) -> bytes:
     if port.kind == "json":
-        return value.encode() if isinstance(value, str) else json.dumps(value, ensure_ascii=False).encode()
+        return value.encode() if isinstance(value, str) else json_of(value, name).encode()
     if port.kind in ("text", "bytes", "any") and isinstance(value, str):
         return value.encode()
     if port.kind != "text" and isinstance(value, bytes):
         return value
-    raise InvalidRequest(f"{name} takes {port}, but is given {_told(value)}")
+    raise InvalidRequest(f"{name} takes {port}, but is given {_described(value)}")
 
 
-def _told(value: Any) -> str:
-    return (
-        "a file" if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False, default=lambda _: "a file")[:80]
-    )
+def _described(value: Any) -> str:
+    return "a file" if isinstance(value, bytes) else shown(value)

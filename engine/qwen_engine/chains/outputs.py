@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_engine.chains.record import flattened
+from qwen_wire.errors import InvalidRequest
 
 
 class SentFiles:
     """Remembers as which result each file was sent."""
 
     def __init__(self) -> None:
-        self._places: dict[int, dict[str, Any]] = {}
+        self._limiter: dict[int, dict[str, Any]] = {}
         self._files: list[bytes] = []  # kept alive: an id may be used again
 
     def remember(self, stage: str, item: int | None, outputs: Mapping[str, Any]) -> None:
@@ -19,13 +20,19 @@ class SentFiles:
             for part, one in flattened(name, value):
                 if isinstance(one, bytes):
                     place = {"stage": stage, "output": part}
-                    self._places[id(one)] = place if item is None else {**place, "item": item}
+                    self._limiter[id(one)] = place if item is None else {**place, "item": item}
                     self._files.append(one)
 
     def places(self, value: Any) -> Any:
-        """A value as JSON: the place of each file instead of it."""
+        """A value as JSON: the place of each file instead of it.
+
+        Raises:
+            InvalidRequest: a file is no result.
+        """
         if isinstance(value, bytes):
-            return self._places[id(value)]
+            if id(value) not in self._limiter:
+                raise InvalidRequest("it holds a file that was sent with the request")
+            return self._limiter[id(value)]
         if isinstance(value, Mapping):
             return {name: self.places(one) for name, one in value.items()}
         if isinstance(value, list):

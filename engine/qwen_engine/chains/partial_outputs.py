@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from qwen_engine.chains.collect import Outputs
 from qwen_engine.chains.references import Reference, look_up
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.chains.response_collectors import Outputs
+from qwen_wire.errors import InvalidRequest
 
 PENDING = object()
 """Stands for an item that is known to come."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
 
 FOLDER = Path(__file__).parent
 

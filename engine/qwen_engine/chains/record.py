@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qwen_engine.chains.events import told_error
 from qwen_engine.chains.graph import Graph
-from qwen_engine.errors import EngineError, InvalidRequest
+from qwen_wire.chains import ErrorInfo
+from qwen_wire.errors import InvalidRequest, QwenError
+from qwen_wire.json_text import cut
+from qwen_wire.messages import to_dict
 
 State = Literal["waiting", "running", "done", "kept", "skipped", "failed", "cancelled"]
 HAS_OUTPUTS = ("done", "kept")
@@ -25,30 +27,30 @@ class Record:
     start_s: float | None = None
     end_s: float | None = None
     attempts: int = 0
-    error: EngineError | None = None
+    error: QwenError | None = None
     reason: str | None = None
     digest: str = ""
     items: list["Record"] = field(default_factory=list)
     is_after_failure: bool = False  # left out since something before it failed
 
-    def cancel(self, error: EngineError) -> None:
+    def cancel(self, error: QwenError) -> None:
         """It, and those of its items that have not ended, never will."""
         self.state, self.error = "cancelled", error
         for item in self.items:
             if item.state in ("waiting", "running"):
                 item.state = "cancelled"
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON; what there is none of is left out."""
         times = {"start_s": _rounded(self.start_s), "end_s": _rounded(self.end_s)}
-        error = told_error(self.error) if self.error else None
+        error = to_dict(ErrorInfo.of(self.error)) if self.error else None
         optional = {
             **times,
             "attempts": self.attempts or None,
             "error": error,
             "reason": self.reason,
             "digest": self.digest or None,
-            "items": [item.told() for item in self.items] or None,
+            "items": [item.to_dict() for item in self.items] or None,
         }
         return {"state": self.state, **{name: value for name, value in optional.items() if value is not None}}
 
@@ -60,24 +62,29 @@ def _rounded(time_s: float | None) -> float | None:
 def digests(graph: Graph, values: Mapping[str, Any]) -> dict[str, str]:
     """For each node a digest of all that its outputs depend on: its definition, inputs, and the nodes before it."""
     made: dict[str, str] = {}
+    known: dict[int, str] = {}
+    told = {name: _value_digest(value, known) for name, value in values.items()}
 
     def digest(name: str) -> str:
         if name not in made:
             node = graph.nodes[name]
             read = sorted({one.path[0] for one in node.references() if one.source == "inputs"})
             parts = [node.model_dump_json(), *(digest(need) for need in sorted(graph.needs(name)))]
-            made[name] = _sha256([*parts, *(_told(values[one]) for one in read)])
+            made[name] = _sha256([*parts, *(told[one] for one in read)])
         return made[name]
 
     return {name: digest(name) for name in graph.nodes}
 
 
-def _told(value: Any) -> str:
-    if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
-    if isinstance(value, list):
-        return json.dumps([_told(one) for one in value])
-    return json.dumps(value, sort_keys=True)
+def _value_digest(value: Any, known: dict[int, str]) -> str:
+    """A value by its digest, and files in it by theirs, which are `known` by id: many items may be the same file."""
+
+    def file_digest(file: bytes) -> dict[str, str]:
+        if id(file) not in known:
+            known[id(file)] = hashlib.sha256(file).hexdigest()
+        return {"sha256": known[id(file)]}
+
+    return _sha256(["value", json.dumps(value, sort_keys=True, default=file_digest)])
 
 
 def _sha256(parts: Sequence[str]) -> str:
@@ -115,7 +122,7 @@ class Resume(BaseModel):
     results: list[KeptResult]
 
 
-class Kept:
+class EarlierRun:
     """The outputs of nodes and items that are as they would be made again."""
 
     def __init__(self, resume: Resume | None, payloads: Sequence[bytes], digests: Mapping[str, str]) -> None:
@@ -124,7 +131,7 @@ class Kept:
         self._outputs: dict[tuple[str, int | None], dict[str, Any]] = {}
         for result in resume.results if resume else ():
             outputs = self._outputs.setdefault((result.stage, result.item), {})
-            _insert(outputs, result.output.split("."), _value(result, payloads))
+            _insert(outputs, result.output, _value(result, payloads))
 
     def outputs(self, name: str, item: int | None = None) -> dict[str, Any] | None:
         """None: the node, or the item of it, has to run."""
@@ -144,16 +151,15 @@ def _value(result: KeptResult, payloads: Sequence[bytes]) -> Any:
     return payloads[result.payload]
 
 
-def _insert(target: Any, path: Sequence[str], value: Any) -> None:
+def _insert(outputs: dict[str, Any], output: str, value: Any) -> None:
     """Put a result where its output's name says: IMAGE, or IMAGE.0 where there are several, in order."""
-    key, *rest = path
-    if not rest:
-        if isinstance(target, list):
-            target.append(value)
-        else:
-            target[key] = value
+    name, _, number = output.rpartition(".")
+    if not name or not number.isdecimal():
+        outputs[output] = value
+    elif isinstance(several := outputs.setdefault(name, []), list):
+        several.append(value)
     else:
-        _insert(target.setdefault(key, []), rest, value)
+        raise InvalidRequest(f"OPTIONS.resume.results: {cut(output)} is one of several, but {cut(name)} is there, too")
 
 
 def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -1,15 +1,17 @@
 """Pictures and readings that are made side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from qwen_engine.chains.shapes import Seed, Spoken
 
-def shot(prompt: str, number: int, seed: int) -> dict[str, Any]:
+
+def shot(prompt: str, number: Seed, seed: Seed) -> dict[str, Any]:
     """One of several pictures, with a seed of its own, counted up from `seed`: {"prompt", "seed"}."""
     return {"prompt": prompt, "seed": seed + number}
 
 
-def readings(variants: Sequence[Mapping[str, str]], voices: Sequence[str]) -> list[dict[str, Any]]:
+def readings(variants: Sequence[Spoken], voices: Sequence[str]) -> list[dict[str, Any]]:
     """Each text in each voice; without `voices`, in the server's choice: [{"variant", "voice", "text"}]."""
     return [
         {"variant": number, "voice": voice, "text": variant["text"]}

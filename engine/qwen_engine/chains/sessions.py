@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from qwen_engine.errors import Unavailable
+from qwen_engine.registry import Registry
+from qwen_engine.settings import VoiceChatSettings
 
 Clock = Callable[[], float]
 Message = dict[str, str]
@@ -25,7 +26,7 @@ class _Piece:
     end_s: float | None = None
 
 
-class Reply:
+class SpokenReply:
     """What is said in one reply, piece by piece, and when.
 
     Example:
@@ -79,7 +80,7 @@ class Reply:
 class Turn:
     """One utterance and what is said in reply; `stop` ends what is still being done for it."""
 
-    said: Reply = field(default_factory=Reply)
+    said: SpokenReply = field(default_factory=SpokenReply)
     heard: str = ""
     stop: Callable[[], object] = lambda: None
     was_interrupted: bool = False
@@ -102,11 +103,6 @@ class Session:
         self._turn: Turn | None = None
         self._is_running = False
         self._used_s = clock()
-
-    @property
-    def is_new(self) -> bool:
-        """Whether there was no turn yet."""
-        return self._turn is None
 
     @property
     def idle_s(self) -> float:
@@ -168,51 +164,44 @@ def _joined(messages: Sequence[Message], message: Message) -> list[Message]:
 
 
 class Sessions:
-    """The conversations that are open, by name; one without a turn for `idle_timeout_s` is forgotten.
+    """The conversations that are open, each tenant's by name; one without a turn for `idle_timeout_s` is forgotten.
 
-    Each begins with `messages`, such as an instruction to the model, and keeps its last `max_turns`.
+    Each begins with `messages`, such as an instruction to the model, and keeps its last `settings.max_turns`.
     """
 
-    def __init__(
-        self,
-        messages: Sequence[Message],
-        *,
-        max_sessions: int,
-        max_turns: int,
-        idle_timeout_s: float,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self._new = partial(Session, messages, max_turns=max_turns, clock=clock)
-        self._max_sessions = max_sessions
-        self._idle_timeout_s = idle_timeout_s
-        self._open: dict[str, Session] = {}
+    def __init__(self, messages: Sequence[Message], settings: VoiceChatSettings, clock: Clock = time.monotonic) -> None:
+        self._new = partial(Session, messages, max_turns=settings.max_turns, clock=clock)
+        self._idle_timeout_s = settings.idle_timeout_s
+        self._open: Registry[Session] = Registry("conversation", limit=settings.max_sessions, tenants=settings.tenants)
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, name: str | None) -> Session:
-        """The conversation `name`, opened where there is none; without a name, one for a single turn.
+    def single(self) -> Session:
+        """A conversation of a single turn, which nobody comes back to."""
+        return self._new()
+
+    def begin(self, tenant: str, name: str) -> tuple[Session, str]:
+        """A new conversation, and the token that `find` will ask for.
 
         Raises:
+            InvalidRequest: the tenant has one of this name.
             Unavailable: it would be one too many.
         """
-        if name is None:
-            return self._new()
         self._forget_idle()
-        if name not in self._open:
-            self._require_room()
-            self._open[name] = self._new()
-        return self._open[name]
+        session = self._new()
+        return session, self._open.open(tenant, name, session)
 
-    def forget(self, name: str) -> None:
-        """The conversation `name` is over."""
-        self._open.pop(name, None)
+    def find(self, tenant: str, name: str, token: str | None) -> Session:
+        """A conversation to go on with. Raises `InvalidRequest` where it did not begin with this `token`."""
+        self._forget_idle()
+        return self._open.get(tenant, name, token)
 
-    def _require_room(self) -> None:
-        if len(self._open) >= self._max_sessions:
-            raise Unavailable(f"{len(self._open)} conversations are open, the limit; end one, or try again later")
+    def forget(self, tenant: str, name: str, session: Session) -> None:
+        """The conversation is over."""
+        self._open.close(tenant, name, session)
 
     def _forget_idle(self) -> None:
-        for name, session in list(self._open.items()):
+        for tenant, name, session in self._open:
             if session.idle_s > self._idle_timeout_s:
-                del self._open[name]
+                self._open.close(tenant, name, session)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from qwen_engine import wire
 from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput
-from qwen_engine.wire import ModelWire, Tensor
+from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, ModelWire, Tensor
 
 Kind = Literal["text", "json", "audio", "image", "bytes", "any"]
 Form = Literal["unary", "stream", "chat", "chain"]
@@ -16,7 +15,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(["TEXT", "PROMPT", "text_input", "text_output", "text"], "text"),
     **dict.fromkeys(["AUDIO", "REF_AUDIO"], "audio"),
     **dict.fromkeys(["IMAGE", "MASK"], "image"),
-    **dict.fromkeys(["RESULT", "EVENT", "TRANSCRIPT", "CHART", "WORKFLOW", "json"], "json"),
+    **dict.fromkeys(["RESULT", "EVENT", "TRANSCRIPT", "HEARD", "CHART", "WORKFLOW", "json"], "json"),
     **dict.fromkeys(["OPTIONS", "ASR_OPTIONS", "ALIGN_OPTIONS", "IMAGE_OPTIONS"], "json"),
     "PAYLOAD": "bytes",
 }
@@ -84,10 +83,10 @@ def tensors(graph: Graph) -> tuple[Tensor, ...]:
 
 def built_in(chains: Mapping[str, Graph]) -> dict[str, Signature]:
     """Of all there is to call, by name; `chains` are those that are graphs."""
-    models = [model for model in (*wire.MODELS, *wire.ENSEMBLES) if not model.sequences]
+    models = [model for model in (*MODELS, *ENSEMBLES) if not model.sequences]
     return {
         **{model.name: model_signature(model) for model in models},
-        **{model.name: Signature("chain", _ports(model), None) for model in wire.CHAINS},
+        **{model.name: Signature("chain", _ports(model), None) for model in CHAINS},
         **{name: chain_signature(graph) for name, graph in chains.items()},
     }
 

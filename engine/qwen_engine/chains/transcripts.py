@@ -1,16 +1,16 @@
 """Recordings of one meeting, each with a speaker of its own, made into one transcript."""
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.tts.sentences import sentences
+from pydantic import Field
 
-Line = Mapping[str, Any]  # start_s, end_s, speaker, text
+from qwen_engine.chains.shapes import Heard, Said, Segment
+from qwen_engine.text.sentences import sentences
+from qwen_wire.errors import InvalidRequest
 
 
-def merge_transcripts(results: Sequence[Mapping[str, Any]], speakers: Sequence[str]) -> dict[str, Any]:
+def merge_transcripts(results: Sequence[Heard], speakers: Sequence[str]) -> dict[str, Any]:
     """One transcript of several `qwen3_asr` RESULTs that all begin at the same moment.
 
     `speakers`: a name for each, or none at all, then they are "Speaker 1", … A line is a sentence of one speaker; where
@@ -31,7 +31,7 @@ def merge_transcripts(results: Sequence[Mapping[str, Any]], speakers: Sequence[s
     }
 
 
-def meeting_texts(lines: Sequence[Line], max_chars: int) -> list[str]:
+def meeting_texts(lines: Sequence[Said], max_chars: Annotated[int, Field(ge=1)]) -> list[str]:
     """The lines as the minutes are made from them, "[00:05] Anna: Good morning.", in texts of about the same length.
 
     They are as few as may be when none has much more than `max_chars`.
@@ -43,7 +43,7 @@ def meeting_texts(lines: Sequence[Line], max_chars: int) -> list[str]:
         raise InvalidRequest("nothing is said in the recordings")
     written = [f"[{_clock(line['start_s'])}] {line['speaker']}: {line['text']}" for line in lines]
     num_chars = sum(len(line) + 1 for line in written)
-    num_texts = math.ceil(num_chars / max_chars)
+    num_texts = min(-(-num_chars // max_chars), len(lines))
     texts: list[list[str]] = [[] for _ in range(num_texts)]
     before = 0
     for line in written:
@@ -62,11 +62,11 @@ def _names(num_recordings: int, speakers: Sequence[str]) -> list[str]:
     return list(speakers)
 
 
-def _lines(speaker: str, segments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _lines(speaker: str, segments: Sequence[Segment]) -> list[dict[str, Any]]:
     return [line for segment in segments for line in _shared(speaker, segment)]
 
 
-def _shared(speaker: str, segment: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _shared(speaker: str, segment: Segment) -> list[dict[str, Any]]:
     """The sentences of a segment; each has as much of its time as of its letters."""
     said = sentences(segment["text"])
     num_chars = sum(map(len, said))

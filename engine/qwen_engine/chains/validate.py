@@ -2,7 +2,7 @@
 
 import graphlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qwen_engine.chains import functions
@@ -10,8 +10,9 @@ from qwen_engine.chains.graph import Graph, GraphInput, Node
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.references import Reference, references, whole_reference
 from qwen_engine.chains.signatures import ANYTHING, JSON, Kind, Port, Signature
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.settings import ChainSettings
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import cut
 
 COMPATIBLE: dict[Kind, set[Kind]] = {
     "text": {"text", "json"},
@@ -48,11 +49,21 @@ def _check_order(graph: Graph, name: str) -> None:
 
 
 @dataclass(frozen=True)
+class _Foreach:
+    """Of a node: the sources that its list refers to, and what an item of it is."""
+
+    sources: frozenset[str]
+    item: Port
+
+
+@dataclass(frozen=True)
 class _Checker:
     graph: Graph
     name: str
     signatures: Mapping[str, Signature]
     settings: ChainSettings
+    lists: dict[str, _Foreach] = field(default_factory=dict)
+    """By where the node is; read once, since many references of a node may be to its item."""
 
     def check_node(self, name: str) -> None:
         node, where = self.graph.nodes[name], f"{self.name}.nodes.{name}"
@@ -69,7 +80,7 @@ class _Checker:
         """What a reference in a `node` (None: in the outputs) stands for."""
         root, path = self._root(reference, where, node)
         for part in path:
-            root = _within(root, part, f"{where}: {reference}")
+            root = _within(root, part, reference, where)
         return root
 
     def holds_file(self, value: Any, where: str, node: Node | None) -> bool:
@@ -82,9 +93,9 @@ class _Checker:
             self._require_first(reference, known, where, "inputs")
             return _input_port(self.graph.inputs[path[0]]), path[1:]
         if source in ("item", "index"):
-            if node is None or not node.is_list or any(one.source == source for one in references(node.foreach)):
+            if node is None or not node.is_list or source in self._foreach(node, where).sources:
                 raise InvalidRequest(f"{where}: {reference} is known within a node with foreach only")
-            return (self._item_port(node, where) if source == "item" else JSON), path
+            return (self._foreach(node, where).item if source == "item" else JSON), path
         if source not in self.graph.nodes:
             known_nodes = ", ".join(["inputs", *self.graph.nodes])
             raise InvalidRequest(f"{where}: {reference} refers to {source!r}; there are {known_nodes}")
@@ -104,9 +115,14 @@ class _Checker:
         signature = self.signatures.get(node.model)
         return signature.outputs if signature else None
 
-    def _item_port(self, node: Node, where: str) -> Port:
-        given = self._given(node.foreach, where, node)
-        return Port(given.kind) if given.several else JSON if given.kind in ("json", "text") else ANYTHING
+    def _foreach(self, node: Node, where: str) -> _Foreach:
+        if where not in self.lists:
+            sources = frozenset(one.source for one in references(node.foreach))
+            self.lists[where] = _Foreach(sources, ANYTHING)  # what an item is cannot depend on what an item is
+            given = self._given(node.foreach, where, node)
+            item = Port(given.kind) if given.several else JSON if given.kind in ("json", "text") else ANYTHING
+            self.lists[where] = _Foreach(sources, item)
+        return self.lists[where]
 
     def _check_list(self, node: Node, where: str) -> None:
         given = self._given(node.foreach, where, node)
@@ -116,10 +132,10 @@ class _Checker:
     def _check_model(self, node: Node, model: str, where: str) -> None:
         if model not in self.signatures:
             known = ", ".join(sorted(self.signatures))
-            raise InvalidRequest(f"{where}.model is {model!r}, which is unknown; known: {known}")
+            raise InvalidRequest(f"{where}.model is {cut(model)!r}, which is unknown; known: {known}")
         if model not in self.settings.served:
             served = ", ".join(sorted(set(self.settings.served) & set(self.signatures)))
-            raise InvalidRequest(f"{where}.model is {model!r}, which is not served here; served: {served}")
+            raise InvalidRequest(f"{where}.model is {cut(model)!r}, which is not served here; served: {served}")
         signature = self.signatures[model]
         self._check_tensors(node, signature, where)
         self._check_options(node, signature, where)
@@ -129,7 +145,9 @@ class _Checker:
         for name, value in node.inputs.items():
             if name not in allowed:
                 hint = "; its options have a field of their own" if name == "OPTIONS" else ""
-                raise InvalidRequest(f"{where}.inputs.{name} is unknown; {node.model} takes {', '.join(allowed)}{hint}")
+                raise InvalidRequest(
+                    f"{where}.inputs.{cut(name)} is unknown; {node.model} takes {', '.join(allowed)}{hint}"
+                )
             _require_fit(self._given(value, where, node), allowed[name], f"{where}.inputs.{name}")
         missing = [name for name, port in allowed.items() if not port.optional and name not in node.inputs]
         if missing:
@@ -145,6 +163,8 @@ class _Checker:
         for name in ENCODINGS:
             if name in node.options:
                 raise InvalidRequest(f"{where}.options.{name}: payloads between models are always raw")
+        if "stream" in node.options:
+            raise InvalidRequest(f"{where}.options.stream: a chain takes every answer in pieces")
         if node.prompt is not None:
             if signature.form != "chat":
                 raise InvalidRequest(f"{where}.prompt goes with a chat model, not with {node.model}")
@@ -156,7 +176,7 @@ class _Checker:
             return self.port(whole, where, node)
         if isinstance(value, str):
             if self.holds_file(value, where, node):
-                raise InvalidRequest(f"{where}: a file cannot be part of the text {value!r}")
+                raise InvalidRequest(f"{where}: a file cannot be part of the text {cut(value)!r}")
             return Port("text")
         if isinstance(value, list) and self.holds_file(value, where, node):
             return Port("bytes", several=True)
@@ -167,14 +187,14 @@ def _input_port(given: GraphInput) -> Port:
     return Port(given.type if given.type in ("bytes", "text") else "json", given.several)
 
 
-def _within(port: Port, part: str, where: str) -> Port:
+def _within(port: Port, part: str, reference: Reference, where: str) -> Port:
     if port.several:
         if not part.isdecimal() and port.kind != "json":
-            raise InvalidRequest(f"{where}: {part!r} is no place in {port}")
+            raise InvalidRequest(f"{where}: {reference}: {cut(part)!r} is no place in {port}")
         return Port(port.kind)
     if port.kind in ("json", "any"):
         return port
-    raise InvalidRequest(f"{where}: there is no {part!r} in {port.kind}")
+    raise InvalidRequest(f"{where}: {reference}: there is no {cut(part)!r} in {port.kind}")
 
 
 def _require_fit(given: Port, wanted: Port, where: str) -> None:

@@ -8,14 +8,17 @@ import time
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.events import ChainFinish, Emit, End
+from qwen_engine.chains.event_sinks import teller
+from qwen_engine.chains.events import Emit, End
 from qwen_engine.chains.prompts import prompt
 from qwen_engine.chains.sessions import Session, Sessions, Turn
-from qwen_engine.chains.voice_request import VoiceOptions, VoiceRequest, read_request
+from qwen_engine.chains.voice_request import VoiceRequest, read_request
 from qwen_engine.chains.voice_turn import Talk
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
+from qwen_wire.chains import ChainFinish, SessionStarted
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import VoiceChatOptions
 
 
 class VoiceChat:
@@ -31,42 +34,46 @@ class VoiceChat:
     def __init__(self, calls: ModelCalls, settings: VoiceChatSettings) -> None:
         self._calls = calls
         self._settings = settings
-        self._sessions = Sessions(
-            [{"role": "system", "content": prompt("assistant").system}],
-            max_sessions=settings.max_sessions,
-            max_turns=settings.max_turns,
-            idle_timeout_s=settings.idle_timeout_s,
-        )
+        self._sessions = Sessions([{"role": "system", "content": prompt("assistant").system}], settings)
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
-        """Raises an `EngineError` for what is refused before anything is done."""
+        """Raises a `QwenError` for what is refused before anything is done."""
         request = read_request(inputs)
-        options, end_s = request.options, time.monotonic() + self._deadline_s(request.options)
-        session, turn = self._session(request), Turn()
-        talk = Talk(self._calls, request, session, turn, trace.inside(), emit, end_s)
+        options = request.options
+        end_s = min(time.monotonic() + self._deadline_s(options), inputs.caller.end_s)
+        session, token = self._session(request, trace.tenant)
+        turn, telling = Turn(), teller(emit, options)
+        talk = Talk(self._calls, request, session, turn, trace.inside(), telling.emit, end_s)
         session.begin(turn, options.played_s)
         try:
+            if token is not None:
+                await telling.emit(SessionStarted(stage="session", session=options.session or "", token=token))
             finish = await _finished(talk) if request.has_utterance else "stop"
         finally:
             if session.end(turn) and options.session is not None and options.end_session:
-                self._sessions.forget(options.session)
-        return End(finish_reason=finish, error=talk.error, details=_details(talk))
+                self._sessions.forget(trace.tenant, options.session, session)
+        return telling.end(End(finish_reason=finish, error=talk.error, details=_details(talk)))
 
-    def _deadline_s(self, options: VoiceOptions) -> float:
+    def _deadline_s(self, options: VoiceChatOptions) -> float:
         limit_s = self._settings.max_deadline_s
         if options.deadline_s is not None and options.deadline_s > limit_s:
             raise InvalidRequest(f"OPTIONS.deadline_s is {options.deadline_s:g}; the limit is {limit_s:g}")
         return options.deadline_s or self._settings.deadline_s
 
-    def _session(self, request: VoiceRequest) -> Session:
-        session, messages = self._sessions.get(request.options.session), request.messages()
+    def _session(self, request: VoiceRequest, tenant: str) -> tuple[Session, str | None]:
+        """The conversation that a request belongs to, and its token, if it begins with it."""
+        options, messages = request.options, request.messages()
+        if options.session is None:
+            session, token = self._sessions.single(), None
+        elif options.token is None and not request.only_ends:
+            session, token = self._sessions.begin(tenant, options.session)
+        else:
+            session, token = self._sessions.find(tenant, options.session, options.token), None
+            if messages is not None:
+                raise InvalidRequest(f"OPTIONS.messages is given, but the conversation {options.session!r} has begun")
         if messages is not None:
-            if not session.is_new:
-                raise InvalidRequest(
-                    f"OPTIONS.messages is given, but the conversation {request.options.session!r} has begun"
-                )
             session.open_with(messages)
-        return session
+        return session, token
 
 
 async def _finished(talk: Talk) -> ChainFinish:

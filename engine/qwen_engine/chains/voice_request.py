@@ -4,42 +4,34 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
-from qwen_engine.options import AudioOptions, ChatMessage, parse_options, parse_text
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.languages import resolve_language
+from qwen_wire.options import VoiceChatOptions, parse_options, parse_text
 
 MAX_TEXT_CHARS = 4000
 AUDIO_FIELDS = {"audio_format", "sample_rate_hz", "num_channels"}
 
 
-class VoiceOptions(AudioOptions):
-    session: str | None = Field(None, min_length=1, max_length=64, description="name of the conversation; null: none")
-    end_session: bool = Field(False, description="the conversation ends with this; alone, it ends at once")
-    messages: tuple[ChatMessage, ...] | None = Field(
-        None, max_length=200, description="what was said before, where the conversation is new"
-    )
-    played_s: float | None = Field(None, ge=0, description="how much of the last reply's sound was played")
-    language: str | None = Field(None, description="of AUDIO: name or ISO code; null or 'auto': detected")
-    context: str = Field("", max_length=4000, description="words to expect in AUDIO, such as names")
-    voice: str | None = Field(None, description="who replies: a named speaker or a stored voice; null: the first one")
-    max_tokens: int | None = Field(None, ge=1, description="of the reply; null: the chat model's own limit")
-    seed: int = Field(0, ge=0, lt=2**63)
-    deadline_s: float | None = Field(None, gt=0, description="for the whole; null: the profile's")
-
-
 @dataclass(frozen=True)
 class VoiceRequest:
-    """`audio` is the file or the samples; `text`, what was heard already, takes its place. Neither: no utterance."""
+    """`audio` is the file or the samples; `text`, what was heard already, takes its place.
+
+    Neither: no utterance, a conversation begins or ends.
+    """
 
     audio: bytes
     text: str
-    options: VoiceOptions
+    options: VoiceChatOptions
 
     @property
     def has_utterance(self) -> bool:
         return bool(self.audio or self.text)
+
+    @property
+    def only_ends(self) -> bool:
+        """Whether it does nothing but end a conversation."""
+        return self.options.end_session and not self.has_utterance
 
     def asr_options(self) -> bytes:
         """OPTIONS for the recogniser."""
@@ -66,16 +58,17 @@ def _json(**options: Any) -> bytes:
 
 def read_request(inputs: Inputs) -> VoiceRequest:
     """The request of a model's input payloads. Raises `InvalidRequest` by name."""
-    options = parse_options(VoiceOptions, inputs["OPTIONS"])
+    options = parse_options(VoiceChatOptions, inputs["OPTIONS"])
     text = parse_text(inputs["TEXT"], "TEXT").strip()
     request = VoiceRequest(options.decode(inputs["AUDIO"], "AUDIO"), text, options)
     if request.audio and request.text:
         raise InvalidRequest("AUDIO and TEXT are both given; the utterance is one or the other")
+    resolve_language(options.language, hears_dialects=True)  # one that is unknown is refused, needed or not
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidRequest(f"TEXT has {len(text)} characters; the limit is {MAX_TEXT_CHARS}")
-    if not request.has_utterance and not options.end_session:
+    if not request.has_utterance and not options.end_session and (options.session is None or options.token):
         raise InvalidRequest("AUDIO and TEXT are both empty; send what is said, or OPTIONS.end_session")
-    for field in ("end_session", "played_s"):
+    for field in ("end_session", "played_s", "token"):
         if getattr(options, field) and options.session is None:
             raise InvalidRequest(f"OPTIONS.{field} is given without OPTIONS.session: say which conversation is meant")
     return request

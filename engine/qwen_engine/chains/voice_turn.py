@@ -15,22 +15,24 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.clauses import Clauses
-from qwen_engine.chains.events import (
-    Emit,
+from qwen_engine.chains.events import Emit
+from qwen_engine.chains.sessions import Session, Turn
+from qwen_engine.chains.voice_request import VoiceRequest
+from qwen_engine.text.clauses import Clauses
+from qwen_engine.text.sentences import pronounceable
+from qwen_wire.chains import (
+    ErrorInfo,
+    SpeechProgress,
     StageFailed,
     StageProgress,
     StageResult,
     StageSkipped,
     StageStarted,
-    told_error,
 )
-from qwen_engine.chains.sessions import Session, Turn
-from qwen_engine.chains.voice_request import VoiceRequest
-from qwen_engine.errors import EngineError, Internal
-from qwen_engine.tts.sentences import pronounceable
+from qwen_wire.errors import QwenError, ServerError
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +43,6 @@ MAX_UNSPOKEN = 64  # pieces that are written and wait for their turn; then the w
 
 Pieces = asyncio.Queue[str | None]
 """Pieces of a reply, and None behind the last one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeechProgress(StageProgress):
-    """The next sound of a piece; `text` is the piece."""
-
-    text: str
 
 
 @dataclass(eq=False)
@@ -62,7 +57,7 @@ class Talk:
     emit: Emit
     end_s: float
     reply: str = ""
-    error: dict[str, str] | None = None
+    error: ErrorInfo | None = None
     times_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +86,10 @@ class Talk:
     async def _transcribed(self) -> str:
         inputs = {"AUDIO": self.request.audio, "OPTIONS": self.request.asr_options()}
         async with self._answers(ASR, inputs) as answers:
-            return "".join([answer["TEXT"].decode() async for answer in answers]).strip()
+            told = [answer async for answer in answers]
+        for answer in told:
+            await self._tell_shortfall(HEARD, "RESULT", json.loads(answer.get("RESULT", b"{}")))
+        return "".join(answer["TEXT"].decode() for answer in told).strip()
 
     async def _write(self, pieces: Pieces) -> None:
         async with self._stage(REPLY):
@@ -113,13 +111,14 @@ class Talk:
     async def _read_on(self, answer: Mapping[str, bytes]) -> str:
         """The next bit of the reply; empty where an answer has none."""
         event = json.loads(answer["EVENT"])
+        if event["type"] == "end":
+            await self._tell_shortfall(REPLY, "EVENT", event)
         if event["type"] != "text":
             return ""
         self._mark("first_text_s")
         bit = answer["text_output"].decode()
         self.reply += bit
-        payload = self.request.options.encode(bit.encode())
-        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=payload))
+        await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
         return bit
 
     async def _speak(self, pieces: Pieces) -> None:
@@ -144,14 +143,22 @@ class Talk:
 
     async def _sound(self, number: int, text: str, answer: Mapping[str, bytes]) -> None:
         event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
+        if event["type"] == "end":
+            await self._tell_shortfall(SPEECH, "EVENT", event, number)
         if event["type"] != "audio":
             return
-        payload = self.request.options.encode(sound)
         await self.emit(
-            SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=payload, text=text)
+            SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=sound, text=text)
         )
         self._mark("first_audio_s")
         self.turn.said.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
+
+    async def _tell_shortfall(self, stage: str, output: str, told: Mapping[str, Any], item: int | None = None) -> None:
+        """What a model told of its answer, where that was cut, damaged, or parts of it failed."""
+        wrong = {name: told[name] for name in ("cut_by", "damage_s", "failed") if told.get(name)}
+        if wrong or told.get("finish_reason") == "length":
+            value = {"finish_reason": told.get("finish_reason", "stop"), **wrong}
+            await self.emit(StageResult(stage=stage, item=item, output=output, value=value))
 
     def _answers(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
         """The answers of `model`, for an `async with`, which ends the call however it is left."""
@@ -164,16 +171,16 @@ class Talk:
         await self.emit(StageStarted(stage=name))
         try:
             yield
-        except EngineError as error:
+        except QwenError as error:
             await self._fail(name, error)
         except Exception:
             log.exception("stage %s failed", name)
-            await self._fail(name, Internal())
+            await self._fail(name, ServerError())
 
-    async def _fail(self, stage: str, error: EngineError) -> None:
+    async def _fail(self, stage: str, error: QwenError) -> None:
         self.turn.has_failed = True
-        self.error = self.error or told_error(error, stage)
-        await self.emit(StageFailed(stage=stage, error=told_error(error)))
+        self.error = self.error or ErrorInfo.of(error, stage)
+        await self.emit(StageFailed(stage=stage, error=ErrorInfo.of(error)))
 
     def _mark(self, name: str) -> None:
         """Note when something was reached for the first time."""

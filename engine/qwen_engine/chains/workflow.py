@@ -1,24 +1,33 @@
 """Requests of graphs: the general `workflow`, which is sent one, and the named chains, which are one."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.events import ChainEvent, Emit, End
+from qwen_engine.chains.early_checks import check_given
+from qwen_engine.chains.event_sinks import teller
+from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.functions import QUICK_BYTES
 from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput, read_graph
+from qwen_engine.chains.items import check_items
 from qwen_engine.chains.node_call import CallSlots
-from qwen_engine.chains.record import Kept, Resume, digests
+from qwen_engine.chains.node_task import RunContext
+from qwen_engine.chains.record import EarlierRun, Resume, digests
 from qwen_engine.chains.run import GraphRun
 from qwen_engine.chains.signatures import built_in
-from qwen_engine.chains.unit import Surroundings
+from qwen_engine.chains.sizes import Held, RunBytes
 from qwen_engine.chains.validate import check
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.messages import Inputs
-from qwen_engine.options import Options, parse_options, parse_text
 from qwen_engine.settings import ChainSettings
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import MAX_BYTES, MAX_VALUES, shown
+from qwen_wire.options import StreamOptions, parse_options, parse_text
 
 PAYLOAD = "payload"
 JSON_TYPES: dict[str, tuple[type, ...]] = {
@@ -30,8 +39,11 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-class ChainOptions(Options):
+class ChainOptions(StreamOptions):
     """Of every chain that is a graph."""
+
+    max_json_bytes: ClassVar[int] = MAX_BYTES
+    max_json_values: ClassVar[int] = MAX_VALUES
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="the graph's, but for those that are tensors")
     deadline_s: float | None = Field(None, gt=0, description="for the whole; null: the profile's")
@@ -59,21 +71,32 @@ class Workflows:
 
     def __init__(self, calls: ModelCalls, settings: ChainSettings, chains: Mapping[str, Graph]) -> None:
         self._settings = settings
-        self._around = Surroundings(calls, built_in(chains), settings, CallSlots(settings.max_calls))
+        held = Held(settings.max_held_bytes)
+        self._context = RunContext(calls, built_in(chains), settings, CallSlots(settings.max_calls), held)
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""
-        options = parse_options(WorkflowOptions, inputs["OPTIONS"])
-        payloads = tuple(options.decode(one, "PAYLOAD") for one in inputs.items["PAYLOAD"])
-        graph = read_graph(inputs["WORKFLOW"], "WORKFLOW")
-        self.check(graph, "WORKFLOW")
-        values = {name: _with_files(value, payloads) for name, value in options.inputs.items()}
-        values = read_values(graph, values)
-        kept = Kept(options.resume, payloads, digests(graph, values))
-        return await self._run(graph, values, kept, options, trace, emit)
+        return await self._run(await _beside(inputs, partial(self._read, inputs)), inputs, trace, emit)
 
     async def run_named(self, graph: Graph, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """A chain that is `graph`: inputs that are files or texts are tensors of their own."""
+        return await self._run(await _beside(inputs, partial(self._read_named, graph, inputs)), inputs, trace, emit)
+
+    def check(self, graph: Graph, name: str) -> None:
+        """Raise `InvalidRequest` where the graph could not run here."""
+        check(graph, name, self._context.signatures, self._settings)
+
+    def _read(self, inputs: Inputs) -> "_Asked":
+        options = parse_options(WorkflowOptions, inputs["OPTIONS"])
+        payloads = tuple(options.decode(one, "PAYLOAD") for one in inputs.items["PAYLOAD"])
+        graph = read_graph(inputs["WORKFLOW"], "WORKFLOW", max_bytes=self._settings.max_workflow_bytes)
+        self.check(graph, "WORKFLOW")
+        values = {name: _with_files(value, payloads) for name, value in options.inputs.items()}
+        values = read_values(graph, values)
+        kept = EarlierRun(options.resume, payloads, digests(graph, values))
+        return self._checked(_Asked(graph, values, kept, options))
+
+    def _read_named(self, graph: Graph, inputs: Inputs) -> "_Asked":
         options = parse_options(ChainOptions, inputs["OPTIONS"] or b"{}")
         tensors = {
             name: _tensor(name, given, inputs, options)
@@ -84,28 +107,53 @@ class Workflows:
         if both:
             raise InvalidRequest(f"OPTIONS.inputs.{both[0]} is a tensor of its own, {both[0].upper()}")
         given_tensors = {name: value for name, value in tensors.items() if value is not None}
+        for name in tensors.keys() - given_tensors.keys():
+            if graph.inputs[name].is_required:
+                raise InvalidRequest(f"{name.upper()} is missing or empty")
         values = read_values(graph, {**options.inputs, **given_tensors})
-        return await self._run(graph, values, Kept(None, (), digests(graph, values)), options, trace, emit)
+        kept = EarlierRun(None, (), digests(graph, values))
+        return self._checked(_Asked(graph, values, kept, options))
 
-    def check(self, graph: Graph, name: str) -> None:
-        """Raise `InvalidRequest` where the graph could not run here."""
-        check(graph, name, self._around.signatures, self._settings)
+    def _checked(self, asked: "_Asked") -> "_Asked":
+        deadline_s, limit_s = asked.options.deadline_s, self._settings.max_deadline_s
+        if deadline_s is not None and deadline_s > limit_s:
+            raise InvalidRequest(f"OPTIONS.deadline_s is {deadline_s:g}; the limit is {limit_s:g}")
+        check_items(asked.graph, asked.values, self._settings)
+        check_given(asked.graph, asked.values, self._settings)
+        return asked
 
-    async def _run(
-        self,
-        graph: Graph,
-        values: Mapping[str, Any],
-        kept: Kept,
-        options: ChainOptions,
-        trace: Trace,
-        emit: Emit,
-    ) -> End:
-        deadline_s = options.deadline_s or self._settings.deadline_s
-        if deadline_s > self._settings.max_deadline_s:
-            limit = self._settings.max_deadline_s
-            raise InvalidRequest(f"OPTIONS.deadline_s is {deadline_s:g}; the limit is {limit:g}")
-        sent = _encoding(emit, options)
-        return await GraphRun(graph, values, kept, self._around, trace, sent, deadline_s=deadline_s).run()
+    async def _run(self, asked: "_Asked", inputs: Inputs, trace: Trace, emit: Emit) -> End:
+        telling = teller(emit, asked.options)
+        deadline_s = min(asked.options.deadline_s or self._settings.deadline_s, inputs.caller.left_s)
+        with RunBytes(self._settings, self._context.held) as run_bytes:
+            run_bytes.take_files(sum(len(item) for items in inputs.items.values() for item in items))
+            run = GraphRun(
+                asked.graph,
+                asked.values,
+                asked.kept,
+                run_bytes,
+                self._context,
+                trace,
+                telling.emit,
+                deadline_s=deadline_s,
+            )
+            return telling.end(await run.run())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request that has been read and checked."""
+
+    graph: Graph
+    values: Mapping[str, Any]
+    kept: EarlierRun
+    options: ChainOptions
+
+
+async def _beside(inputs: Inputs, read: Callable[[], _Asked]) -> _Asked:
+    """What `read` gives. To read a large request takes a while, in which other runs go on."""
+    num_bytes = sum(len(item) for items in inputs.items.values() for item in items)
+    return read() if num_bytes <= QUICK_BYTES else await asyncio.to_thread(read)
 
 
 def read_values(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +175,7 @@ def _value(name: str, one: GraphInput, given: Any) -> Any:
         raise InvalidRequest(f"OPTIONS.inputs.{name} takes a list of {one.type}")
     wrong = [part for part in (value if one.several else [value]) if not _is(one.type, part)]
     if wrong:
-        told = "a file" if isinstance(wrong[0], bytes) else repr(wrong[0])[:80]
+        told = "a file" if isinstance(wrong[0], bytes) else shown(wrong[0])
         raise InvalidRequest(f"OPTIONS.inputs.{name} is {told}; it takes {one.type}")
     return value
 
@@ -163,14 +211,3 @@ def _tensor(name: str, given: GraphInput, inputs: Inputs, options: ChainOptions)
     if given.several:
         return items or None
     return items[0] if items else None
-
-
-def _encoding(emit: Emit, options: Options) -> Emit:
-    """Events with payloads as the request wants them."""
-    if options.output_encoding == "raw":
-        return emit
-
-    async def encoded(event: ChainEvent) -> None:
-        await emit(event.with_payload(options.encode(event.payload)))
-
-    return encoded

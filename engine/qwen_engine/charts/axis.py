@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from qwen_engine.charts.wording import Wording
+from qwen_engine.charts.labels import Labels
 
 LEAST_DAY_GAP = 21.0  # pixels between the numbers of days
 LEAST_WEEK_GAP = 24.0
@@ -45,7 +45,7 @@ class Axis:
 class DateAxis(Axis):
     """Days by their ordinals; a day begins at its ordinal and ends at the next."""
 
-    def marks(self, wording: Wording) -> tuple[list[Mark], list[Mark]]:
+    def marks(self, wording: Labels) -> tuple[list[Mark], list[Mark]]:
         """Large and small marks: months and days, months and Mondays, years and months or quarters, or years alone."""
         first, last = date.fromordinal(int(self.first)), date.fromordinal(int(self.last))
         if self.unit_px >= LEAST_WEEK_GAP / 7:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.lettering import LINE_HEIGHT, Lettering
 from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, height_of, require_width
 from qwen_engine.charts.schema import BarChart
+from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
 
 LEAST_BAR = 4.0
 MOST_BAR = 64.0
@@ -22,7 +22,7 @@ LEAST_SPAN = 1e-9  # smaller values are drawn as zeros
 class BarLayout:
     """Categories stand upright where they are wider than their places; values are written where they have room."""
 
-    def __init__(self, chart: BarChart, lettering: Lettering, width: int) -> None:
+    def __init__(self, chart: BarChart, lettering: TextLayout, width: int) -> None:
         self._chart = chart
         self._heading = Heading(chart.title, lettering, width)
         values = [value for series in chart.series for value in series.values if value is not None]
@@ -88,7 +88,7 @@ class BarLayout:
             name = canvas.lettering.fit(self._chart.series[position].name, SMALL_SIZE, canvas.width - 2 * MARGIN - 18)
             canvas.text(left + 18, middle, name, SMALL_SIZE, canvas.theme.text)
 
-    def _legend_places(self, lettering: Lettering) -> Iterator[tuple[float, int, int]]:
+    def _legend_places(self, lettering: TextLayout) -> Iterator[tuple[float, int, int]]:
         """Left edge, series and line of each entry."""
         left, line = MARGIN, 0
         for position, series in enumerate(self._chart.series):
@@ -98,12 +98,13 @@ class BarLayout:
             yield left, position, line
             left += taken + 20
 
-    def _set_categories(self, lettering: Lettering) -> None:
+    def _set_categories(self, lettering: TextLayout) -> None:
         room, names = self._place - 6, self._chart.categories
         widest = max(lettering.width(word, SMALL_SIZE) for name in names for word in _unbroken(name))
         self._is_upright = widest > room
         if self._is_upright:
-            require_width(self._place, SMALL_SIZE * LINE_HEIGHT * 0.8, f"each of {len(names)} categories")
+            least = len(names) * SMALL_SIZE * LINE_HEIGHT * 0.8 + self._left + MARGIN
+            require_width(self._right + MARGIN, least, f"a chart of {len(names)} categories")
             self._categories = [[lettering.fit(name, SMALL_SIZE, MOST_UPRIGHT)] for name in names]
             self._foot = max(lettering.width(line, SMALL_SIZE) for [line] in self._categories)
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import BoxStyle, Circle, FancyBboxPatch, Patch, PathPatch, Polygon, Rectangle
@@ -12,13 +12,28 @@ from matplotlib.text import Text
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from qwen_engine.charts.lettering import LINE_HEIGHT, Lettering
+from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
 from qwen_engine.charts.themes import Theme
 
 POINTS_PER_INCH = 72  # so that a point is a pixel
 Point = tuple[float, float]
 Align = Literal["left", "center", "right"]
 BASELINE = 0.37  # of the size, below the middle of a line
+SHIFTS: dict[Align, float] = {"left": 0.0, "center": 0.5, "right": 1.0}  # of the width, to the left
+
+
+class _Line(Text):
+    """One line on its baseline: the same pixels, without the layout that a text of several lines needs."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        x, y = self.get_transform().transform(self.get_position())
+        text, font = self.get_text(), self.get_fontproperties()
+        if shift := SHIFTS[self.get_horizontalalignment()]:
+            x -= shift * renderer.get_text_width_height_descent(text, font, False)[0]
+        context = renderer.new_gc()
+        context.set_foreground(self.get_color())
+        renderer.draw_text(context, x, renderer.get_canvas_width_height()[1] - y, text, font, self.get_rotation())
+        context.restore()
 
 
 class Canvas:
@@ -28,7 +43,7 @@ class Canvas:
     """
 
     def __init__(
-        self, lettering: Lettering, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
+        self, lettering: TextLayout, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
     ) -> None:
         self.lettering = lettering
         self.theme = theme
@@ -42,7 +57,7 @@ class Canvas:
         """The picture, RGB."""
         renderer = RendererAgg(*self._size, self.figure.dpi)
         self.figure.draw(renderer)
-        return Image.fromarray(np.asarray(renderer.buffer_rgba())).convert("RGB")
+        return Image.frombytes("RGB", self._size, renderer.buffer_rgba(), "raw", "RGBX")
 
     def rectangle(
         self,
@@ -137,7 +152,7 @@ class Canvas:
         layer: int,
         rotation: float = 0.0,
     ) -> None:
-        artist = Text(
+        artist = _Line(
             x,
             y,
             text,

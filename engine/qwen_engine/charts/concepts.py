@@ -7,9 +7,9 @@ from itertools import pairwise
 from matplotlib.path import Path
 
 from qwen_engine.charts.canvas import Canvas, Point
-from qwen_engine.charts.lettering import Lettering
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
 from qwen_engine.charts.schema import Concept, ConceptGraph, Link
+from qwen_engine.charts.text_layout import TextLayout
 
 LEAST_BOX = 84.0
 MOST_BOX = 190.0
@@ -85,7 +85,7 @@ class _Route:
 class ConceptLayout:
     """Boxes of a column are put where their neighbours pull them; so links are short and seldom cross."""
 
-    def __init__(self, chart: ConceptGraph, lettering: Lettering, width: int) -> None:
+    def __init__(self, chart: ConceptGraph, lettering: TextLayout, width: int) -> None:
         self._heading = Heading(chart.title, lettering, width)
         names = [concept.name for concept in chart.concepts]
         self._forward, columns = columns_of(names, chart.links)
@@ -142,7 +142,7 @@ class ConceptLayout:
             canvas.rectangle(left - 2, middle - 8, width + 4, 16, canvas.theme.background, layer=2)
             canvas.text(left, middle, told, SMALL_SIZE, canvas.theme.muted, layer=2)
 
-    def _set(self, concept: Concept, column: int, lettering: Lettering) -> _Box:
+    def _set(self, concept: Concept, column: int, lettering: TextLayout) -> _Box:
         room = self._box_width - 2 * PADDING
         name = lettering.wrap(concept.name, SIZE, room, 3, bold=True)
         return _Box(column, name, lettering.wrap(concept.detail, SMALL_SIZE, room, 3))

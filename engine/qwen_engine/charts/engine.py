@@ -1,7 +1,9 @@
-"""The chart engine: texts are set, then drawn; one chart after another."""
+"""The chart engine: texts are set, then drawn; one chart after another, but no small one after a large one."""
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from qwen_engine.charts.bars import BarLayout
@@ -9,19 +11,21 @@ from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.concepts import ConceptLayout
 from qwen_engine.charts.fonts import load_typefaces
 from qwen_engine.charts.gantt import GanttLayout
-from qwen_engine.charts.lettering import Lettering
+from qwen_engine.charts.labels import WORDINGS, language_of
 from qwen_engine.charts.matrix import MatrixLayout
 from qwen_engine.charts.page import Layout
 from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.schema import BarChart, Chart, ConceptGraph, Gantt, ResponsibilityMatrix, Timeline
+from qwen_engine.charts.text_layout import TextLayout
 from qwen_engine.charts.themes import THEMES
 from qwen_engine.charts.timeline import TimelineLayout
-from qwen_engine.charts.wording import WORDINGS, language_of
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.readers import Readers
 from qwen_engine.settings import ChartSettings
+from qwen_wire.errors import InvalidRequest, Unavailable
+from qwen_wire.options import MAX_SIDE_PX
 
-LAYOUTS: Mapping[type[Chart], Callable[[Any, Lettering, int], Layout]] = {
+LAYOUTS: Mapping[type[Chart], Callable[[Any, TextLayout, int], Layout]] = {
     Timeline: TimelineLayout,
     ResponsibilityMatrix: MatrixLayout,
     Gantt: GanttLayout,
@@ -31,22 +35,34 @@ LAYOUTS: Mapping[type[Chart], Callable[[Any, Lettering, int], Layout]] = {
 
 
 class ChartEngine(Model[ChartRequest]):
-    """A `Model` for the engine loop. Equal requests give equal pixels."""
+    """A `Model` for the engine loop. Equal requests give equal pixels.
+
+    Small charts and large ones are drawn by a thread each, which tenants share. matplotlib's figures are drawn without
+    its global state, and its fonts are each thread's own.
+    """
 
     def __init__(self, settings: ChartSettings) -> None:
-        self.max_batch = 1
         self._settings = settings
         self._typefaces = load_typefaces(settings)
+        self._lanes = {is_large: Readers(1, settings.max_queue, settings.tenants) for is_large in (False, True)}
+        self.max_batch = len(self._lanes) * (1 + settings.max_queue)  # what waits, waits in its lane
+        self._begun: set[Session[ChartRequest]] = set()
 
-    def check(self, request: ChartRequest) -> None:
+    def prepare(self, request: ChartRequest) -> ChartRequest:
         self._check_pixels(request, request.height or 1)
+        return request
 
     def step(self, sessions: Sequence[Session[ChartRequest]]) -> bool:
-        for session in sessions:
+        new = [session for session in sessions if session not in self._begun]
+        for session in new:
+            self._begun.add(session)
             with fail_alone(session):
-                session.emit(self.draw(session.request))
-                session.finish("stop")
-        return True
+                lane = self._lanes[session.request.is_large]
+                lane.submit(session.tenant, partial(self._answer, session))
+        return bool(new)
+
+    def retire(self, session: Session[ChartRequest]) -> None:
+        self._begun.discard(session)
 
     def draw(self, request: ChartRequest) -> Drawing:
         """The picture; `InvalidRequest` as `compose`."""
@@ -61,7 +77,7 @@ class ChartEngine(Model[ChartRequest]):
             InvalidRequest: it does not fit into the width, the height or the limit of pixels.
         """
         language = request.chart.language or language_of(request.chart)
-        lettering = Lettering(self._typefaces[language], WORDINGS[language])
+        lettering = TextLayout(self._typefaces[language], WORDINGS[language])
         layout = LAYOUTS[type(request.chart)](request.chart, lettering, request.width)
         needed = math.ceil(layout.height)
         height = needed if request.height is None else request.height
@@ -75,7 +91,23 @@ class ChartEngine(Model[ChartRequest]):
         layout.draw(canvas)
         return canvas
 
+    def _answer(self, session: Session[ChartRequest]) -> None:
+        """On a lane's thread; the file is made there, too, since one thread sends the answers of all."""
+        if session.ended:  # meanwhile
+            return
+        session.admitted_s = time.monotonic()
+        with fail_alone(session):
+            if session.admitted_s - session.arrived_s > (limit_s := self._settings.max_wait_s):
+                raise Unavailable(f"no place became free within {limit_s:g} s; try again later")
+            drawing = self.draw(session.request)
+            assert drawing.file
+            session.emit(drawing)
+            session.finish("stop")
+
     def _check_pixels(self, request: ChartRequest, height: int) -> None:
         width, height = request.width * request.scale, height * request.scale
+        told = f"the chart would have {width} x {height} pixels"
         if width * height > (limit := self._settings.max_pixels):
-            raise InvalidRequest(f"the chart would have {width} x {height} pixels; the limit is {limit} in all")
+            raise InvalidRequest(f"{told}; the limit is {limit} in all")
+        if max(width, height) > MAX_SIDE_PX:
+            raise InvalidRequest(f"{told}; no side may have more than {MAX_SIDE_PX}")

@@ -72,7 +72,7 @@ def load_typefaces(settings: ChartSettings) -> dict[Language, Typeface]:
         FileNotFoundError: a font is not there; the message names it.
     """
     if missing := settings.missing_files():
-        raise FileNotFoundError("; ".join(missing))
+        raise FileNotFoundError("; ".join(map(str, missing)))
     matplotlib.rcdefaults()
     matplotlib.rcParams["text.hinting"] = "none"  # letters as far apart at every scale as they were measured
     known = {str(entry.fname) for entry in fontManager.ttflist}

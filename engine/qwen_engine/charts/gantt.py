@@ -2,9 +2,9 @@
 
 from qwen_engine.charts.axis import DateAxis, Mark
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.lettering import Lettering
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of
 from qwen_engine.charts.schema import Gantt, GanttTask
+from qwen_engine.charts.text_layout import TextLayout
 from qwen_engine.charts.themes import ink_on
 
 AXIS_HEIGHT = 44.0
@@ -18,7 +18,7 @@ MOST_LABELS = 0.36  # of the width
 class _Row:
     """A task with its texts set."""
 
-    def __init__(self, task: GanttTask, lettering: Lettering, width: float) -> None:
+    def __init__(self, task: GanttTask, lettering: TextLayout, width: float) -> None:
         self.task = task
         self.name = lettering.wrap(task.name, SIZE, width, 2)
         self.owner = lettering.wrap(task.owner, SMALL_SIZE, width, 1)
@@ -34,7 +34,7 @@ class _Row:
 class GanttLayout:
     """Names on the left, bars on the right, a row a task."""
 
-    def __init__(self, chart: Gantt, lettering: Lettering, width: int) -> None:
+    def __init__(self, chart: Gantt, lettering: TextLayout, width: int) -> None:
         self._chart = chart
         self._heading = Heading(chart.title, lettering, width)
         label_width = _label_width(chart, lettering, width)
@@ -147,7 +147,7 @@ class GanttLayout:
         return self._axis.x(task.start.toordinal()), self._axis.x(last.toordinal() + 1)
 
 
-def _label_width(chart: Gantt, lettering: Lettering, width: float) -> float:
+def _label_width(chart: Gantt, lettering: TextLayout, width: float) -> float:
     """As wide as the widest text, if that leaves enough for the bars."""
     names = [lettering.width(task.name, SIZE) for task in chart.tasks]
     owners = [lettering.width(task.owner, SMALL_SIZE) for task in chart.tasks]

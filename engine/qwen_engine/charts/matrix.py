@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.lettering import Lettering
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
 from qwen_engine.charts.schema import ResponsibilityMatrix
+from qwen_engine.charts.text_layout import TextLayout
 from qwen_engine.charts.themes import ink_on
 
 NAME_SIZE = 13.0
@@ -23,7 +23,7 @@ LEGEND_HEIGHT = 28.0
 class MatrixLayout:
     """Names of people stand upright where they are wider than their columns."""
 
-    def __init__(self, chart: ResponsibilityMatrix, lettering: Lettering, width: int) -> None:
+    def __init__(self, chart: ResponsibilityMatrix, lettering: TextLayout, width: int) -> None:
         self._chart = chart
         num_people = len(chart.people)
         require_width(width, 2 * MARGIN + LEAST_LABELS + num_people * LEAST_COLUMN, f"a matrix of {num_people} people")
@@ -57,7 +57,7 @@ class MatrixLayout:
             word = canvas.lettering.wording.roles[role]
             canvas.text(left + 25, top + LEGEND_HEIGHT / 2, word, SMALL_SIZE, canvas.theme.muted)
 
-    def _set_people(self, lettering: Lettering) -> None:
+    def _set_people(self, lettering: TextLayout) -> None:
         room = self._column - 8
         people = self._chart.people
         self._is_upright = any(_longest_word(name, lettering) > room for name in people)
@@ -101,7 +101,7 @@ class MatrixLayout:
         canvas.rectangle(x - size / 2, y - size / 2, size, size, colour, radius=0.22 * size, layer=3)
         canvas.text(x, y, role, 0.6 * size, ink_on(colour), align="center", bold=True)
 
-    def _legend_places(self, lettering: Lettering, width: float) -> Iterator[tuple[float, str, int]]:
+    def _legend_places(self, lettering: TextLayout, width: float) -> Iterator[tuple[float, str, int]]:
         """Left edge, role and line of each entry."""
         left, line = MARGIN, 0
         for role, word in lettering.wording.roles.items():
@@ -112,7 +112,7 @@ class MatrixLayout:
             left += taken
 
 
-def _longest_word(name: str, lettering: Lettering) -> float:
+def _longest_word(name: str, lettering: TextLayout) -> float:
     """The width of the widest part that stays on one line; East Asian names may be parted after any character."""
     parts = (part for word in name.split() for part in ([word] if word.isascii() else word))
     return max((lettering.width(part, NAME_SIZE, bold=True) for part in parts), default=0.0)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.lettering import LINE_HEIGHT, Lettering
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
+from qwen_wire.errors import InvalidRequest
 
 MARGIN = 24.0
 TITLE_SIZE = 21.0
@@ -24,7 +24,7 @@ class Layout(Protocol):
 class Heading:
     """The title, on two lines at most."""
 
-    def __init__(self, title: str, lettering: Lettering, width: float) -> None:
+    def __init__(self, title: str, lettering: TextLayout, width: float) -> None:
         self._lines = lettering.wrap(title, TITLE_SIZE, width - 2 * MARGIN, 2, bold=True)
         self.bottom = MARGIN + (height_of(self._lines, TITLE_SIZE) + 14 if self._lines else 0)
 

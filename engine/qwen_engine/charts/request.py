@@ -1,24 +1,41 @@
 """What the chart engine takes and gives."""
 
+import functools
+import json
 from dataclasses import dataclass
 from typing import Literal
 
 from PIL.Image import Image
 
 from qwen_engine.charts.schema import AnyChart, Language
+from qwen_engine.image.picture_output import encode_picture
+from qwen_wire.options import PictureFormat
 
 ThemeName = Literal["light", "dark"]
+# What either makes takes a tenth of a second.
+LARGE_BYTES = 4_000
+LARGE_PIXELS = 3_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class ChartRequest:
-    """Draw `chart` on `width` x `height` pixels (None: as high as it needs), each made `scale` x `scale` pixels."""
+    """Draw `chart`, of `num_bytes` of JSON, on `width` x `height` pixels (None: as high as it needs), each made
+    `scale` x `scale` pixels. `quality`: as `encode_picture` takes it."""
 
     chart: AnyChart
+    num_bytes: int
     width: int
     height: int | None = None
     scale: int = 1
     theme: ThemeName = "light"
+    format: PictureFormat = "png"
+    quality: int | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether to draw it takes longer than others should wait."""
+        num_pixels = self.width * (self.height or self.width // 2) * self.scale**2
+        return self.num_bytes > LARGE_BYTES or num_pixels > LARGE_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,3 +51,27 @@ class Drawing:
     def kind(self) -> str:
         """The type of the chart, such as "gantt"."""
         return self.request.chart.type
+
+    @functools.cached_property
+    def file(self) -> bytes:
+        """The picture as it is sent, its recipe in it; to make it takes a moment, so it is done once."""
+        return encode_picture(self.image, self.request.format, self.request.quality, self._recipe())
+
+    def _recipe(self) -> str:
+        """The same keys as the recipe of a generated picture; the chart itself is the prompt, and nothing is random."""
+        request = self.request
+        fields = {
+            "model": "chart_image",
+            "checkpoint": "",
+            "task": self.kind,
+            "prompt": request.chart.model_dump_json(exclude_unset=True, by_alias=True),
+            "width": request.width,
+            "height": self.image.height // request.scale,
+            "scale": request.scale,
+            "theme": request.theme,
+            "steps": 0,
+            "seed": 0,
+            "format": request.format,
+            "quality": request.quality,
+        }
+        return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)

@@ -1,22 +1,25 @@
 """CHART: what a chart shows, as typed JSON. Whatever a chart does not know it refuses by name."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal, Self, get_args
+from functools import partial
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic_core import from_json
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import cut, place, read_json, shown, told
+from qwen_wire.languages import CODES, NAMES, resolve_language
 
 Language = Literal["en", "zh", "ja"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Note = Annotated[str, StringConstraints(max_length=400, strip_whitespace=True)]
 Roles = Annotated[str, StringConstraints(pattern=r"^[RACI]{1,2}$")]
 Amount = Annotated[float, Field(ge=-1e12, le=1e12)]
-Day = Annotated[date, Field(ge=date(1000, 1, 1), le=date(8999, 12, 31))]
+FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(8999, 12, 31)
+Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
 MAX_SPAN_DAYS = 36_525
 
 
@@ -24,11 +27,22 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _language_code(written: object) -> object:
+    """What is no text is left for the type to refuse."""
+    if not isinstance(written, str):
+        return written
+    try:
+        name = resolve_language(written, "CHART.language", allowed=[NAMES[code] for code in get_args(Language)])
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from None
+    return name and CODES[name]
+
+
 class Chart(Part):
     """What all charts have. `language` is that of the words we add; null: by the script of the texts."""
 
     title: Note = ""
-    language: Language | None = None
+    language: Annotated[Language | None, BeforeValidator(_language_code)] = None
 
 
 class Event(Part):
@@ -168,36 +182,34 @@ def parse_chart(payload: bytes) -> AnyChart:
     Raises:
         InvalidRequest: no JSON object, no known type, or a field that is unknown, of the wrong type or out of range.
     """
-    try:
-        fields = from_json(payload, allow_inf_nan=False)
-    except ValueError as error:
-        raise InvalidRequest(f"CHART is not JSON: {error}") from None
+    fields = read_json(payload, "CHART")
     if not isinstance(fields, dict):
         raise InvalidRequest('CHART is not a JSON object such as {"type": "gantt", ...}')
     kind = fields.get("type")
     schema = CHARTS.get(kind) if isinstance(kind, str) else None
     if schema is None:
-        raise InvalidRequest(f"CHART.type is {_shown(kind)}; allowed: {', '.join(CHARTS)}")
+        raise InvalidRequest(f"CHART.type is {shown(kind)}; allowed: {', '.join(CHARTS)}")
     try:
         return schema.model_validate_json(payload)
     except ValidationError as error:
-        raise InvalidRequest("; ".join(_explain(schema, problem) for problem in _causes(error))) from None
+        raise InvalidRequest(told(_causes(error), partial(_explain, schema))) from None
 
 
-def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
+def _causes(error: ValidationError) -> list[ErrorDetails]:
     """Without lists that are found too short only because of what is wrong with their items."""
-    return [problem for problem in error.errors() if not (problem["type"] == "too_short" and problem["input"])]
+    problems = error.errors(include_url=False)
+    return [problem for problem in problems if not (problem["type"] == "too_short" and problem["input"])]
 
 
-def _explain(schema: type[Part], problem: Mapping[str, Any]) -> str:
-    field = ".".join(["CHART", *(str(part) for part in problem["loc"])])
+def _explain(schema: type[Part], problem: ErrorDetails) -> str:
+    field = f"CHART.{place(problem)}"
     if problem["type"] == "extra_forbidden":
         return f"{field} is unknown; allowed: {', '.join(_known_fields(schema, problem['loc'][:-1]))}"
     if problem["type"] == "value_error":  # of fields that do not go together; the message names them
         return str(problem["ctx"]["error"])
     if problem["type"] == "missing":
         return f"{field} is missing"
-    return f"{field} is {_shown(problem['input'])}: {problem['msg']}"
+    return f"{field} is {shown(problem['input'])}: {problem['msg']}"
 
 
 def _known_fields(schema: type[Part], path: Sequence[str | int]) -> list[str]:
@@ -208,10 +220,6 @@ def _known_fields(schema: type[Part], path: Sequence[str | int]) -> list[str]:
     return [info.alias or name for name, info in schema.model_fields.items()]
 
 
-def _shown(value: object) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)[:80]
-
-
 def _both(event: Event) -> str:
     return "neither date nor time_s" if event.date_ is None else "both date and time_s"
 
@@ -219,13 +227,13 @@ def _both(event: Event) -> str:
 def _check_distinct(field: str, names: Sequence[str]) -> None:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise ValueError(f"{field} has {_shown(name)} {count} times; give each a name of its own")
+        raise ValueError(f"{field} has {shown(name)} {count} times; give each a name of its own")
 
 
 def _check_known(field: str, names: Sequence[str] | Mapping[str, str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{field} names {_shown(name)}; allowed: {', '.join(known)[:400] or 'none'}")
+            raise ValueError(f"{field} names {shown(name)}; allowed: {cut(', '.join(known), 400) or 'none'}")
 
 
 def _check_span(field: str, dates: Sequence[date]) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from qwen_engine.charts.axis import ClockAxis, DateAxis, Mark, clock
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.lettering import Lettering
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
 from qwen_engine.charts.schema import Event, Timeline
+from qwen_engine.charts.text_layout import TextLayout
 
 LEAST_CARD = 110.0
 MOST_CARD = 190.0
@@ -40,7 +40,7 @@ class _Card:
 class TimelineLayout:
     """A card's left edge stands on the stem of its event, so later events find room nearer to the line."""
 
-    def __init__(self, chart: Timeline, lettering: Lettering, width: int) -> None:
+    def __init__(self, chart: Timeline, lettering: TextLayout, width: int) -> None:
         require_width(width, 240, "a timeline")
         self._heading = Heading(chart.title, lettering, width)
         self._card_width = min(max(CARD_SHARE * width, LEAST_CARD), MOST_CARD)
@@ -81,7 +81,7 @@ class TimelineLayout:
         canvas.lines(left, top, card.label, SIZE, theme.text)
         canvas.lines(left, top + height_of(card.label, SIZE) + 3, card.detail, SMALL_SIZE, theme.muted)
 
-    def _card(self, number: int, event: Event, lettering: Lettering) -> _Card:
+    def _card(self, number: int, event: Event, lettering: TextLayout) -> _Card:
         room = self._card_width - 2 * PADDING - 4
         when = lettering.wording.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
         return _Card(
@@ -107,7 +107,7 @@ class TimelineLayout:
             reach.append(reach[-1] + highest + CARD_GAP)
         return [*reach[:-1], reach[-1] + STEM] if cards else [0.0]
 
-    def _marked(self, lettering: Lettering) -> list[Mark]:
+    def _marked(self, lettering: TextLayout) -> list[Mark]:
         """Labels inside the line, as many as have room."""
         if isinstance(self._axis, ClockAxis):
             marks = self._axis.marks()

@@ -3,23 +3,28 @@
 A step gives every row its next token:
 
     advance   every row reads its last token
-    start     prompts are read into free rows, but for beginnings that were read before
+    start     prompts are read into free rows, but for beginnings that were read before; a long one is read in parts,
+              in the last slot, so that the others' tokens need not wait for it
     draw      every row gets its next token, or its end
 """
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
+import numpy as np
 import torch
 
 from qwen_engine.chat.checkpoint import ChatCheckpoint
-from qwen_engine.chat.grammar import Masks
+from qwen_engine.chat.detokenizer import Detokenizer
+from qwen_engine.chat.grammar_state import GrammarState, wait_for_any
+from qwen_engine.chat.masks import Masks, only
+from qwen_engine.chat.penalties import Penalties
 from qwen_engine.chat.prefixes import BLOCK, PrefixCache
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.row import Row
-from qwen_engine.chat.text import Writing
 from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
@@ -29,6 +34,9 @@ from qwen_engine.settings import ChatSettings
 
 Fresh: TypeAlias = tuple[Session[ChatRequest], list[int]]
 """Who waits to begin, and the kept blocks that its prompt begins with."""
+
+PATIENCE_S = 0.02  # of a step, with rows whose schema takes its time
+IDLE_PATIENCE_S = 0.25
 
 
 class ChatBatch:
@@ -43,22 +51,35 @@ class ChatBatch:
             num_blocks = settings.max_cached_positions // BLOCK
             self._prefixes = PrefixCache(checkpoint.config.decoder, self._model.cache, num_blocks)
             self._masks = Masks(self._model.num_tokens, self._model.device)
+            self._penalties = Penalties(settings.max_batch, self._model.num_tokens, self._model.device)
         self._max_step_positions = settings.max_step_positions
         self._waiting: deque[Session[ChatRequest]] = deque()
+        self._grammar_states: dict[Session[ChatRequest], GrammarState] = {}
         self._rows: list[Row] = []
+        self._long_waiting: deque[Session[ChatRequest]] = deque()  # found long once, not looked at in each step
+        self._long: Row | None = None
+        self._long_slot = settings.max_batch - 1  # free as long as one of the requests has no row
         self._sampler: RowSampler | None = None
 
     def join(self, session: Session[ChatRequest]) -> None:
         """Have the request answered; its prompt is read with one of the next steps."""
+        if (grammar := session.request.grammar) is not None:
+            self._grammar_states[session] = grammar.begin()
         self._waiting.append(session)
 
     @torch.inference_mode()
     def leave(self, session: Session[ChatRequest]) -> None:
         """Give back what `session` held; what it has read is kept for the next turn of the conversation."""
-        if session in self._waiting:
-            self._waiting.remove(session)
+        if (grammar_state := self._grammar_states.pop(session, None)) is not None:
+            grammar_state.close()
+        for waiting in (self._waiting, self._long_waiting):
+            if session in waiting:
+                waiting.remove(session)
+        if self._long is not None and self._long.session is session:
+            self._prefixes.keep(session.tenant, self._long.read, self._model.cache, self._long_slot)
+            self._long = None
         for row in [row for row in self._rows if row.session is session]:
-            self._prefixes.keep(row.read, self._model.cache, self._rows.index(row))
+            self._prefixes.keep(session.tenant, row.read, self._model.cache, self._rows.index(row))
             self._free(row)
 
     @torch.inference_mode()
@@ -76,27 +97,58 @@ class ChatBatch:
                 row.positions += 1
 
     def _start(self) -> None:
-        """Begin with those that wait, as many as a step may read, and with one at least."""
+        """Begin with those that wait, as many as a step may read; of a longer prompt, read a part."""
         fresh: list[Fresh] = []
         num_positions = 0
-        while self._waiting:
-            prompt = self._waiting[0].request.prompt
-            blocks = self._prefixes.find(prompt)
-            num_positions += len(prompt) - len(blocks) * BLOCK
-            if fresh and num_positions > self._max_step_positions:
+        for session in list(self._waiting):
+            blocks = self._prefixes.find(session.tenant, session.request.prompt)
+            num_unread = len(session.request.prompt) - len(blocks) * BLOCK
+            if num_unread > self._max_step_positions:
+                self._waiting.remove(session)
+                self._long_waiting.append(session)
+                continue
+            num_positions += num_unread
+            if num_positions > self._max_step_positions:
                 break
-            fresh.append((self._waiting.popleft(), blocks))
+            self._waiting.remove(session)
+            fresh.append((session, blocks))
         if fresh:
             self._begin(fresh)
+        if self._long is None and self._long_waiting:
+            self._long = self._begin_long(self._long_waiting.popleft())
+        if self._long is not None:
+            self._read_on(self._long)
+
+    def _begin_long(self, session: Session[ChatRequest]) -> Row:
+        """Of what the prompt begins with, as much as was read before."""
+        row = self._row(session)
+        blocks = self._prefixes.find(session.tenant, session.request.prompt)
+        row.num_cached = self._prefixes.restore(blocks, self._model.cache, self._long_slot)
+        row.positions = row.num_cached
+        return row
+
+    def _read_on(self, row: Row) -> None:
+        """The next part of a long prompt; after the last one the row joins the others."""
+        with fail_alone(row.session):
+            part = row.request.prompt[row.positions : row.positions + self._max_step_positions]
+            self._model.prefill([self._model.embed(part)], self._long_slot, row.positions)
+            row.positions += len(part)
+            if row.positions == len(row.request.prompt):
+                self._long = None
+                if (slot := len(self._rows)) != self._long_slot:
+                    self._model.move(self._long_slot, slot, row.positions)
+                self._rows.append(row)
+                self._opened(slot)
 
     def _row(self, session: Session[ChatRequest]) -> Row:
         request = session.request
         return Row(
             session=session,
-            writing=Writing(self._checkpoint.tokens, request.stop, request.thinking),
+            detokenizer=Detokenizer(self._checkpoint.tokens, request.stop, request.thinking),
             budget=min(request.max_tokens, self._model.length - len(request.prompt)),
-            uniforms=Uniforms(request.seed, 1) if request.sampling.temperature else None,
-            guard=request.grammar.begin() if request.grammar else None,
+            uniforms=None if request.sampling.is_greedy else Uniforms(request.seed, 1),
+            grammar_state=self._grammar_states.get(session),
+            end_ids=self._checkpoint.config.eos_ids | request.end_ids,
         )
 
     def _begin(self, fresh: Sequence[Fresh]) -> None:
@@ -105,8 +157,14 @@ class ChatBatch:
         ordered = sorted(fresh, key=lambda one: (len(one[1]), len(one[0].request.prompt)))
         for _, group in groupby(ordered, key=lambda one: len(one[1])):
             try_together(list(group), self._read, lambda one, error: one[0].fail(error))
-        for slot, row in enumerate(self._rows[first_row:], start=first_row):  # last, as it may push out what was found
-            self._prefixes.keep(row.request.prompt, self._model.cache, slot)
+        self._opened(first_row)  # last, as it may push out what was found
+
+    def _opened(self, first_row: int) -> None:
+        """The rows from there on have read their prompts."""
+        for slot, row in enumerate(self._rows[first_row:], start=first_row):
+            self._prefixes.keep(row.session.tenant, row.request.prompt, self._model.cache, slot)
+            if row.request.sampling.penalises:
+                row.lane = self._penalties.open(row.request.sampling, row.request.prompt)
         self._sampler = None
 
     def _read(self, fresh: Sequence[Fresh]) -> None:
@@ -119,37 +177,87 @@ class ChatBatch:
         self._rows += rows
 
     def _draw(self) -> None:
-        for row, token in zip(list(self._rows), self._drawn(), strict=True):
-            with fail_alone(row.session):
-                row.take(token, self._checkpoint.config.eos_ids)
+        held = self._held()
+        tokens = self._drawn(held)
+        for index, (row, token) in enumerate(zip(list(self._rows), tokens, strict=True)):
+            if index in held:
+                row.hold()
+            elif not row.session.ended:
+                with fail_alone(row.session):
+                    row.take(token)
+        self._count(held, tokens)
 
-    def _drawn(self) -> list[int]:
-        """The next token of every row."""
+    def _held(self) -> Collection[int]:
+        """The rows that do without this step, as it takes long to say what may come next in them; a step waits a
+        little, or more where it has nothing else to do."""
+        began_s = time.monotonic()
+        while late := self._late():
+            others = len(late) < sum(not row.session.ended for row in self._rows)
+            left_s = began_s + (PATIENCE_S if others else IDLE_PATIENCE_S) - time.monotonic()
+            if left_s <= 0:
+                break
+            wait_for_any([grammar_state for index in late if (grammar_state := self._rows[index].guarded)], left_s)
+        return late
+
+    def _late(self) -> list[int]:
+        late = []
+        for index, row in enumerate(self._rows):
+            if not row.session.ended:
+                with fail_alone(row.session):
+                    if not row.listen():
+                        late.append(index)
+        return late
+
+    def _drawn(self, held: Collection[int]) -> list[int]:
+        """The next token of every row; the last one of those `held`."""
         if self._sampler is None:
             self._sampler = self._model.sampler([row.request.sampling for row in self._rows])
-        change = self._change(self._sampler)
-        uniforms = sent(torch.tensor([row.uniform() for row in self._rows]), self._model.device)
-        tokens: list[int] = self._model.draw(self._sampler, uniforms, change=change).tolist()
+        numbers = [0.0 if index in held else row.uniform() for index, row in enumerate(self._rows)]
+        uniforms = sent(torch.tensor(numbers), self._model.device)
+        tokens: list[int] = self._model.draw(self._sampler, uniforms, change=self._change(held)).tolist()
         return tokens
 
-    def _change(self, sampler: RowSampler) -> Change | None:
-        """What the rows' penalties and grammars do to their logits; None: nothing, so the step may be a graph's."""
-        guarded = {index: guard for index, row in enumerate(self._rows) if (guard := row.guarded)}
-        if not guarded and not sampler.penalises:
+    def _change(self, held: Collection[int]) -> Change | None:
+        """What the rows' wishes do to their logits; None: nothing, so the step may be a graph's."""
+        lanes = {index: row.lane for index, row in enumerate(self._rows) if row.lane is not None}
+        barred = [(index, token) for index, row in enumerate(self._rows) for token in row.barred]
+        masks = {
+            index: mask for index, row in enumerate(self._rows) if (mask := self._mask(row, index in held)) is not None
+        }
+        if not lanes and not barred and not masks:
             return None
-        words = self._masks.words(len(guarded))
-        for number, (index, guard) in enumerate(guarded.items()):
-            with fail_alone(self._rows[index].session):
-                guard.allow(words, number)
 
         def change(logits: torch.Tensor) -> torch.Tensor:
-            logits = sampler.discourage(logits, [row.counts for row in self._rows])
-            return self._masks.apply(logits, list(guarded), words)
+            if lanes:
+                logits = self._penalties.apply(logits, list(lanes), list(lanes.values()))
+            if barred:
+                logits = self._masks.forbid(logits, barred)
+            if masks:
+                logits = self._masks.allow(logits, list(masks), list(masks.values()))
+            return logits
 
         return change
 
+    def _mask(self, row: Row, is_held: bool) -> np.ndarray | None:
+        if is_held:
+            return only(row.last, self._masks.num_words)
+        return None if row.guarded is None else row.guarded.mask
+
+    def _count(self, held: Collection[int], tokens: Sequence[int]) -> None:
+        """What penalised rows have written."""
+        written = [
+            (row.lane, tokens[index])
+            for index, row in enumerate(self._rows)
+            if row.lane is not None and index not in held
+        ]
+        if written:
+            lanes, drawn = zip(*written, strict=True)
+            self._penalties.count(lanes, drawn)
+
     def _free(self, row: Row) -> None:
         """Give the row back; the last row takes its place."""
+        if row.lane is not None:
+            self._penalties.close(row.lane)
         index, last = self._rows.index(row), self._rows.pop()
         if last is not row:
             self._model.move(len(self._rows), index, last.positions)

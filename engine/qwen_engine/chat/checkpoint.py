@@ -6,6 +6,7 @@ import torch
 
 from qwen_engine.chat.config import ChatConfig
 from qwen_engine.chat.grammar import Grammars
+from qwen_engine.chat.grammar_state import GrammarStates
 from qwen_engine.chat.tokens import ChatTokens
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.settings import ChatSettings
@@ -29,5 +30,5 @@ class ChatCheckpoint:
                 length=self.max_positions,
             )
         self.tokens = ChatTokens(folder)
-        grammar_tokens = self.tokens.for_grammars(self.language_model.num_tokens, sorted(self.config.eos_ids))
-        self.grammars = Grammars(grammar_tokens)
+        eos_ids = sorted(self.config.eos_ids)
+        self.grammars = Grammars(GrammarStates(self.tokens.description(), self.language_model.num_tokens, eos_ids))

@@ -7,10 +7,10 @@ import torch
 from qwen_engine.chat.batch import ChatBatch
 from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session
 from qwen_engine.settings import ChatSettings
+from qwen_wire.errors import InvalidRequest
 
 
 class ChatEngine(Model[ChatRequest]):
@@ -30,12 +30,13 @@ class ChatEngine(Model[ChatRequest]):
         self._batch = ChatBatch(self.checkpoint, settings, capture)
         self._joined: set[Session[ChatRequest]] = set()
 
-    def check(self, request: ChatRequest) -> None:
+    def prepare(self, request: ChatRequest) -> ChatRequest:
         length, limit = len(request.prompt), self.checkpoint.max_positions
         if not request.prompt:
             raise InvalidRequest("the prompt is empty; send text_input or OPTIONS.messages")
         if length >= limit:
             raise InvalidRequest(f"the prompt has {length} tokens; the limit for it and its answer is {limit}")
+        return request
 
     def step(self, sessions: Sequence[Session[ChatRequest]]) -> bool:
         for session in sessions:

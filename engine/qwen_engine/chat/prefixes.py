@@ -1,8 +1,9 @@
 """What prompts begin with is read once: keys and values of their beginnings are kept, for the next that begins alike.
 
-They are kept in blocks of a few tokens. A block is known by its tokens and by the block before it, so a chain of blocks
-is one beginning, and beginnings that part later share what comes before. The block that was not used for longest is
-forgotten first, and a block always before the one that it follows.
+They are kept in blocks of a few tokens. A block is known by its tokens and by the block before it, the first by its
+tenant: a chain of blocks is one tenant's beginning, and beginnings that part later share what comes before. So the time
+that an answer takes tells nobody what another tenant has sent. The block that was not used for longest is forgotten
+first, and a block always before the one that it follows.
 """
 
 from collections import OrderedDict
@@ -13,19 +14,18 @@ import torch
 
 from qwen_engine.decoder import DecoderConfig, SlotCache
 
-Key: TypeAlias = tuple[int, tuple[int, ...]]  # the place of the block before, or ROOT; the tokens
+Key: TypeAlias = tuple[int | str, tuple[int, ...]]  # the place of the block before, or the tenant; the tokens
 
 BLOCK = 16
-ROOT = -1
 
 
 class PrefixCache:
     """Room for `num_blocks` blocks of `BLOCK` tokens.
 
     Example:
-        blocks = prefixes.find(ids)
+        blocks = prefixes.find(tenant, ids)
         start = prefixes.restore(blocks, cache, slot)  # so many positions of the slot need not be read
-        prefixes.keep(ids, cache, slot)
+        prefixes.keep(tenant, ids, cache, slot)
     """
 
     def __init__(self, config: DecoderConfig, cache: SlotCache, num_blocks: int) -> None:
@@ -38,14 +38,14 @@ class PrefixCache:
         self._places: OrderedDict[Key, int] = OrderedDict()
         self._free = list(range(num_blocks))
 
-    def find(self, ids: Sequence[int]) -> list[int]:
-        """The longest chain of blocks that `ids` begin with, but for the last token: that one must be read."""
+    def find(self, tenant: str, ids: Sequence[int]) -> list[int]:
+        """The longest chain of `tenant`'s blocks that `ids` begin with, but for the last token: that must be read."""
         chain: list[int] = []
-        for key in self._keys(ids[:-1], chain):
+        for key in self._keys(tenant, ids[:-1], chain):
             if key not in self._places:
                 break
             chain.append(self._places[key])
-        self._touch(ids, chain)
+        self._touch(tenant, ids, chain)
         return chain
 
     def restore(self, blocks: Sequence[int], cache: SlotCache, slot: int) -> int:
@@ -58,17 +58,17 @@ class PrefixCache:
                     layer[slot, :length] = kept[index].flatten(0, 1)
         return length
 
-    def keep(self, ids: Sequence[int], cache: SlotCache, slot: int) -> None:
-        """Remember all whole blocks of `ids`, which `slot` has read."""
+    def keep(self, tenant: str, ids: Sequence[int], cache: SlotCache, slot: int) -> None:
+        """Remember all whole blocks of `ids`, which `slot` has read for `tenant`."""
         chain: list[int] = []
         fresh: list[int] = []
-        for key in self._keys(ids, chain):
+        for key in self._keys(tenant, ids, chain):
             if key not in self._places:
                 fresh.append(len(chain))
                 self._places[key] = self._free.pop() if self._free else self._places.popitem(last=False)[1]
             self._places.move_to_end(key)
             chain.append(self._places[key])
-        self._touch(ids, chain)
+        self._touch(tenant, ids, chain)
         if fresh:
             self._copy(slice(fresh[0] * BLOCK, len(chain) * BLOCK), chain[fresh[0] :], cache, slot)
 
@@ -78,13 +78,13 @@ class PrefixCache:
             for kept, layer in zip(pool, layers, strict=True):
                 kept[index] = layer[slot, positions].unflatten(0, (-1, BLOCK))
 
-    def _keys(self, ids: Sequence[int], chain: Sequence[int]) -> Iterator[Key]:
+    def _keys(self, tenant: str, ids: Sequence[int], chain: Sequence[int]) -> Iterator[Key]:
         """The key of each whole block; `chain` grows to the blocks before it meanwhile."""
         for number in range(min(len(ids) // BLOCK, self._num_blocks)):
-            yield (chain[-1] if chain else ROOT), tuple(ids[number * BLOCK : (number + 1) * BLOCK])
+            yield (chain[-1] if chain else tenant), tuple(ids[number * BLOCK : (number + 1) * BLOCK])
 
-    def _touch(self, ids: Sequence[int], chain: Sequence[int]) -> None:
+    def _touch(self, tenant: str, ids: Sequence[int], chain: Sequence[int]) -> None:
         """Mark as used, the first block last: so none is forgotten before those that follow it."""
         for number in reversed(range(len(chain))):
-            before = chain[number - 1] if number else ROOT
+            before = chain[number - 1] if number else tenant
             self._places.move_to_end((before, tuple(ids[number * BLOCK : (number + 1) * BLOCK])))

@@ -12,8 +12,8 @@ class ChatRequest:
     """Go on with `prompt` (token ids) for `max_tokens` at most.
 
     `thinking`: the answer begins with the model's thinking, which is told apart; None: all is text as the model writes
-    it. `stop`: words that end the answer and are no part of it. `grammar`: what the answer must be. With `stream` it
-    comes token by token, otherwise whole.
+    it. `stop`: words that end the answer and are no part of it. `grammar`: what the answer must be; it ends where that
+    ends, others have `min_tokens` at least. `end_ids`: tokens that end it besides the checkpoint's.
     """
 
     prompt: Sequence[int]
@@ -23,4 +23,5 @@ class ChatRequest:
     thinking: bool | None = None
     stop: Sequence[str] = ()
     grammar: Grammar | None = None
-    stream: bool = True
+    min_tokens: int = 0
+    end_ids: frozenset[int] = frozenset()

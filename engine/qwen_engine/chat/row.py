@@ -1,17 +1,21 @@
 """One answer while it is being written."""
 
-from collections import Counter
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
-from qwen_engine.chat.grammar import Guard
+from qwen_engine.chat.detokenizer import Delta, Detokenizer
+from qwen_engine.chat.grammar import what_is_wrong
+from qwen_engine.chat.grammar_state import GrammarState, WrongSchema
+from qwen_engine.chat.penalties import Lane
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.chat.text import Delta, Kind, Writing
-from qwen_engine.loop import FinishReason, Session
+from qwen_engine.loop import Session
 from qwen_engine.sampling import Uniforms
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.messages import FinishReason
 
-KINDS: tuple[Kind, ...] = ("thinking", "text")
 # The largest number below 1 would, by rounding, draw behind the last token that is allowed.
+# Of what was kept of others of the same tenant, nobody is to find out token by token where it differs from a guess.
+TOLD_STEP = 128
 LARGEST_UNIFORM = 1 - 2**-20
 
 
@@ -20,15 +24,16 @@ class Row:
     """A request that has a row of the batch; `positions` of its slot are filled, `num_cached` of them were copied."""
 
     session: Session[ChatRequest]
-    writing: Writing
+    detokenizer: Detokenizer
     budget: int
     uniforms: Uniforms | None
-    guard: Guard | None
+    grammar_state: GrammarState | None
+    end_ids: frozenset[int]
     num_cached: int = 0
     positions: int = 0
     ids: list[int] = field(default_factory=list)
-    counts: Counter[int] = field(default_factory=Counter)
-    _unsent: list[Delta] = field(default_factory=list)
+    lane: Lane | None = None
+    _num_told: int = 0
 
     @property
     def request(self) -> ChatRequest:
@@ -45,51 +50,68 @@ class Row:
         return [*self.request.prompt, *self.ids][: self.positions]
 
     @property
-    def guarded(self) -> Guard | None:
+    def last(self) -> int:
+        """The last token of all so far."""
+        return self.ids[-1] if self.ids else self.request.prompt[-1]
+
+    @property
+    def guarded(self) -> GrammarState | None:
         """What the next token must keep to."""
-        return self.guard if self.writing.answering else None
+        return self.grammar_state if self.detokenizer.answering else None
+
+    @property
+    def barred(self) -> Collection[int]:
+        """The tokens that would end the answer too soon. A schema says itself where it ends."""
+        too_soon = self.guarded is None and len(self.ids) < self.request.min_tokens
+        return self.end_ids if too_soon else ()
 
     def uniform(self) -> float:
         """The random number of the next draw."""
         return 0.0 if self.uniforms is None else min(float(self.uniforms.next()[0]), LARGEST_UNIFORM)
 
-    def take(self, token: int, eos_ids: Container[int]) -> None:
+    def listen(self) -> bool:
+        """Whether the next token may be drawn now; what guards the answer may need time, or end it."""
+        if (grammar_state := self.guarded) is None:
+            return True
+        try:
+            known = grammar_state.listen()
+        except WrongSchema as error:
+            told = what_is_wrong(str(error))
+            raise InvalidRequest(f"OPTIONS.json_schema cannot be followed: {told}") from None
+        if grammar_state.complete:
+            self._finish("stop")
+        elif known and len(self.ids) == self.budget:
+            self._finish("length")
+        return known
+
+    def hold(self) -> None:
+        """Do without this step: the last token is drawn, and read, once more."""
+        self.positions -= 1
+
+    def take(self, token: int) -> None:
         """Add the token that was drawn: tell what may be shown of it, and end where the answer ends."""
-        if token in eos_ids:
+        if token in self.end_ids:
             self._finish("stop")
             return
         self.ids.append(token)
-        self.counts[token] += 1
-        if guard := self.guarded:
-            guard.take(token)
-        self._tell(self.writing.add(token))
-        if self.writing.stopped or (guard and guard.complete):
+        if grammar_state := self.guarded:
+            grammar_state.take(token)
+        self._tell(self.detokenizer.add(token))
+        if self.detokenizer.stopped:
             self._finish("stop")
-        elif len(self.ids) == self.budget:
+        elif not grammar_state and len(self.ids) == self.budget:  # else it may be whole with this token
             self._finish("length")
 
     def _tell(self, delta: Delta | None) -> None:
-        if delta is None:
-            return
-        if self.request.stream:
-            self.session.emit(delta)
-        else:
-            self._unsent.append(delta)
+        if delta is not None:
+            self.session.emit(replace(delta, num_tokens=len(self.ids) - self._num_told))
+            self._num_told = len(self.ids)
 
     def _finish(self, reason: FinishReason) -> None:
-        self._tell(self.writing.rest())
-        if not self.request.stream:
-            self._tell_all()
+        self._tell(self.detokenizer.rest())
         usage = {
             "prompt_tokens": len(self.request.prompt),
-            "cached_tokens": self.num_cached,
+            "cached_tokens": self.num_cached // TOLD_STEP * TOLD_STEP,
             "completion_tokens": len(self.ids),
         }
         self.session.finish(reason, usage=usage)
-
-    def _tell_all(self) -> None:
-        """Each part as one: the answer even where it is empty."""
-        for kind in KINDS:
-            text = "".join(delta.text for delta in self._unsent if delta.kind == kind)
-            if text or kind == "text":
-                self.session.emit(Delta(kind, text))

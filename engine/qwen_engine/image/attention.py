@@ -1,7 +1,8 @@
-"""Joint attention over text and picture in half of upstream's operations, with its every rounding.
+"""Joint attention over text and picture in half the operations of diffusers, with the same roundings.
 
-Upstream normalises and rotates queries and keys of text and of picture one by one. Here they are laid out in one tensor
-first. On a CPU and with small models a step's time is the number of its operations.
+`QwenDoubleStreamAttnProcessor2_0` (diffusers, `models/transformers/transformer_qwenimage.py`) normalises and rotates
+queries and keys of text and of picture one by one. Here they are laid out in one tensor first. On a CPU and with small
+models a step's time is the number of its operations.
 """
 
 import inspect

@@ -41,7 +41,7 @@ class ImageCheckpoint:
     def __init__(self, folder: Path, settings: ImageSettings, other: "ImageCheckpoint | None" = None) -> None:
         self.folder = folder
         self._moves_models = settings.offload == "model"
-        name = json.loads((folder / "model_index.json").read_text())["_class_name"]
+        name = json.loads((folder / "model_index.json").read_bytes())["_class_name"]
         if name not in PIPELINES:
             raise ValueError(f"{folder} is for {name}; this family serves {', '.join(PIPELINES)}")
         self.layout, pipeline_class = PIPELINES[name]

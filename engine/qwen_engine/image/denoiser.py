@@ -6,10 +6,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from qwen_engine.image.attention import JointAttention, Mixture
-from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.checkpoint import ImageCheckpoint
+from qwen_engine.image.denoising_state import DenoisingState
 
-Row = tuple[Canvas, torch.Tensor]  # with the prompt, or the negative one
+Row = tuple[DenoisingState, torch.Tensor]  # with the prompt, or the negative one
 
 
 class Denoiser:
@@ -24,44 +24,42 @@ class Denoiser:
         self._transformer.set_attn_processor(JointAttention())
         self._mixture: tuple[object, Mixture | None] = (None, None)  # rows stay together for many steps
 
-    def __call__(self, canvases: Sequence[Canvas]) -> list[torch.Tensor]:
+    def __call__(self, states: Sequence[DenoisingState]) -> list[torch.Tensor]:
         """A velocity (1, tokens, channels) for each canvas; all are of the same shapes, or of one mixture."""
-        rows = [(canvas, canvas.prompt) for canvas in canvases]
-        negative = [(canvas, canvas.negative) for canvas in canvases if canvas.negative is not None]
-        if len(canvases) == 1:
+        rows = [(state, state.prompt) for state in states]
+        negative = [(state, state.negative) for state in states if state.negative is not None]
+        if len(states) == 1:
             velocities = [*self._forward(rows), *(self._forward(negative) if negative else ())]
         else:
             velocities = self._forward([*rows, *negative])
-            for canvas in canvases:
-                canvas.alone = False
+            for state in states:
+                state.alone = False
         away_from = iter(velocities[len(rows) :])
         return [
-            velocity if canvas.negative is None else _guide(velocity, next(away_from), canvas.true_cfg_scale)
-            for canvas, velocity in zip(canvases, velocities[: len(rows)], strict=True)
+            velocity if state.negative is None else _guide(velocity, next(away_from), state.true_cfg_scale)
+            for state, velocity in zip(states, velocities[: len(rows)], strict=True)
         ]
 
     def _forward(self, rows: Sequence[Row]) -> list[torch.Tensor]:
-        canvases = [canvas for canvas, _ in rows]
-        timesteps = torch.stack([canvas.timestep for canvas in canvases])
-        tokens = pad_sequence([canvas.tokens[0] for canvas in canvases], batch_first=True)
+        states = [state for state, _ in rows]
+        timesteps = torch.stack([state.timestep for state in states])
+        tokens = pad_sequence([state.tokens[0] for state in states], batch_first=True)
         prompts = [prompt[0] for _, prompt in rows]
-        mixes = len({canvas.key for canvas in canvases}) > 1
+        mixes = len({state.key for state in states}) > 1
         velocities = self._transformer(
             hidden_states=tokens,
             timestep=timesteps.to(tokens.dtype) / 1000,
             encoder_hidden_states=pad_sequence(prompts, batch_first=True),
             encoder_hidden_states_mask=None if mixes else _mask(prompts),
-            img_shapes=[list(canvases[0].key.shapes)] * len(rows),
+            img_shapes=[list(states[0].key.shapes)] * len(rows),
             attention_kwargs={"mixture": self._mixed(rows)} if mixes else None,
             return_dict=False,
         )[0]
         # Without padding and references.
-        return [
-            velocity[None, : canvas.latents.shape[1]] for velocity, canvas in zip(velocities, canvases, strict=True)
-        ]
+        return [velocity[None, : state.latents.shape[1]] for velocity, state in zip(velocities, states, strict=True)]
 
     def _mixed(self, rows: Sequence[Row]) -> Mixture:
-        kind = [(canvas.key.shapes, prompt.shape[1]) for canvas, prompt in rows]
+        kind = [(state.key.shapes, prompt.shape[1]) for state, prompt in rows]
         if self._mixture[0] != kind:
             self._mixture = (kind, self._new_mixture(rows))
         mixture = self._mixture[1]
@@ -73,8 +71,8 @@ class Denoiser:
         text_length = max(prompt.shape[1] for _, prompt in rows)
         positions = torch.arange(text_length, device=device)
         rotary, known = [], []
-        for canvas, prompt in rows:
-            picture, text = self._transformer.pos_embed([list(canvas.key.shapes)], device, text_length)
+        for state, prompt in rows:
+            picture, text = self._transformer.pos_embed([list(state.key.shapes)], device, text_length)
             rotary.append(torch.cat([text, picture]))
             known.append(torch.cat([positions < prompt.shape[1], positions.new_ones(len(picture), dtype=torch.bool)]))
         return Mixture(

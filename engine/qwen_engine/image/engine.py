@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 import torch
 from PIL.Image import Image
 
-from qwen_engine.errors import EngineError
-from qwen_engine.image.canvas import Canvas, CanvasKey
-from qwen_engine.image.chores import Chore, Chores
+from qwen_engine.image.background_tasks import BackgroundTask, BackgroundTasks
+from qwen_engine.image.denoising_state import DenoisingKey, DenoisingState
 from qwen_engine.image.family import Family
 from qwen_engine.image.pace import Pace
 from qwen_engine.image.qwen_image import QwenImageFamily
-from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued, ResolvedRequest
-from qwen_engine.image.turns import Turns
+from qwen_engine.image.request import ImageRequest, Picture, Progress, ResolvedRequest
+from qwen_engine.image.step_scheduler import StepScheduler
 from qwen_engine.loop import Model, Session, fail_alone, try_together
 from qwen_engine.settings import ImageSettings
+from qwen_wire.errors import QwenError, Unavailable
+from qwen_wire.pictures import Queued
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
 CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
@@ -43,30 +44,30 @@ class _Row:
 
     job: _Job
     picture: int
-    canvas: Canvas
+    state: DenoisingState
     begun_s: float | None = None
 
     @property
-    def key(self) -> CanvasKey:
-        return self.canvas.key
+    def key(self) -> DenoisingKey:
+        return self.state.key
 
     @property
     def mixture(self) -> Hashable | None:
-        return self.canvas.key.mixture
+        return self.state.key.mixture
 
     @property
     def num_tokens(self) -> int:
-        return self.canvas.num_tokens
+        return self.state.num_tokens
 
     def eta_s(self) -> float | None:
         """At the pace that it had so far, pauses for others included."""
-        if self.begun_s is None or not self.canvas.step:
+        if self.begun_s is None or not self.state.step:
             return None
         elapsed_s = time.monotonic() - self.begun_s
-        return round(elapsed_s / self.canvas.step * (self.canvas.steps - self.canvas.step), 3)
+        return round(elapsed_s / self.state.step * (self.state.steps - self.state.step), 3)
 
 
-def _fail(row: _Row, error: EngineError) -> None:
+def _fail(row: _Row, error: QwenError) -> None:
     row.job.session.fail(error)
 
 
@@ -76,17 +77,28 @@ class ImageEngine(Model[ImageRequest]):
     def __init__(self, settings: ImageSettings) -> None:
         torch.set_num_threads(settings.num_threads)
         self.max_batch = settings.max_requests
+        self._settings = settings
         self.family = FAMILIES[settings.family](settings)
         self._jobs: dict[Session[ImageRequest], _Job] = {}
-        self._turns: Turns[_Row] = Turns(settings.max_step_tokens, settings.max_mixed_tokens)
+        self._scheduler: StepScheduler[_Row] = StepScheduler(settings.max_step_tokens, settings.max_mixed_tokens)
         self._pace = Pace(settings.device)
-        self._chores = Chores(beside=settings.offload != "model")
+        self._background = BackgroundTasks(beside=settings.offload != "model")
         self._unprepared: deque[_Job] = deque()
-        self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[Canvas]]] = queue.SimpleQueue()
+        self._prepared: queue.SimpleQueue[tuple[_Job, Sequence[DenoisingState]]] = queue.SimpleQueue()
         self._undecoded: deque[_Row] = deque()
 
-    def check(self, request: ImageRequest) -> None:
-        self.family.resolve(request)
+    def prepare(self, request: ImageRequest) -> ImageRequest:
+        return self.family.resolve(request)
+
+    def check_load(self, accepted: Sequence[Session[ImageRequest]], session: Session[ImageRequest]) -> None:
+        tenant, limit = session.tenant, self._settings.max_held_pixels
+        own = [one for one in accepted if one.tenant == tenant]
+        for held, allowed in ((accepted, limit), (own, int(limit * self._settings.tenants.share(tenant)))):
+            num_held, num_new = sum(one.request.num_given_pixels for one in held), session.request.num_given_pixels
+            if num_held and num_new and num_held + num_new > allowed:
+                raise Unavailable(
+                    f"pictures of {num_held} pixels are being worked on, and the limit is {allowed}; try again later"
+                )
 
     @torch.inference_mode()
     def step(self, sessions: Sequence[Session[ImageRequest]]) -> bool:
@@ -94,22 +106,25 @@ class ImageEngine(Model[ImageRequest]):
             if session not in self._jobs:
                 with fail_alone(session):
                     self._begin(session)
-        self._chores.take_turn()
+        self._background.take_turn()
         self._start_prepared()
         stepped = self._denoise()
         self._tell_positions()
-        return stepped or self._chores.wait(CHORE_WAIT_S)
+        return stepped or self._background.wait(CHORE_WAIT_S)
 
     def retire(self, session: Session[ImageRequest]) -> None:
         job = self._jobs.pop(session, None)
-        self._chores.drop(session)
-        for row in job.rows if job else ():
-            self._turns.remove(row)
+        self._background.drop(session)
+        if job is not None:
+            for row in job.rows:
+                self._scheduler.remove(row)
+            job.rows = []  # each knows its job: the pictures of both would wait for the garbage collector
 
     def _begin(self, session: Session[ImageRequest]) -> None:
-        job = self._jobs[session] = _Job(session, self.family.resolve(session.request))
+        assert isinstance(session.request, ResolvedRequest)  # `prepare` made it
+        job = self._jobs[session] = _Job(session, session.request)
         self._unprepared.append(job)
-        self._chores.add(Chore(session, self._prepare))
+        self._background.add(BackgroundTask(session, self._prepare))
 
     def _prepare(self) -> None:
         """A chore, for whoever has come meanwhile: several prompts together take less time."""
@@ -124,46 +139,46 @@ class ImageEngine(Model[ImageRequest]):
         while not self._prepared.empty():
             self._start(*self._prepared.get_nowait())
 
-    def _start(self, job: _Job, canvases: Sequence[Canvas]) -> None:
+    def _start(self, job: _Job, states: Sequence[DenoisingState]) -> None:
         if job.session not in self._jobs:  # it was cancelled meanwhile
             return
-        job.rows = [_Row(job, picture, canvas) for picture, canvas in enumerate(canvases)]
+        job.rows = [_Row(job, picture, state) for picture, state in enumerate(states)]
         for row in job.rows:
-            self._turns.add(row)
+            self._scheduler.add(row)
 
     def _denoise(self) -> bool:
-        rows = self._turns.next()
+        rows = self._scheduler.next()
         begun_s = time.monotonic()
         for row in rows:
             row.job.stepped = True
             row.begun_s = row.begun_s or begun_s
         if rows:
             try_together(rows, self._step_together, _fail)
-            self._finish([row for row in rows if row.canvas.done])
+            self._finish([row for row in rows if row.state.done])
         self._pace.launched()
         return bool(rows)
 
     def _step_together(self, rows: Sequence[_Row]) -> None:
-        velocities = self.family.predict([row.canvas for row in rows])
+        velocities = self.family.predict([row.state for row in rows])
         for row, velocity in zip(rows, velocities, strict=True):
             with fail_alone(row.job.session):
                 self._advance(row, velocity)
 
     def _advance(self, row: _Row, velocity: torch.Tensor) -> None:
-        canvas = row.canvas
+        state = row.state
         every = row.job.request.preview_every
-        previews = every is not None and (canvas.step + 1) % every == 0 and canvas.step + 1 < canvas.steps
-        preview = self.family.preview(canvas, velocity) if previews else None
-        canvas.advance(velocity)
-        row.job.session.emit(Progress(row.picture, canvas.step, canvas.steps, row.eta_s(), preview))
+        previews = every is not None and (state.step + 1) % every == 0 and state.step + 1 < state.steps
+        preview = self.family.preview(state, velocity) if previews else None
+        state.advance(velocity)
+        row.job.session.emit(Progress(row.picture, state.step, state.steps, row.eta_s(), preview))
 
     def _finish(self, rows: Sequence[_Row]) -> None:
         """Have them decoded: first all are there, then the chores begin."""
         for row in rows:
-            self._turns.remove(row)
+            self._scheduler.remove(row)
         self._undecoded += rows
         for row in rows:
-            self._chores.add(Chore(row.job.session, self._draw))
+            self._background.add(BackgroundTask(row.job.session, self._draw))
 
     def _draw(self) -> None:
         """A chore, for the next picture and those behind it that may be decoded with it."""
@@ -174,8 +189,8 @@ class ImageEngine(Model[ImageRequest]):
         rows: list[_Row] = []
         while self._undecoded and len(rows) < MAX_DECODED_TOGETHER:
             row = self._undecoded.popleft()
-            key = row.canvas.decode_key
-            if rows and (key is None or key != rows[0].canvas.decode_key):
+            key = row.state.decode_key
+            if rows and (key is None or key != rows[0].state.decode_key):
                 self._undecoded.appendleft(row)
                 break
             if not row.job.session.ended:
@@ -183,7 +198,7 @@ class ImageEngine(Model[ImageRequest]):
         return rows
 
     def _decode(self, rows: Sequence[_Row]) -> None:
-        images = self.family.decode([row.canvas for row in rows])
+        images = self.family.decode([row.state for row in rows])
         for row, image in zip(rows, images, strict=True):
             with fail_alone(row.job.session):
                 self._hand_over(row, image)
@@ -193,7 +208,8 @@ class ImageEngine(Model[ImageRequest]):
         job.session.emit(Picture(row.picture, image, job.request, job.request.seed + row.picture))
         job.num_drawn += 1
         if job.num_drawn == job.request.num_images:
-            job.session.finish("stop")
+            heard = job.request.heard
+            job.session.finish("stop", **({} if heard is None else {"heard": heard}))
 
     def _tell_positions(self) -> None:
         """To those that wait, whenever it changes: how many others will be begun before them."""
@@ -201,4 +217,4 @@ class ImageEngine(Model[ImageRequest]):
         for position, job in enumerate(waiting):
             if job.position != position:
                 job.position = position
-                job.session.emit(Queued(position))
+                job.session.emit(Queued(position=position))

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from PIL.Image import Image
 
-from qwen_engine.image.canvas import Canvas
+from qwen_engine.image.denoising_state import DenoisingState
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 
 
@@ -33,18 +33,18 @@ class Family(Protocol):
         """Within it these requests are begun: what they have in common may be done at once."""
         ...
 
-    def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
+    def begin(self, request: ResolvedRequest) -> Sequence[DenoisingState]:
         """Encode prompts and pictures: a canvas for each picture that is to be drawn."""
         ...
 
-    def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
+    def predict(self, states: Sequence[DenoisingState]) -> Sequence[torch.Tensor]:
         """One denoising step's forward for canvases of one key: for each its velocity (1, tokens, channels)."""
         ...
 
-    def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image:
+    def preview(self, state: DenoisingState, velocity: torch.Tensor) -> Image:
         """The picture as it looks from here, an eighth as wide and high."""
         ...
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Image]:
+    def decode(self, states: Sequence[DenoisingState]) -> Sequence[Image]:
         """The finished pictures; several are of one size and none was drawn alone."""
         ...

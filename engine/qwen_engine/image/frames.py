@@ -2,7 +2,8 @@
 
 Of every causal 3-D kernel a single frame meets the last temporal slice only, the others meet padding. The same weights
 as 2-D convolutions do the same in half the time and less. Norms over the channels, which took a third of the rest on a
-CPU, are sums of squares. Sums are in another order than upstream's, so the last bits differ.
+CPU, are sums of squares. Sums are in another order than in diffusers' `autoencoder_kl_qwenimage.py`, so the last bits
+differ.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import QwenImageCaus
 from torch import Tensor
 from torch.nn import functional
 
-SMALLEST = 1e-24  # of a squared norm; upstream's limit of the norm is 1e-12
+SMALLEST = 1e-24  # of a squared norm: `normalize` in diffusers' QwenImageRMS_norm limits the norm to 1e-12
 
 
 @contextlib.contextmanager

@@ -1,32 +1,56 @@
 """From what a caller sends to what the engine takes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from PIL.Image import Image
+from pydantic import ValidationError
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.image.reading import on_white, read_mask, read_picture, transparency
+from qwen_engine.image.picture_input import on_white, read_mask, read_picture, transparency
 from qwen_engine.image.recipe import Ingredients, ingredients
 from qwen_engine.image.request import ImageRequest, Task
 from qwen_engine.image.sizes import aspect_size
 from qwen_engine.image.styles import styled
-from qwen_engine.options import ImageOptions
 from qwen_engine.settings import ImageSettings
+from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_media.decoders import Decoders
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.json_text import place, read_json_object
+from qwen_wire.messages import read_message, to_dict
+from qwen_wire.options import ImageOptions
+from qwen_wire.transcripts import Transcript
+
+SHORTFALLS = ("finish_reason", "damage_s", "failed")
 
 
 def read_request(
-    prompt: str, options: ImageOptions, images: Sequence[bytes], mask: bytes, settings: ImageSettings
+    prompt: str,
+    options: ImageOptions,
+    images: Sequence[bytes],
+    mask: bytes,
+    settings: ImageSettings,
+    decoders: Decoders,
+    tenant: str = DEFAULT_TENANT,
+    heard: bytes = b"",
 ) -> tuple[ImageRequest, Ingredients]:
     """The engine's request, and what its pictures' recipes need. `images` and `mask` as sent; empty: none.
+    `heard`: where the prompt was spoken, the RESULT of `qwen3_asr`.
 
     Raises:
         InvalidRequest: inputs and options do not go together, or a picture cannot be read.
     """
-    images = [] if list(images) == [b""] else [options.decode(image, "IMAGE") for image in images]
-    mask = options.decode(mask, "MASK")
+    images = [] if list(images) == [b""] else images
     _check_number(len(images), bool(mask), settings)
+    images = [options.decode(image, "IMAGE", decoders.max_file_bytes) for image in images]
+    mask = options.decode(mask, "MASK", decoders.max_file_bytes)
     task = _task(options, len(images), bool(mask))
-    pictures = [read_picture(image, name, max_pixels=settings.max_input_pixels) for image, name in _named(images)]
+    pictures: list[Image] = []
+    holes: Image | None = None
+    for image, name in _named(images):
+        picture = read_picture(image, name, decoders, max_pixels=settings.max_input_pixels)
+        if task == "inpaint" and not mask and not pictures:
+            holes = _holes(picture)
+        pictures.append(on_white(picture))
     width, height = _size(options, settings)
     request = ImageRequest(
         prompt=styled(prompt, options.style) if options.style and prompt.strip() else prompt,
@@ -39,11 +63,13 @@ def read_request(
         negative_prompt=options.negative_prompt,
         true_cfg_scale=options.true_cfg_scale,
         strength=options.strength,
-        images=tuple(map(on_white, pictures)),
-        mask=_mask(mask, task, pictures, settings),
+        images=tuple(pictures),
+        mask=_mask(mask, pictures[0], settings, decoders) if mask else holes,
         preset=options.preset,
         lora=options.lora,
         preview_every=options.preview_every,
+        tenant=tenant,
+        heard=_shortfalls(heard) if heard else None,
     )
     return request, ingredients(options, task, settings, images, mask)
 
@@ -67,6 +93,19 @@ def _check_number(num_images: int, masked: bool, settings: ImageSettings) -> Non
         raise InvalidRequest(f"IMAGE holds {num_images} pictures; the limit is {settings.max_references}")
 
 
+def _shortfalls(heard: bytes) -> dict[str, Any] | None:
+    """What of the RESULT of `qwen3_asr` says that not all was heard; None: all was."""
+    try:
+        transcript = read_message(Transcript, read_json_object(heard, "HEARD"))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise InvalidRequest(f"HEARD is no RESULT of qwen3_asr: {place(problem)}: {problem['msg']}") from None
+    if transcript.finish_reason != "length" and not transcript.damage_s and not transcript.failed:
+        return None
+    told = to_dict(transcript)
+    return {name: told[name] for name in SHORTFALLS if name in told}
+
+
 def _named(images: Sequence[bytes]) -> list[tuple[bytes, str]]:
     names = ["IMAGE"] if len(images) == 1 else [f"IMAGE[{index}]" for index in range(len(images))]
     return list(zip(images, names, strict=True))
@@ -78,13 +117,13 @@ def _size(options: ImageOptions, settings: ImageSettings) -> tuple[int | None, i
     return aspect_size(options.aspect, settings.width, settings.height)
 
 
-def _mask(mask: bytes, task: Task, pictures: Sequence[Image], settings: ImageSettings) -> Image | None:
-    """The mask that was sent; inpainting without one fills what is transparent in the picture."""
-    if mask:
-        return read_mask(mask, "MASK", size=pictures[0].size, max_pixels=settings.max_input_pixels)
-    if task != "inpaint" or not pictures:
-        return None
-    holes = transparency(pictures[0])
+def _mask(mask: bytes, picture: Image, settings: ImageSettings, decoders: Decoders) -> Image:
+    return read_mask(mask, "MASK", decoders, size=picture.size, max_pixels=settings.max_input_pixels)
+
+
+def _holes(picture: Image) -> Image:
+    """Inpainting without a mask fills what is transparent in the picture."""
+    holes = transparency(picture)
     if holes is None:
         raise InvalidRequest("MASK is empty and IMAGE has no transparent parts: send where to paint")
     return holes

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL.Image import Image
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 from qwen_engine.settings import ImageSettings, Preset
+from qwen_wire.errors import InvalidRequest
 
 VARY_STRENGTH = 0.6  # the pipelines' default
 REFERENCE_MULTIPLE = 32
@@ -17,15 +17,15 @@ REFERENCE_MULTIPLE = 32
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a loaded checkpoint can do. `min_steps`: by its own scheduler; `num_tokens`: of a prompt with the words that
-    frame it."""
+    """What a loaded checkpoint can do. `min_steps`: by its own scheduler; `num_tokens`: of a tenant's prompt with the
+    words that frame it."""
 
     pixel_multiple: int
     min_steps: int
     max_references: int
     previews: bool
     loras: Callable[[], Sequence[str]]
-    num_tokens: Callable[[str], int]
+    num_tokens: Callable[[str, str], int]
 
 
 def resolve(request: ImageRequest, settings: ImageSettings, abilities: Abilities) -> ResolvedRequest:
@@ -100,7 +100,7 @@ def _size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tupl
 def _own_size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tuple[int, int]:
     if request.task == "generate":
         return settings.width, settings.height
-    if request.task == "edit":  # a mask belongs to the first picture; else upstream goes by the last
+    if request.task == "edit":  # a mask belongs to the first picture; else the last, as QwenImageEditPlusPipeline
         picture = request.images[0 if request.mask is not None else -1]
         return scaled(picture, settings.width * settings.height, REFERENCE_MULTIPLE)
     picture = request.images[0]
@@ -171,7 +171,7 @@ def _check_prompts(request: ImageRequest, settings: ImageSettings, abilities: Ab
     for name, prompt in (("PROMPT", request.prompt), ("OPTIONS.negative_prompt", request.negative_prompt)):
         if len(prompt) > settings.max_prompt_chars:
             raise InvalidRequest(f"{name} has {len(prompt)} characters; the limit is {settings.max_prompt_chars}")
-        num_tokens = abilities.num_tokens(prompt)
+        num_tokens = abilities.num_tokens(request.tenant, prompt)
         if num_tokens > settings.max_prompt_tokens:
             limit = settings.max_prompt_tokens
             raise InvalidRequest(f"{name} takes {num_tokens} tokens with its frame; the limit is {limit}")

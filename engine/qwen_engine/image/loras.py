@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.image.checkpoint import ImageCheckpoint
+from qwen_wire.errors import InvalidRequest
 
 log = logging.getLogger(__name__)
 

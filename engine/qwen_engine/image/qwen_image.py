@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.image.canvas import Canvas
 from qwen_engine.image.checkpoint import ImageCheckpoint
+from qwen_engine.image.denoising_state import DenoisingState
 from qwen_engine.image.limits import resolve
+from qwen_engine.image.pipeline import Pipeline
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
-from qwen_engine.image.studio import Studio
 from qwen_engine.settings import ImageSettings
+from qwen_wire.errors import InvalidRequest
 
 
 class QwenImageFamily:
@@ -24,34 +24,34 @@ class QwenImageFamily:
         base = ImageCheckpoint(Path(settings.checkpoint), settings)
         if base.layout != "text":
             raise ValueError(f"{base.folder} is an edit checkpoint; name it as edit_checkpoint, beside a base one")
-        self._base = Studio(base, settings)
-        self._edit: Studio | None = None
+        self._base = Pipeline(base, settings)
+        self._edit: Pipeline | None = None
         if settings.edit_checkpoint is not None:
             edit = ImageCheckpoint(Path(settings.edit_checkpoint), settings, other=base)
             if edit.layout == "text":
                 raise ValueError(f"{edit.folder} is no edit checkpoint: its pipeline class is a base checkpoint's")
-            self._edit = Studio(edit, settings)
+            self._edit = Pipeline(edit, settings)
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
-        return resolve(request, self._settings, self._studio(request.task == "edit").abilities)
+        return resolve(request, self._settings, self._pipeline(request.task == "edit").abilities)
 
     def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
         """Prompts with pictures are encoded one by one even so."""
         return self._base.together([request for request in requests if request.task != "edit"])
 
-    def begin(self, request: ResolvedRequest) -> Sequence[Canvas]:
-        return self._studio(request.task == "edit").begin(request)
+    def begin(self, request: ResolvedRequest) -> Sequence[DenoisingState]:
+        return self._pipeline(request.task == "edit").begin(request)
 
-    def predict(self, canvases: Sequence[Canvas]) -> Sequence[torch.Tensor]:
-        return self._studio(canvases[0].key.edits).predict(canvases)
+    def predict(self, states: Sequence[DenoisingState]) -> Sequence[torch.Tensor]:
+        return self._pipeline(states[0].key.edits).predict(states)
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Image]:
-        return self._studio(canvases[0].key.edits).decode(canvases)
+    def decode(self, states: Sequence[DenoisingState]) -> Sequence[Image]:
+        return self._pipeline(states[0].key.edits).decode(states)
 
-    def preview(self, canvas: Canvas, velocity: torch.Tensor) -> Image:
-        return self._studio(canvas.key.edits).preview(canvas, velocity)
+    def preview(self, state: DenoisingState, velocity: torch.Tensor) -> Image:
+        return self._pipeline(state.key.edits).preview(state, velocity)
 
-    def _studio(self, edits: bool) -> Studio:
+    def _pipeline(self, edits: bool) -> Pipeline:
         if not edits:
             return self._base
         if self._edit is None:

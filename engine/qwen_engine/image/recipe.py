@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from qwen_engine.image.request import Picture
-from qwen_engine.options import ImageOptions
 from qwen_engine.settings import ImageSettings
+from qwen_wire.options import ImageOptions
 
 REVISION_CHARS = 12
 
@@ -22,6 +22,11 @@ class Ingredients:
     checkpoint: str
     images_sha256: tuple[str, ...] = ()
     mask_sha256: str | None = None
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer comes in pieces."""
+        return self.options.stream
 
 
 def ingredients(

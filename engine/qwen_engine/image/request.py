@@ -1,9 +1,13 @@
 """What the image engine takes and gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from PIL.Image import Image
+
+from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_wire.pictures import Queued
 
 Task = Literal["generate", "vary", "edit", "inpaint"]
 PresetName = Literal["fast", "balanced", "exact"]
@@ -19,7 +23,7 @@ class ImageRequest:
 
     `width`, `height` in pixels; None: as `images[0]`, or the profile's. `steps` and `true_cfg_scale` (1: no guidance)
     None: the `preset`'s, or the profile's. `lora`: a name in the profile's folder of them. `preview_every`: steps
-    between previews; None: no previews.
+    between previews; None: no previews. `heard`: what is wrong with the transcript that is the prompt; None: nothing.
     """
 
     prompt: str
@@ -37,6 +41,13 @@ class ImageRequest:
     preset: PresetName | None = None
     lora: str | None = None
     preview_every: int | None = None
+    tenant: str = DEFAULT_TENANT
+    heard: Mapping[str, Any] | None = None
+
+    @property
+    def num_given_pixels(self) -> int:
+        """Of the pictures that were sent."""
+        return sum(picture.width * picture.height for picture in self.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +58,6 @@ class ResolvedRequest(ImageRequest):
     height: int = 0
     steps: int = 0
     true_cfg_scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The request waits; `position` others will be begun before it."""
-
-    position: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.pipelines.qwenimage.pipeline_qwenimage import calculate_shift
 
-from qwen_engine.image.canvas import Shape
+from qwen_engine.image.denoising_state import Shape
 from qwen_engine.image.limits import skipped_steps
 from qwen_engine.image.request import ResolvedRequest
 from qwen_engine.settings import ImageSettings

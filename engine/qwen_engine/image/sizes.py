@@ -2,7 +2,7 @@
 
 import math
 
-from qwen_engine.options import Aspect
+from qwen_wire.options import Aspect
 
 # The sizes Qwen-Image was trained at.
 TRAINED: dict[Aspect, tuple[int, int]] = {

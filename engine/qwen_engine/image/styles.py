@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from qwen_engine.errors import InvalidRequest
+from qwen_wire.errors import InvalidRequest
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from qwen_engine.errors import InvalidRequest
 from qwen_engine.graphs import Capture, sent
 from qwen_engine.loop import Session, fail_alone
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.codec import StreamingCodec
+from qwen_engine.tts.codec_worker import CodecWorker
 from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, graphed
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import Speak
-from qwen_engine.tts.sound import SoundMaker
 from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
 from qwen_engine.tts.talker import MIN_FRAMES, Talker
 from qwen_engine.tts.text import Text
+from qwen_wire.errors import InvalidRequest
 
 
 class TtsBatch:
@@ -45,33 +45,25 @@ class TtsBatch:
             self._talker, codec = graphed(
                 checkpoint.talker, checkpoint.codec, num_slots=settings.max_batch, capture=capture
             )
-        self._sound = SoundMaker(codec, checkpoint.prime)
+        self._sound = CodecWorker(codec, checkpoint.prime)
         self._speeches: dict[Session[Speak], Speech] = {}
         self._rows: list[Speech] = []
         self._free_slots = list(range(settings.max_batch))
         self._samplers: tuple[RowSampler, RowSampler] | None = None
 
-    def join(self, session: Session[Any], voice: VoicePrompt) -> None:
-        """Begin to speak; the first frame comes with the next step."""
+    def join(self, session: Session[Any], voice: VoicePrompt, text: Text) -> None:
+        """Begin to speak `text`; the first frame comes with the next step."""
         request: Speak = session.request
         config = self._checkpoint.config
-        complete = request.text_stream is None
         self._speeches[session] = Speech(
             session=session,
             slot=self._free_slots.pop(),
             voice=voice,
-            text=Text(request.text, max_weight=self._settings.max_piece_chars, complete=complete),
+            text=text,
             sampling=(request.sampling.over(config.sampling), request.sub_sampling.over(config.sub_sampling)),
             uniforms=Uniforms(request.seed, config.num_groups),
             total_budget=max(1, int(request.max_audio_s * FRAMES_PER_S)),
         )
-
-    def text_of(self, text_stream: str) -> Text | None:
-        """The text that is still open under this name."""
-        for speech in self._speeches.values():
-            if speech.request.text_stream == text_stream and not speech.text.complete:
-                return speech.text
-        return None
 
     def leave(self, session: Session[Any]) -> None:
         """Give back what `session` held."""
@@ -139,7 +131,7 @@ class TtsBatch:
     def _wait_for_text(self, speech: Speech) -> None:
         if speech.text.ended:  # the end came without more to say
             speech.done = True
-        elif time.monotonic() - speech.text.grew_s > self._settings.text_timeout_s:
+        elif time.monotonic() - speech.waits_since_s > self._settings.text_timeout_s:
             timeout_s = self._settings.text_timeout_s
             raise InvalidRequest(f"text stream {speech.request.text_stream!r} got no text for {timeout_s:g} s")
 

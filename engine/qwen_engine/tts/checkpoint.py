@@ -39,7 +39,7 @@ class TtsCheckpoint:
             self._cloner: Cloner | None = None
             if self.config.kind == "base":
                 self._cloner = Cloner(folder, self.config, weights, dtype=dtype, device=device)
-        self._primed: OrderedDict[bytes, list[torch.Tensor]] = OrderedDict()
+        self._primed: OrderedDict[tuple[str, bytes], list[torch.Tensor]] = OrderedDict()
         self.speakers = tuple(self.config.speaker_ids)
 
     def speaker(self, name: str) -> VoicePrompt:
@@ -47,10 +47,10 @@ class TtsCheckpoint:
         embedding = self.talker.frames.control([self.config.speaker_ids[name]])[0]
         return VoicePrompt(embedding, dialect=self.config.dialects.get(name))
 
-    def clone(self, reference: Reference) -> ClonedVoice:
-        """The voice of a recording (Base checkpoints only)."""
+    def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
+        """The voice of a `tenant`'s recording (Base checkpoints only)."""
         assert self._cloner is not None
-        return self._cloner.clone(reference)
+        return self._cloner.clone(reference, tenant)
 
     def cloned(self, voice: ClonedVoice) -> VoicePrompt:
         """How the talker takes a cloned voice."""
@@ -66,12 +66,12 @@ class TtsCheckpoint:
         ids = self._ids(f"<|im_start|>assistant\n{text}<|im_end|>\n")
         return ReferencePrompt(ids[NUM_ROLE_TOKENS:-NUM_REFERENCE_TAIL_TOKENS], codes)
 
-    def prime(self, slot: int, voice: VoicePrompt) -> None:
-        """Begin a stream of the codec: after the reference, where the voice continues one."""
+    def prime(self, slot: int, voice: VoicePrompt, tenant: str) -> None:
+        """Begin a `tenant`'s stream of the codec: after the reference, where the voice continues one."""
         if voice.reference is None:
             self.codec.reset(slot)
             return
-        key = voice.reference.codes.cpu().numpy().tobytes()
+        key = tenant, voice.reference.codes.cpu().numpy().tobytes()
         if key not in self._primed:
             self.codec.reset(slot)
             self.codec.decode(voice.reference.codes[None], torch.tensor([slot], device=self.codec.device))
@@ -83,7 +83,7 @@ class TtsCheckpoint:
 
     def prompt(self, request: Speak, voice: VoicePrompt, text: str) -> Prompt:
         """What the talker reads before (and beside) the frames of one piece of `request`'s text."""
-        language = request.language
+        language = self.config.language_key(request.language)
         if voice.dialect and language in ("auto", "chinese"):
             language = voice.dialect
         return self.prompts.build(
@@ -108,6 +108,6 @@ class TtsCheckpoint:
 def load_codec(folder: Path, *, dtype: torch.dtype, device: str, num_slots: int) -> StreamingCodec:
     """The decoder of a checkpoint's speech tokenizer."""
     folder = folder / SPEECH_TOKENIZER
-    config = CodecConfig.from_json(json.loads((folder / "config.json").read_text()))
+    config = CodecConfig.from_json(json.loads((folder / "config.json").read_bytes()))
     weights = Weights(folder, dtype=dtype, device=device)
     return StreamingCodec(config, weights.below("decoder."), num_slots=num_slots)

@@ -40,7 +40,7 @@ class SpeechEncoder:
     """The speech tokenizer's encoder: samples to codes. Its networks are Mimi's, in transformers."""
 
     def __init__(self, folder: Path, *, dtype: torch.dtype, device: str) -> None:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_bytes())
         self._num_groups = config["encoder_valid_num_quantizers"]
         model = MimiModel(MimiConfig(**config["encoder_config"]))
         model.decoder = None
@@ -71,11 +71,14 @@ class Cloner:
     def __init__(self, folder: Path, config: TtsConfig, weights: Weights, *, dtype: torch.dtype, device: str) -> None:
         self._speaker = SpeakerEncoder(config.speaker_encoder, weights.below("speaker_encoder."))
         self._speech = SpeechEncoder(folder / "speech_tokenizer", dtype=dtype, device=device)
-        self._remembered: OrderedDict[tuple[str, str], ClonedVoice] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str, str], ClonedVoice] = OrderedDict()
 
-    def clone(self, reference: Reference) -> ClonedVoice:
-        """The voice of `reference`; in context where its text is known, else by the speaker's vector alone."""
-        key = (hashlib.sha256(reference.samples.tobytes()).hexdigest(), reference.text)
+    def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
+        """The voice of `reference`; in context where its text is known, else by the speaker's vector alone.
+
+        What is remembered of one `tenant` makes no other's request quicker, which would tell that it was there.
+        """
+        key = (tenant, hashlib.sha256(reference.samples.tobytes()).hexdigest(), reference.text)
         if key not in self._remembered:
             self._remembered[key] = self._clone(reference)
         self._remembered.move_to_end(key)

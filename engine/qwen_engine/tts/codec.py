@@ -24,7 +24,9 @@ from torch.nn.functional import (
 
 from qwen_engine.weights import WeightsBelow
 
-CODEBOOK_EPSILON = 1e-5  # upstream's floor of a code's usage count
+CODEBOOK_EPSILON = (
+    1e-5  # floor of a code's usage count: qwen-tts, core/tokenizer_12hz/modeling_qwen3_tts_tokenizer_v2.py
+)
 SNAKE_EPSILON = 1e-9
 CONVNEXT_EPSILON = 1e-6
 DILATIONS = (1, 3, 9)

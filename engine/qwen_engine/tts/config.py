@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from qwen_engine.decoder import DecoderConfig
 from qwen_engine.sampling import Sampling
+from qwen_wire.languages import AUTO, resolve_language
 
 Kind = Literal["custom_voice", "voice_design", "base"]
 NUM_RESERVED_TOKENS = 1024  # the last ids of the talker's vocabulary are controls: never drawn, but for the end
@@ -37,7 +38,10 @@ class TextTokens:
 
 @dataclass(frozen=True)
 class TtsConfig:
-    """config.json and generation_config.json of a checkpoint; names are lower case, as upstream compares them."""
+    """config.json and generation_config.json of a checkpoint; names are lower case.
+
+    So does `generate` of qwen-tts, core/models/modeling_qwen3_tts.py, compare them.
+    """
 
     kind: Kind
     takes_instructions: bool
@@ -57,12 +61,23 @@ class TtsConfig:
     @property
     def languages(self) -> tuple[str, ...]:
         """What a request may name; dialects come with their speakers."""
-        return ("auto", *(name for name in self.language_ids if "dialect" not in name))
+        return tuple(name for name in self.language_ids if "dialect" not in name)
+
+    def language_key(self, written: str | None) -> str:
+        """The key in `language_ids` of a language, however it is written; "auto" where none is meant.
+
+        Raises:
+            InvalidRequest: the checkpoint does not speak it; the message names those that it does.
+        """
+        if written is not None and written.strip().lower() in self.languages:  # also one that only it knows
+            return written.strip().lower()
+        name = resolve_language(written, allowed=[name.title() for name in self.languages])
+        return name.lower() if name else AUTO
 
     @classmethod
     def load(cls, folder: Path) -> "TtsConfig":
-        config = json.loads((folder / "config.json").read_text())
-        generation = json.loads((folder / "generation_config.json").read_text())
+        config = json.loads((folder / "config.json").read_bytes())
+        generation = json.loads((folder / "generation_config.json").read_bytes())
         talker = config["talker_config"]
         return cls(
             kind=config["tts_model_type"],
@@ -93,7 +108,10 @@ class TtsConfig:
 
 
 def _takes_instructions(kind: Kind, size: str) -> bool:
-    """As upstream: the small custom-voice model was not trained on them, and clones take none."""
+    """The small custom-voice model was not trained on them, and clones take none.
+
+    As `generate_custom_voice` of qwen-tts, inference/qwen3_tts_model.py.
+    """
     return kind == "voice_design" or (kind == "custom_voice" and size != "0b6")
 
 

@@ -4,31 +4,34 @@ Named speakers are spoken by the custom-voice checkpoint, references and stored 
 that an instruction describes by the voice-design checkpoint; a profile may serve any of the three.
 """
 
-import dataclasses
-import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import torch
 
-from qwen_engine.errors import InvalidRequest
+from qwen_engine.audit import audit
 from qwen_engine.graphs import Capture, cuda_capture
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.samples import check_samples
 from qwen_engine.settings import TtsSettings
+from qwen_engine.text.sentences import pronounceable
 from qwen_engine.tts.batch import TtsBatch
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.config import Kind
 from qwen_engine.tts.prompt import VoicePrompt
-from qwen_engine.tts.request import AddText, AddVoice, ListVoices, RemoveVoice, Speak, Told, TtsRequest
-from qwen_engine.tts.sentences import pronounceable
-from qwen_engine.tts.voices import NAME, VoiceStore
+from qwen_engine.tts.request import AddText, AddVoice, ControlEvent, ListVoices, RemoveVoice, Speak, TtsRequest
+from qwen_engine.tts.text_streams import TextStreams
+from qwen_engine.tts.voice_index import VoiceCard
+from qwen_engine.tts.voices import VoiceStore
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.speech import TextAdded, Voice, VoiceAdded, VoiceList, VoiceRemoved
 
 KINDS: dict[Kind, str] = {
     "custom_voice": "custom-voice checkpoint: no named speakers",
     "base": "Base checkpoint: no cloned voices",
     "voice_design": "voice-design checkpoint: no voices described by an instruction",
 }
-STREAM_WAIT_S = 10.0  # text may arrive before the request that opens its stream has a place
+MAX_LISTED = 40  # voices in a message
 
 
 class TtsEngine(Model[TtsRequest]):
@@ -46,83 +49,106 @@ class TtsEngine(Model[TtsRequest]):
         self._batches = {kind: TtsBatch(checkpoint, settings, capture) for kind, checkpoint in self.checkpoints.items()}
         self.max_batch = settings.max_batch
         self._begun: set[Session[TtsRequest]] = set()
+        self._texts = TextStreams(settings)
         self._voices: VoiceStore | None = None
         if "base" in self.checkpoints:
-            self._voices = VoiceStore(Path(settings.voice_folder), self.checkpoints["base"].folder, settings.device)
+            self._voices = VoiceStore(
+                Path(settings.voice_folder),
+                self.checkpoints["base"].folder,
+                settings.device,
+                max_voices=settings.max_voices,
+            )
 
     def places(self, request: TtsRequest) -> int:
         return 1 if isinstance(request, Speak) else 0
 
-    def check(self, request: TtsRequest) -> None:
+    def prepare(self, request: TtsRequest) -> TtsRequest:
+        if isinstance(request, Speak | AddVoice) and request.reference is not None:
+            check_samples(request.reference.samples, "REF_AUDIO")
         match request:
             case Speak():
                 self._check_speak(request)
+            case AddText():
+                self._check_length(request.text)
             case AddVoice():
                 self._check_new_voice(request)
+        return request
+
+    def accept(self, session: Session[TtsRequest]) -> None:
+        request = session.request
+        if isinstance(request, Speak) and request.text_stream is not None:
+            self._texts.open(session, request)
 
     @torch.inference_mode()
     def step(self, sessions: Sequence[Session[TtsRequest]]) -> bool:
-        progress = False
-        for session in sessions:
-            if session not in self._begun:
-                self._begun.add(session)
-                progress = True
-                with fail_alone(session):
-                    self._begin(session)
-            elif isinstance(session.request, AddText):
-                with fail_alone(session):
-                    self._add_text(session)
+        begun = self._next(sessions)
+        for session in begun:
+            self._begun.add(session)
+            with fail_alone(session):
+                self._begin(session)
+        progress = bool(begun)
         for batch in self._batches.values():
             progress |= batch.step()
         return progress
+
+    def _next(self, sessions: Sequence[Session[TtsRequest]]) -> list[Session[TtsRequest]]:
+        """Those to begin: of references, which take a third of a second to be understood, one between two frames."""
+        new = [session for session in sessions if session not in self._begun]
+        cloning = [session for session in new if _clones(session.request)]
+        return [session for session in new if session not in cloning[1:]]
 
     @torch.inference_mode()
     def retire(self, session: Session[TtsRequest]) -> None:
         self._begun.discard(session)
         for batch in self._batches.values():
             batch.leave(session)
+        self._texts.forget_ended()
 
     def _begin(self, session: Session[TtsRequest]) -> None:
         request = session.request
         match request:
             case Speak():
-                kind = self._kind(request)
-                self._batches[kind].join(session, self._voice(kind, request))
+                self._speak(session, request)
             case AddText():
-                self._add_text(session)
+                self._texts.add(request)
+                self._answer(session, TextAdded(chars=len(request.text)))
             case AddVoice():
                 self._add_voice(session, request)
             case RemoveVoice():
-                self._store().remove(request.name)
-                self._answer(session, Told("voice", {"removed": request.name}))
+                card = self._store().remove(request.tenant, request.name)
+                audit("voice_removed", session.caller, voice=request.name, consent=card.consent)
+                self._answer(session, VoiceRemoved(removed=request.name))
             case ListVoices():
-                self._answer(session, self._list())
+                self._answer(session, self._list(request.tenant))
 
-    def _answer(self, session: Session[TtsRequest], told: Told) -> None:
+    def _answer(self, session: Session[TtsRequest], told: ControlEvent) -> None:
         session.emit(told)
         session.finish("stop")
 
-    def _add_text(self, session: Session[TtsRequest]) -> None:
-        request = session.request
-        assert isinstance(request, AddText)
-        for batch in self._batches.values():
-            if (text := batch.text_of(request.text_stream)) is not None:
-                text.add(request.text, complete=request.complete)
-                self._answer(session, Told("text", {"chars": len(request.text)}))
-                return
-        if time.monotonic() - session.arrived_s > STREAM_WAIT_S:
-            raise InvalidRequest(f"OPTIONS.text_stream is {request.text_stream!r}: no text stream of that name is open")
+    def _speak(self, session: Session[TtsRequest], request: Speak) -> None:
+        kind = self._kind(request)
+        voice = self._voice(kind, request)
+        if request.reference is not None:
+            audit("voice_cloned", session.caller, voice=None, consent=request.consent or None)
+        self._batches[kind].join(session, voice, self._texts.text(session, request))
 
     def _add_voice(self, session: Session[TtsRequest], request: AddVoice) -> None:
         reference_s = len(request.reference.samples) / self.checkpoints["base"].codec.config.sample_rate_hz
-        voice = self.checkpoints["base"].clone(request.reference)
-        card = self._store().add(request.name, voice, consent=request.consent, reference_s=reference_s)
-        self._answer(session, Told("voice", {"added": dataclasses.asdict(card)}))
+        voice = self.checkpoints["base"].clone(request.reference, request.tenant)
+        card = self._store().add(request.tenant, request.name, voice, consent=request.consent, reference_s=reference_s)
+        audit("voice_added", session.caller, voice=card.name, consent=card.consent)
+        self._answer(session, VoiceAdded(added=_voice(card)))
 
-    def _list(self) -> Told:
+    def _list(self, tenant: str) -> VoiceList:
+        cards = {} if self._voices is None else self._voices.cards(tenant)
+        return VoiceList(speakers=tuple(self._speakers()), voices=tuple(map(_voice, cards.values())))
+
+    def _speakers(self) -> Sequence[str]:
         custom = self.checkpoints.get("custom_voice")
-        cards = [] if self._voices is None else [dataclasses.asdict(card) for card in self._voices.cards()]
-        return Told("voices", {"speakers": list(custom.speakers) if custom else [], "voices": cards})
+        return custom.speakers if custom else ()
+
+    def _stored(self, tenant: str) -> Set[str]:
+        return frozenset() if self._voices is None else self._voices.names(tenant)
 
     def _kind(self, request: Speak) -> Kind:
         """Which checkpoint speaks `request`."""
@@ -142,23 +168,26 @@ class TtsEngine(Model[TtsRequest]):
         if kind == "voice_design":
             return VoicePrompt()
         if request.reference is not None:
-            return checkpoint.cloned(checkpoint.clone(request.reference))
+            return checkpoint.cloned(checkpoint.clone(request.reference, request.tenant))
         assert request.voice is not None
-        return checkpoint.cloned(self._store().load(request.voice))
+        return checkpoint.cloned(self._store().load(request.tenant, request.voice))
 
     def _store(self) -> VoiceStore:
         if self._voices is None:
             raise InvalidRequest(f"this server has no {KINDS['base']}")
         return self._voices
 
-    def _check_speak(self, request: Speak) -> None:
+    def _check_length(self, text: str) -> None:
         limit = self._settings.max_text_chars
+        if len(text) > limit:
+            raise InvalidRequest(f"TEXT has {len(text)} characters; the limit is {limit}")
+
+    def _check_speak(self, request: Speak) -> None:
+        self._check_length(request.text)
         if request.text_stream is None and not request.text.strip():
             raise InvalidRequest("TEXT is empty; send the words to speak")
         if request.text_stream is None and not pronounceable(request.text):
             raise InvalidRequest("TEXT has no letter and no digit: there is nothing to pronounce")
-        if len(request.text) > limit:
-            raise InvalidRequest(f"TEXT has {len(request.text)} characters; the limit is {limit}")
         if request.max_audio_s > self._settings.max_audio_s:
             limit_s = self._settings.max_audio_s
             raise InvalidRequest(f"OPTIONS.max_audio_s is {request.max_audio_s:g}; the limit is {limit_s:g}")
@@ -167,30 +196,39 @@ class TtsEngine(Model[TtsRequest]):
     def _check_voice(self, request: Speak) -> None:
         if request.voice is not None and request.reference is not None:
             raise InvalidRequest("OPTIONS.voice and REF_AUDIO are both given; the voice is one or the other")
-        known = self._known_voices()
-        if request.voice is not None and request.voice not in known:
-            raise InvalidRequest(f"OPTIONS.voice is {request.voice!r}; allowed: {', '.join(known)}")
+        speakers, stored = self._speakers(), self._stored(request.tenant)
+        if request.voice is not None and request.voice not in speakers and request.voice not in stored:
+            known = _listed([*speakers, *sorted(stored)])
+            raise InvalidRequest(f"OPTIONS.voice is {request.voice[:80]!r}; allowed: {known}")
+        if request.reference is not None and self._settings.require_consent and not request.consent:
+            raise InvalidRequest("OPTIONS.consent is empty; note who allowed the use of the voice in REF_AUDIO")
         kind = self._kind(request)
         if kind not in self.checkpoints:
             raise InvalidRequest(f"this server has no {KINDS[kind]}")
         if kind == "base" and request.voice is None and request.reference is None:
             raise InvalidRequest("a Base checkpoint speaks with a cloned voice: send REF_AUDIO, or name a stored voice")
         config = self.checkpoints[kind].config
-        if request.language not in config.languages:
-            raise InvalidRequest(f"OPTIONS.language is {request.language!r}; allowed: {', '.join(config.languages)}")
+        config.language_key(request.language)
         if request.instruction and not config.takes_instructions:
             raise InvalidRequest("OPTIONS.instruction is given, but this checkpoint does not follow instructions")
 
-    def _known_voices(self) -> list[str]:
-        custom = self.checkpoints.get("custom_voice")
-        stored = [] if self._voices is None else [card.name for card in self._voices.cards()]
-        return [*(custom.speakers if custom else ()), *stored]
-
     def _check_new_voice(self, request: AddVoice) -> None:
-        store = self._store()
-        if not NAME.fullmatch(request.name):
-            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}: use up to 64 of a-z, 0-9, - and _")
-        if request.name in self._known_voices() or request.name in store:
-            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}, which is taken; remove that voice first")
+        if request.name in self._speakers():
+            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}, which is taken by a speaker; choose another name")
+        self._store().check_new(request.tenant, request.name)
         if not request.consent.strip():
             raise InvalidRequest("OPTIONS.consent is empty; note who allowed the use of this voice")
+
+
+def _voice(card: VoiceCard) -> Voice:
+    """A card without what its reference says: whoever uses the voice need not know."""
+    return Voice(card.name, card.consent, card.reference_s, card.created, in_context=bool(card.reference_text))
+
+
+def _clones(request: TtsRequest) -> bool:
+    return isinstance(request, Speak | AddVoice) and request.reference is not None
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more (list_voices tells all)" if more > 0 else "")

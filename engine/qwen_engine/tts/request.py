@@ -1,20 +1,21 @@
 """What the synthesis engine takes and gives."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from qwen_engine.options import TextFeed, TtsOptions
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
+from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_wire.options import TextFeed, TtsOptions
+from qwen_wire.speech import TextAdded, TextStreamOpened, VoiceAdded, VoiceList, VoiceRemoved
 
 CutBy = Literal["budget", "repetition", "silence"]
 
 
 @dataclass(frozen=True)
-class SamplingWishes:
+class SamplingOverrides:
     """What a request asks for; None: the checkpoint's own."""
 
     temperature: float | None = None
@@ -40,32 +41,36 @@ class Speak:
     """Say `text`.
 
     `voice`: a named speaker or a stored voice; None: `reference`, or who the `instruction` describes, or the
-    checkpoint's first. `text_feed` "ahead": the talker reads each piece of text before it speaks, "beside": while it
-    speaks. `chunk_frames` None: by load. The audio ends at `max_audio_s` at the latest. With a `text_stream`, further
-    text follows in `AddText` requests of that name until one is complete.
+    checkpoint's first. `consent` says who allowed the use of the `reference`. `text_feed` "ahead": the talker reads
+    each piece of text before it speaks, "beside": while it speaks. `chunk_frames` None: by load. The audio ends at
+    `max_audio_s` at the latest. With a `text_stream`, further text follows in `AddText` requests until one is complete.
     """
 
     text: str
     max_audio_s: float
-    sampling: SamplingWishes = SamplingWishes()
-    sub_sampling: SamplingWishes = SamplingWishes()
+    sampling: SamplingOverrides = SamplingOverrides()
+    sub_sampling: SamplingOverrides = SamplingOverrides()
     voice: str | None = None
     reference: Reference | None = None
+    consent: str = ""
     instruction: str = ""
-    language: str = "auto"
+    language: str | None = None
     seed: int = 0
     text_feed: TextFeed = "ahead"
     chunk_frames: tuple[int, ...] | None = None
     text_stream: str | None = None
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
 class AddText:
-    """More text for the open `text_stream`; `complete` where this is its end."""
+    """More text for the open `text_stream`, whose opening told the `token`; `complete` where this is its end."""
 
     text_stream: str
+    token: str | None
     text: str
     complete: bool
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,14 @@ class AddVoice:
     name: str
     reference: Reference
     consent: str
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
 class ListVoices:
-    """Named speakers and stored voices."""
+    """Named speakers and the tenant's stored voices."""
+
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class RemoveVoice:
     """Forget a stored voice."""
 
     name: str
+    tenant: str = DEFAULT_TENANT
 
 
 TtsRequest = Speak | AddText | AddVoice | ListVoices | RemoveVoice
@@ -94,40 +103,48 @@ TtsRequest = Speak | AddText | AddVoice | ListVoices | RemoveVoice
 
 @dataclass(frozen=True)
 class AudioChunk:
-    """Samples: (n,) float32 at `sample_rate_hz`; `frames`: how many codec frames were sent so far, these included."""
+    """Samples: (n,) float32 at `sample_rate_hz`; `frames`: how many codec frames were sent so far, these included.
+
+    `consent`: in the first chunk of a voice that was cloned without being kept.
+    """
 
     samples: np.ndarray
     sample_rate_hz: int
     frames: int
     elapsed_s: float
+    consent: str | None = None
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a request other than `Speak` is answered: an event's type and its fields."""
-
-    type: Literal["text", "voice", "voices"]
-    fields: Mapping[str, Any]
+ControlEvent = TextStreamOpened | TextAdded | VoiceAdded | VoiceRemoved | VoiceList
+"""What is told besides sound."""
 
 
-def speak_request(text: str, options: TtsOptions, settings: TtsSettings, reference: Reference | None) -> Speak:
+def speak_request(
+    text: str,
+    options: TtsOptions,
+    settings: TtsSettings,
+    reference: Reference | None,
+    tenant: str = DEFAULT_TENANT,
+) -> Speak:
     """What `options` ask for; what they leave open comes from the profile, then from the checkpoint."""
     temperature = settings.temperature if options.temperature is None else options.temperature
     return Speak(
         text=text,
         max_audio_s=settings.max_audio_s if options.max_audio_s is None else options.max_audio_s,
-        sampling=SamplingWishes(temperature, options.top_k, options.top_p, options.repetition_penalty),
-        sub_sampling=SamplingWishes(
+        sampling=SamplingOverrides(temperature, options.top_k, options.top_p, options.repetition_penalty),
+        sub_sampling=SamplingOverrides(
             temperature if options.sub_temperature is None else options.sub_temperature,
             options.top_k if options.sub_top_k is None else options.sub_top_k,
             options.top_p if options.sub_top_p is None else options.sub_top_p,
         ),
         voice=options.voice.lower() if options.voice else None,
         reference=reference,
+        consent=options.consent.strip(),
         instruction=options.instruction,
-        language=options.language.lower(),
+        language=options.language,
         seed=options.seed,
         text_feed=options.text_feed,
         chunk_frames=options.chunk_frames,
         text_stream=options.text_stream,
+        tenant=tenant,
     )

@@ -8,9 +8,9 @@ import numpy as np
 
 from qwen_engine.loop import Session
 from qwen_engine.sampling import Sampling, Uniforms
+from qwen_engine.text.sentences import speaking_weight
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import AudioChunk, CutBy, Speak
-from qwen_engine.tts.sentences import speaking_weight
 from qwen_engine.tts.text import Text
 
 FRAMES_PER_S = 12.5
@@ -96,6 +96,11 @@ class Speech:
         return self.session.request
 
     @property
+    def waits_since_s(self) -> float:
+        """Since when it has waited for more text, while it had a place."""
+        return max(self.text.grew_s, self.session.admitted_s or 0.0)
+
+    @property
     def piece_frames(self) -> int:
         return len(self.piece_codes)
 
@@ -138,11 +143,13 @@ class Speech:
         """Send the sound of the next `num_frames`; the last one ends the session. On the codec's thread."""
         now_s = time.monotonic()
         if num_frames:
+            is_cloned = not self.listener.frames and self.request.reference is not None
             self.listener.frames += num_frames
             self.listener.player.receive(num_frames / FRAMES_PER_S, now_s)
             self._listen(samples, num_frames)
             elapsed_s = round(now_s - self.session.arrived_s, 4)
-            self.session.emit(AudioChunk(samples, sample_rate_hz, self.listener.frames, elapsed_s))
+            consent = self.request.consent if is_cloned else None
+            self.session.emit(AudioChunk(samples, sample_rate_hz, self.listener.frames, elapsed_s, consent))
         if is_last:
             self.session.finish("length" if self.cut_by else "stop", **self.figures())
 

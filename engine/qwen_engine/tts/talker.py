@@ -15,7 +15,7 @@ from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.config import NUM_RESERVED_TOKENS, TtsConfig
 from qwen_engine.weights import Weights, WeightsBelow
 
-MIN_FRAMES = 2  # upstream's min_new_tokens: no end before them
+MIN_FRAMES = 2  # no end before them: `min_new_tokens` of qwen-tts, core/models/modeling_qwen3_tts.py, `generate`
 
 
 class TextEmbedding:

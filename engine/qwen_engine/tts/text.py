@@ -3,13 +3,21 @@
 import time
 from collections import deque
 
-from qwen_engine.tts.sentences import CLAUSE_END, pieces, pronounceable, sentences, speaking_weight
-
-FIRST_CLAUSE_WEIGHT = 12.0  # letters that are worth speaking before their sentence is whole
+from qwen_engine.text.sentences import (
+    MIN_CLAUSE_WEIGHT,
+    clause_ends,
+    head_end,
+    last_sentence,
+    pieces,
+    pronounceable,
+    speaking_weight,
+)
 
 
 class Text:
     """Gives whole sentences as they come, and the first clause at once, so that speech begins before the text ends.
+
+    A sentence longer than a piece is cut without its end: so what waits is short, however the text comes.
 
     Example:
         text = Text("Good morning, everyone. We", max_weight=300, complete=False)
@@ -24,6 +32,7 @@ class Text:
         self._ready: deque[str] = deque()
         self._rest = ""
         self._begun = False
+        self.num_chars = 0
         self.complete = False
         self.grew_s = time.monotonic()
         self.add(text, complete=complete)
@@ -36,6 +45,7 @@ class Text:
     def add(self, text: str, *, complete: bool) -> None:
         """More of the text; `complete` where this is its end."""
         self._rest += text
+        self.num_chars += len(text)
         self.complete = complete
         self.grew_s = time.monotonic()
         if complete:
@@ -52,13 +62,11 @@ class Text:
 
     def _split(self) -> tuple[str, str]:
         """What can be spoken now, and what has to wait for more: the last sentence may still go on."""
-        found = sentences(self._rest)
-        if len(found) > 1:
-            start = self._rest.rindex(found[-1])
-            return self._rest[:start], self._rest[start:]
-        if self._begun:
-            return "", self._rest
-        clause, *others = CLAUSE_END.split(self._rest, maxsplit=1)
-        if others and speaking_weight(clause) >= FIRST_CLAUSE_WEIGHT:
-            return clause, others[0]
-        return "", self._rest
+        start = last_sentence(self._rest)
+        while (end := head_end(self._rest, start, self._max_weight)) < len(self._rest):
+            start = end
+        whole, rest = self._rest[:start], self._rest[start:]
+        if self._begun or pronounceable(whole):
+            return whole, rest
+        end = next((end for end in clause_ends(rest) if speaking_weight(rest[:end]) >= MIN_CLAUSE_WEIGHT), 0)
+        return rest[:end], rest[end:]

@@ -8,7 +8,7 @@ from transformers import DynamicCache, Qwen3VLForConditionalGeneration
 
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.settings import VisionSettings
-from qwen_engine.vision.eyes import Eyes, View
+from qwen_engine.vision.picture_processor import PictureProcessor, View
 from qwen_engine.vision.prompt import Prompts
 from qwen_engine.vision.rows import RowCache
 
@@ -24,7 +24,7 @@ class VisionCheckpoint:
 
     def __init__(self, settings: VisionSettings) -> None:
         folder = Path(settings.checkpoint)
-        self.eyes = Eyes(folder, settings.seen_pixels)
+        self.processor = PictureProcessor(folder, settings.seen_pixels)
         self.prompts = Prompts(folder)
         dtype = getattr(torch, settings.dtype)
         self._model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=dtype).to(settings.device).eval()

@@ -9,17 +9,19 @@ A step gives every row its next token:
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.loop import FinishReason, Model, Session, try_together
+from qwen_engine.loop import Model, Session, try_together
 from qwen_engine.sampling import Sampling, Uniforms
 from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.checkpoint import VisionCheckpoint
+from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.messages import FinishReason
 
 
 @dataclass(eq=False)
@@ -48,19 +50,21 @@ class VisionEngine(Model[VisionRequest]):
         self._rows: list[_Row] = []
         self._read = RowCache()
 
-    def check(self, request: VisionRequest) -> None:
-        num_positions = len(self._prompt(request)) + request.max_new_tokens
+    def prepare(self, request: VisionRequest) -> VisionRequest:
+        prompt = self.checkpoint.prompts.ids(request.question, request.view.num_tokens)
+        num_positions = len(prompt) + request.max_new_tokens
         if num_positions > self._max_positions:
             raise InvalidRequest(
                 f"picture ({request.view.num_tokens}), question and answer (OPTIONS.max_new_tokens: "
                 f"{request.max_new_tokens}) take {num_positions} tokens; the limit is {self._max_positions}"
             )
+        return replace(request, prompt=prompt)
 
     def step(self, sessions: Sequence[Session[VisionRequest]]) -> bool:
         self._let_go()
         logits = [self.checkpoint.go_on(self._read, [row.ids[-1] for row in self._rows])] if self._rows else []
         begun = {row.session for row in self._rows}
-        new = [_new_row(session, self._prompt(session.request)) for session in sessions if session not in begun]
+        new = [_new_row(session) for session in sessions if session not in begun]
         for group in self._due(new):
             logits += self._begin(group)
         if logits:
@@ -70,9 +74,6 @@ class VisionEngine(Model[VisionRequest]):
     def retire(self, session: Session[VisionRequest]) -> None:
         if all(row.session.ended for row in self._rows):
             self._let_go()
-
-    def _prompt(self, request: VisionRequest) -> Sequence[int]:
-        return self.checkpoint.prompts.ids(request.question, request.view.num_tokens)
 
     def _let_go(self) -> None:
         """Forget the rows whose session has ended."""
@@ -121,9 +122,11 @@ class VisionEngine(Model[VisionRequest]):
 
     def _finish(self, row: _Row, reason: FinishReason) -> None:
         text = self.checkpoint.prompts.text(row.ids)
+        if reason == "length":
+            text = text.rstrip(HALF_CHARACTER).rstrip()
         row.session.emit(Description(row.request, text, len(row.prompt), len(row.ids)))
         row.session.finish(reason)
 
 
-def _new_row(session: Session[VisionRequest], prompt: Sequence[int]) -> _Row:
-    return _Row(session, prompt, Uniforms(session.request.seed, 1))
+def _new_row(session: Session[VisionRequest]) -> _Row:
+    return _Row(session, session.request.prompt, Uniforms(session.request.seed, 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 DESCRIBE = "Describe the picture."
 IN_THEIR_LANGUAGE = {"Chinese": "请描述这张图片。"}
 

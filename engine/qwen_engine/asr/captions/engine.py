@@ -5,7 +5,7 @@ segment due: that is written anew from the sound so far, but for what was writte
 """
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,23 +15,29 @@ from qwen_engine.asr.batch import AsrBatch
 from qwen_engine.asr.captions.request import CaptionRequest
 from qwen_engine.asr.captions.stream import CaptionStream, EndedSegment, RunningSegment
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.joining import join_texts
-from qwen_engine.asr.languages import resolve_language
-from qwen_engine.asr.request import ENCODED_PER_S, MIN_TOKENS, Heard, Piece
-from qwen_engine.errors import EngineError, InvalidRequest, Unavailable
+from qwen_engine.asr.request import ENCODED_PER_S, MIN_TOKENS, Piece, PieceResult
+from qwen_engine.asr.text_join import join_texts
+from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.registry import Registry
 from qwen_engine.settings import CaptionSettings
+from qwen_wire.errors import InvalidRequest, QwenError
+from qwen_wire.languages import resolve_language
 
 
 @dataclass(eq=False)
 class _Job:
-    """A chunk on its way: segments that ended in it, what was heard in each of their pieces, how many are to come."""
+    """A chunk on its way: segments that ended in it, what was heard in each of their pieces, how many are to come.
+
+    `token`: of the stream that it opened.
+    """
 
     session: Session[CaptionRequest]
     stream: CaptionStream
+    token: str | None
     ended: list[EndedSegment]
-    heard: list[dict[int, Heard]] = field(default_factory=list)
+    heard: list[dict[int, PieceResult]] = field(default_factory=list)
     num_missing: int = 0
     is_complete: bool = False
 
@@ -39,8 +45,8 @@ class _Job:
 class CaptionEngine(Model[CaptionRequest]):
     """A `Model` for the engine loop. A request is a chunk, answered by one `Caption` when it has been worked on.
 
-    Streams are known by their ids; one that is silent for `idle_timeout_s` of `clock` is forgotten. `capture`: see
-    `AsrBatch`.
+    Streams are known by their ids, which are a tenant's own, and by the tokens that their first captions tell. One that
+    is silent for `idle_timeout_s` of `clock` is forgotten. `capture`: see `AsrBatch`.
     """
 
     def __init__(
@@ -53,9 +59,12 @@ class CaptionEngine(Model[CaptionRequest]):
         self.max_batch = settings.max_streams
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
+        detector_of(settings.vad_method)  # loaded here, not when the first stream begins
         self._clock = clock
         self._batch = AsrBatch(self.checkpoint, settings, capture)
-        self._streams: dict[Hashable, CaptionStream] = {}
+        self._streams: Registry[CaptionStream] = Registry(
+            "stream", limit=settings.max_streams, tenants=settings.tenants
+        )
         self._jobs: dict[Session[CaptionRequest], _Job] = {}
 
     @property
@@ -63,10 +72,13 @@ class CaptionEngine(Model[CaptionRequest]):
         """Streams that are open."""
         return len(self._streams)
 
-    def check(self, request: CaptionRequest) -> None:
-        resolve_language(request.options.language)
+    def prepare(self, request: CaptionRequest) -> CaptionRequest:
+        if len(request.audio) > (most := self._settings.max_chunk_bytes):
+            raise InvalidRequest(f"AUDIO has {len(request.audio)} bytes; a chunk may have up to {most}")
+        resolve_language(request.options.language, hears_dialects=True)
         if request.start:
             self._check_context(request.options.context)
+        return request
 
     def step(self, sessions: Sequence[Session[CaptionRequest]]) -> bool:
         self.idle()
@@ -78,9 +90,9 @@ class CaptionEngine(Model[CaptionRequest]):
     def idle(self) -> None:
         """Forget streams nobody feeds any more."""
         now_s, timeout_s = self._clock(), self._settings.idle_timeout_s
-        for stream_id, stream in list(self._streams.items()):
+        for tenant, stream_id, stream in self._streams:
             if not stream.is_busy and now_s - stream.used_s > timeout_s:
-                del self._streams[stream_id]
+                self._streams.close(tenant, stream_id, stream)
 
     def retire(self, session: Session[CaptionRequest]) -> None:
         job = self._jobs.pop(session, None)
@@ -90,60 +102,48 @@ class CaptionEngine(Model[CaptionRequest]):
         job.stream.is_busy = False
         job.stream.used_s = self._clock()
         if not job.is_complete:  # what its caller did not get is missing in all that would follow
-            self._forget(session.request.stream_id, job.stream)
+            self._streams.close(session.tenant, session.request.stream_id, job.stream)
 
     def _begun(self, session: Session[CaptionRequest]) -> _Job | None:
         """The job of a chunk that is new, unless the one before it in its stream is still worked on."""
-        stream = self._streams.get(session.request.stream_id)
-        if session in self._jobs or (stream is not None and stream.is_busy):
+        if session in self._jobs:
             return None
         with fail_alone(session):
-            return self._begin(session)
+            stream = self._stream(session)
+            return None if stream.is_busy else self._begin(session, stream)
         return None
 
-    def _begin(self, session: Session[CaptionRequest]) -> _Job:
+    def _stream(self, session: Session[CaptionRequest]) -> CaptionStream:
+        """Where a chunk belongs: with a token to what was opened with it, also if Triton has it start a sequence."""
         request = session.request
-        stream = self._opened(request) if request.start else self._known(request)
+        if request.opens:
+            self._streams.require_room(session.tenant, request.stream_id)
+            return CaptionStream(request, self.checkpoint, self._settings)
+        return self._streams.get(session.tenant, request.stream_id, request.options.token)
+
+    def _begin(self, session: Session[CaptionRequest], stream: CaptionStream) -> _Job:
+        request = session.request
         if request.end:  # whatever becomes of this chunk, none will follow
-            self._forget(request.stream_id, stream)
+            self._streams.close(session.tenant, request.stream_id, stream)
         stream.check_options(request)
         ended = stream.hear(request)
-        if not request.end:
-            self._streams[request.stream_id] = stream
+        token = None
+        if request.opens and not request.end:
+            token = self._streams.open(session.tenant, request.stream_id, stream)
         stream.is_busy = True
-        job = self._jobs[session] = _Job(session, stream, ended, [{} for _ in ended])
+        job = self._jobs[session] = _Job(session, stream, token, ended, [{} for _ in ended])
         for number, segment in enumerate(ended):
             self._write_down(job, number, segment)
         self._write_on(job)
         return job
 
-    def _opened(self, request: CaptionRequest) -> CaptionStream:
-        if request.stream_id in self._streams:
-            raise InvalidRequest(
-                f"stream {request.stream_id} is open already: end it, choose another id, or wait until it has been "
-                f"silent for {self._settings.idle_timeout_s:g} s"
-            )
-        if len(self._streams) >= self._settings.max_streams:
-            raise Unavailable(f"{len(self._streams)} streams are open, the limit; try again later")
-        return CaptionStream(request, self.checkpoint, self._settings)
-
-    def _known(self, request: CaptionRequest) -> CaptionStream:
-        if request.stream_id not in self._streams:
-            raise InvalidRequest(
-                f"no open stream {request.stream_id}: send START first (one that ended, failed or was silent for "
-                f"{self._settings.idle_timeout_s:g} s is open no more)"
-            )
-        return self._streams[request.stream_id]
-
-    def _forget(self, stream_id: Hashable, stream: CaptionStream) -> None:
-        if self._streams.get(stream_id) is stream:
-            del self._streams[stream_id]
-
     def _write_down(self, job: _Job, number: int, segment: EndedSegment) -> None:
         for index in range(len(segment.request.spans)):
-            hear = partial(self._hear, job, number, index)
+            on_result = partial(self._hear, job, number, index)
             job.num_missing += 1
-            self._batch.add(segment.request.piece(index, group=job.session, hear=hear, fail=partial(self._fail, job)))
+            self._batch.add(
+                segment.request.piece(index, group=job.session, on_result=on_result, on_error=partial(self._fail, job))
+            )
 
     def _write_on(self, job: _Job) -> None:
         """Have the running segment written on, if it is due."""
@@ -157,21 +157,21 @@ class CaptionEngine(Model[CaptionRequest]):
             Piece(
                 samples,
                 group=job.session,
-                hear=partial(self._write, job, running, prefix),
-                fail=partial(self._fail, job),
+                on_result=partial(self._write, job, running, prefix),
+                on_error=partial(self._fail, job),
                 context=job.stream.options.context,
                 language=job.stream.language,
                 prefix=prefix,
-                hearing=running.hearing,
+                encoder_state=running.encoder_state,
                 budget=running.budget(prefix, rollback),
             )
         )
 
-    def _hear(self, job: _Job, number: int, index: int, heard: Heard) -> None:
+    def _hear(self, job: _Job, number: int, index: int, heard: PieceResult) -> None:
         job.heard[number][index] = heard
         self._one_less(job)
 
-    def _write(self, job: _Job, running: RunningSegment, prefix: Sequence[int], heard: Heard) -> None:
+    def _write(self, job: _Job, running: RunningSegment, prefix: Sequence[int], heard: PieceResult) -> None:
         running.write(prefix, heard)
         self._one_less(job)
 
@@ -179,7 +179,7 @@ class CaptionEngine(Model[CaptionRequest]):
         job.num_missing -= 1
         self._finish_if_complete(job)
 
-    def _fail(self, job: _Job, error: EngineError) -> None:
+    def _fail(self, job: _Job, error: QwenError) -> None:
         job.session.fail(error)
 
     def _finish_if_complete(self, job: _Job) -> None:
@@ -187,10 +187,11 @@ class CaptionEngine(Model[CaptionRequest]):
             return
         with fail_alone(job.session):
             ended = [(segment, *_final(heard)) for segment, heard in zip(job.ended, job.heard, strict=True)]
-            caption = job.stream.caption(ended, is_final=job.session.request.end)
+            caption = job.stream.caption(ended, token=job.token, is_final=job.session.request.end)
             job.is_complete = True
             job.session.emit(caption)
-            job.session.finish("stop")
+            pieces = [one for segment in job.heard for one in segment.values()]
+            job.session.finish("length" if any(one.finish_reason == "length" for one in pieces) else "stop")
 
     def _check_context(self, context: str) -> None:
         prompt = self.checkpoint.prompts.build(context=context)
@@ -203,7 +204,7 @@ class CaptionEngine(Model[CaptionRequest]):
             )
 
 
-def _final(heard: dict[int, Heard]) -> tuple[str, str | None]:
+def _final(heard: dict[int, PieceResult]) -> tuple[str, str | None]:
     """Text and language of a segment's pieces."""
     pieces = [heard[index] for index in sorted(heard)]
     language = next((one.language for one in pieces if one.text), None)

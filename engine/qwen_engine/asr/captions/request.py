@@ -1,17 +1,17 @@
-"""A chunk of a live stream, and what is answered to it."""
+"""A chunk of a live stream."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from qwen_engine.asr.request import Segment
-from qwen_engine.options import CaptionOptions
+from qwen_wire.options import CaptionOptions
 
 
 @dataclass(frozen=True)
 class CaptionRequest:
     """One chunk of stream `stream_id`; `audio` is raw samples, and empty where only `start` or `end` is meant.
 
-    `options` count where the stream starts; later chunks may repeat them, or leave them out.
+    `options` count where the stream starts; later chunks may repeat them, or leave them out, but for the token that the
+    first `Caption` told.
     """
 
     stream_id: Hashable
@@ -20,20 +20,7 @@ class CaptionRequest:
     start: bool = False
     end: bool = False
 
-
-@dataclass(frozen=True)
-class Caption:
-    """What a stream has said up to `audio_s`.
-
-    `stable` is all text since its beginning that will not change any more, `partial`, which follows it, still may;
-    `segments` have ended since the caption before, number `segment` is running.
-    """
-
-    index: int
-    stable: str
-    partial: str
-    language: str | None
-    segment: int
-    segments: tuple[Segment, ...]
-    audio_s: float
-    is_final: bool
+    @property
+    def opens(self) -> bool:
+        """Whether a stream begins with it: one that has a token goes on."""
+        return self.start and self.options.token is None

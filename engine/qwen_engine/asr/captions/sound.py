@@ -3,10 +3,13 @@
 import numpy as np
 import soxr
 
-from qwen_engine.asr.request import SAMPLE_RATE_HZ, check_samples
-from qwen_engine.audio import pcm_frames
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import CaptionOptions
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
+from qwen_engine.files import told_of
+from qwen_engine.samples import check_samples
+from qwen_media.limits import SoundLimits
+from qwen_media.sound import pcm_frames
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.options import CaptionOptions
 
 FULL_SCALE = np.float32(2**15)
 
@@ -32,20 +35,29 @@ class ChunkReader:
         """Samples (n,) float32; the resampler keeps some back until the `last` chunk.
 
         Raises:
-            InvalidRequest: no whole frames, no sound, or longer than `max_s`; the chunk is then as if never sent.
+            InvalidRequest: no whole frames, no sound, longer than `max_s`, or more samples than a file of that length
+                may have; the chunk is then as if never sent.
         """
-        mono = self._mono(audio)
-        duration_s = len(mono) / self._options.sample_rate_hz
-        if duration_s > max_s:
-            raise InvalidRequest(f"AUDIO lasts {duration_s:.1f} s; a chunk may last up to {max_s:g} s")
-        check_samples(mono)
+        mono = _mono(self._frames(audio, max_s))
         self._num_frames += len(mono)
         return mono if self._resampler is None else self._resampler.resample_chunk(mono, last=last)
 
-    def _mono(self, audio: bytes) -> np.ndarray:
-        try:
-            frames = pcm_frames(audio, self._options.audio_format, self._options.num_channels)
-        except InvalidRequest as error:
-            raise InvalidRequest(f"AUDIO {error}") from error
-        mono = frames.mean(axis=1, dtype=np.float32) if frames.shape[1] > 1 else frames[:, 0].astype(np.float32)
-        return mono / FULL_SCALE if frames.dtype.kind == "i" else mono
+    def _frames(self, audio: bytes, max_s: float) -> np.ndarray:
+        """(frames, channels) as they came: how many they are is looked at before anything is done with them."""
+        rate_hz, num_channels = self._options.sample_rate_hz, self._options.num_channels
+        with told_of("AUDIO"):
+            frames = pcm_frames(audio, self._options.audio_format, num_channels)
+        duration_s = len(frames) / rate_hz
+        if duration_s > max_s:
+            raise InvalidRequest(f"AUDIO lasts {duration_s:.1f} s; a chunk may last up to {max_s:g} s")
+        with told_of("AUDIO"):
+            SoundLimits(max_s).check_form(rate_hz, num_channels, len(frames))
+        return frames
+
+
+def _mono(frames: np.ndarray) -> np.ndarray:
+    samples = frames.astype(np.float32)
+    if frames.dtype.kind == "i":
+        samples /= FULL_SCALE
+    check_samples(samples)
+    return samples.mean(axis=1, dtype=np.float32) if frames.shape[1] > 1 else samples[:, 0]

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
-from qwen_engine.asr.captions.request import Caption, CaptionRequest
+from qwen_engine.asr.captions.request import CaptionRequest
 from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.hearing import Hearing
-from qwen_engine.asr.joining import has_space_between
-from qwen_engine.asr.languages import resolve_language
-from qwen_engine.asr.request import MIN_TOKENS, SAMPLE_RATE_HZ, TOKENS_PER_S, AsrRequest, Heard, Segment
+from qwen_engine.asr.prompt import HALF_CHARACTER
+from qwen_engine.asr.request import MIN_TOKENS, TOKENS_PER_S, AsrRequest, PieceResult
 from qwen_engine.asr.silence import Span, speech_spans
-from qwen_engine.errors import InvalidRequest
-from qwen_engine.options import Options
+from qwen_engine.asr.streaming_encoder import StreamingEncoderState
+from qwen_engine.asr.text_join import has_space_between
+from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
+from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.settings import CaptionSettings
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.languages import resolve_language
+from qwen_wire.options import CaptionOptions, Options
+from qwen_wire.transcripts import Caption, Segment
 
 SETTLED_S = 2.0  # what was written of less sound is not gone on with
-HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class RunningSegment:
     def __init__(self, start: int, checkpoint: AsrCheckpoint) -> None:
         self.start = self.heard_until = start
         self.fresh_s = 0.0  # how much of that was new in the last step
-        self.hearing = Hearing(checkpoint.config)
+        self.encoder_state = StreamingEncoderState(checkpoint.config)
         self.ids: Sequence[int] = ()
         self.text = ""
         self.language: str | None = None
@@ -50,7 +53,7 @@ class RunningSegment:
         """The most tokens that may follow `prefix`; None: as for a recording."""
         return MIN_TOKENS + rollback + int(self.fresh_s * TOKENS_PER_S) if prefix else None
 
-    def write(self, prefix: Sequence[int], heard: Heard) -> None:
+    def write(self, prefix: Sequence[int], heard: PieceResult) -> None:
         """Take the answer of a step that went on with `prefix`."""
         settled = self.heard_until - self.start >= SETTLED_S * SAMPLE_RATE_HZ
         # One that ran out of tokens went round in circles: the next one begins anew.
@@ -63,14 +66,16 @@ class CaptionStream:
 
     def __init__(self, opening: CaptionRequest, checkpoint: AsrCheckpoint, settings: CaptionSettings) -> None:
         self.options = opening.options
-        self.language = resolve_language(opening.options.language)
+        self.language = _language(opening.options)
         self.running: RunningSegment | None = None
         self.is_busy = False
         self.used_s = 0.0
         self._checkpoint = checkpoint
         self._settings = settings
         self._reader = ChunkReader(opening.options)
-        self._endpoints = Endpoints(EndpointLimits(settings.end_silence_s, settings.max_segment_s))
+        self._detector = detector_of(settings.vad_method)
+        limits = EndpointLimits(settings.end_silence_s, settings.max_segment_s)
+        self._endpoints = Endpoints(limits, self._detector)
         self._samples = np.zeros(0, np.float32)
         self._first = 0  # position of the first of them in the stream
         self._stable = ""
@@ -80,7 +85,10 @@ class CaptionStream:
 
     def check_options(self, request: CaptionRequest) -> None:
         """Refuse what a later chunk states otherwise than the first."""
-        for name in request.options.model_fields_set - Options.model_fields.keys():
+        given = request.options.model_fields_set - Options.model_fields.keys() - {"token"}
+        if _language(request.options) == self.language:
+            given -= {"language"}
+        for name in given:
             value, begun_with = getattr(request.options, name), getattr(self.options, name)
             if value != begun_with:
                 raise InvalidRequest(
@@ -109,15 +117,17 @@ class CaptionStream:
         until = running.start + len(samples)
         if until - running.heard_until < self._settings.min_step_s * SAMPLE_RATE_HZ:
             return None
-        running.is_speech = running.is_speech or bool(speech_spans(samples, SAMPLE_RATE_HZ))
+        running.is_speech = running.is_speech or bool(speech_spans(samples, self._detector))
         if not running.is_speech:
             return None
         running.fresh_s, running.heard_until = (until - running.heard_until) / SAMPLE_RATE_HZ, until
         return samples
 
-    def caption(self, ended: Sequence[tuple[EndedSegment, str, str | None]], *, is_final: bool) -> Caption:
+    def caption(
+        self, ended: Sequence[tuple[EndedSegment, str, str | None]], *, token: str | None, is_final: bool
+    ) -> Caption:
         """The answer to a chunk in which segments have `ended` with a text in a language."""
-        segments = [self._told(segment.span, text, language) for segment, text, language in ended if text]
+        segments = [self._ended(segment.span, text, language) for segment, text, language in ended if text]
         partial = "" if self.running is None or is_final else self.running.text
         language = self.running.language if self.running and partial else None
         self._heard_language = language or self._heard_language
@@ -131,6 +141,7 @@ class CaptionStream:
             segments=tuple(segments),
             audio_s=self._reader.heard_s,
             is_final=is_final,
+            token=token,
         )
 
     def _check_length(self, request: CaptionRequest) -> None:
@@ -145,8 +156,9 @@ class CaptionStream:
             self._samples[span.start - self._first : span.end - self._first].copy(),
             language=self.language,
             context=self.options.context,
+            detector=self._detector,
             max_piece_s=self._settings.max_segment_s,
-        )
+        ).prepared()
 
     def _follow(self) -> None:
         """Know which segment is running; forget the samples that nobody needs."""
@@ -159,14 +171,18 @@ class CaptionStream:
         self._samples = self._samples[needed - self._first :].copy()
         self._first = needed
 
-    def _told(self, span: Span, text: str, language: str | None) -> Segment:
+    def _ended(self, span: Span, text: str, language: str | None) -> Segment:
         self._stable += self._spaced(text, language)
         self._num_segments += 1
         self._heard_language = language or self._heard_language
         start, end = (min(at / SAMPLE_RATE_HZ, self._reader.heard_s) for at in (span.start, span.end))
-        return Segment(start, end, text, language)
+        return Segment(start, end, text)
 
     def _spaced(self, text: str, language: str | None) -> str:
         """`text` as it follows the stable text."""
         spaced = bool(self._stable) and has_space_between(self._stable[-1], text[0], language)
         return " " * spaced + text
+
+
+def _language(options: CaptionOptions) -> str | None:
+    return resolve_language(options.language, hears_dialects=True)

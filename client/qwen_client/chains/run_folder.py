@@ -1,0 +1,53 @@
+"""What a workflow made before it failed, in a folder, for another run to go on from."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from qwen_client.chains.files import suffix_of
+from qwen_client.documents.folder import Folder
+from qwen_wire.chains import StageResult
+from qwen_wire.errors import InvalidRequest
+
+INDEX = "run.json"
+
+
+def keep(folder: str | os.PathLike[str], record: Any, results: Sequence[StageResult]) -> None:
+    """Write the `record` of a run and all `results` of its nodes."""
+    files = Folder(folder)
+    told = [_result_json(files, result) for result in results]
+    files.json(INDEX, {"record": record, "results": told})
+
+
+def read_kept(folder: str | os.PathLike[str]) -> tuple[Any, tuple[StageResult, ...]]:
+    """The record and the results that `keep` wrote.
+
+    Raises:
+        InvalidRequest: there are none, or not all of them.
+    """
+    path = Path(folder)
+    try:
+        kept = json.loads((path / INDEX).read_text(encoding="utf-8"))
+        return kept["record"], tuple(_read(path, kept["results"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidRequest(f"{path}: there is no run to go on from: {error}") from error
+
+
+def _result_json(files: Folder, result: StageResult) -> dict[str, Any]:
+    place = {"stage": result.stage, "item": result.item, "output": result.output}
+    if not result.payload:
+        return {**place, "value": result.value}
+    numbered = "" if result.item is None else f"-{result.item}"
+    file = files.file(f"{result.stage}{numbered}-{result.output}{suffix_of(result.payload)}")
+    file.write_bytes(result.payload)
+    return {**place, "file": file.name}
+
+
+def _read(folder: Path, told: Sequence[dict[str, Any]]) -> Iterator[StageResult]:
+    for one in told:
+        payload = (folder / one["file"]).read_bytes() if "file" in one else b""
+        yield StageResult(
+            stage=one["stage"], item=one["item"], output=one["output"], value=one.get("value"), payload=payload
+        )

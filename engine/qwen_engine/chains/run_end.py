@@ -1,0 +1,55 @@
+"""The end of a run: what it gives back, what failed first, and what became of every node."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qwen_engine.chains.calls import Trace
+from qwen_engine.chains.events import End
+from qwen_engine.chains.graph import Graph
+from qwen_engine.chains.outputs import SentFiles
+from qwen_engine.chains.record import Record
+from qwen_engine.chains.references import resolved
+from qwen_engine.chains.sizes import RunBytes
+from qwen_wire.chains import ErrorInfo
+from qwen_wire.errors import QwenError
+
+
+def ending(
+    graph: Graph,
+    records: Mapping[str, Record],
+    scope: Mapping[str, Any],
+    sent: SentFiles,
+    trace: Trace,
+    run_bytes: RunBytes,
+) -> End:
+    """Of a run whose nodes have all ended; `scope` holds their outputs."""
+    outputs, failure = _outputs(graph, scope, sent, run_bytes), _failure(records)
+    details = {
+        "outputs": {name: value for name, (value, _) in outputs.items()},
+        "record": {name: record.to_dict() for name, record in records.items()},
+        "trace_id": trace.trace_id,
+    }
+    for name, (_, error) in outputs.items():
+        if error is not None and failure is None:
+            failure = ErrorInfo.of(error, f"outputs.{name}")
+    return End(finish_reason="failed" if failure else "stop", error=failure, details=details)
+
+
+def _failure(records: Mapping[str, Record]) -> ErrorInfo | None:
+    """The error that came first; of a deadline, at a node that was running."""
+    failed = [(name, record) for name, record in records.items() if record.error is not None]
+    failed.sort(key=lambda one: (one[1].start_s is None, one[1].end_s or 0.0))
+    return next((ErrorInfo.of(record.error, name) for name, record in failed if record.error), None)
+
+
+def _outputs(
+    graph: Graph, scope: Mapping[str, Any], sent: SentFiles, run_bytes: RunBytes
+) -> dict[str, tuple[Any, QwenError | None]]:
+    """By name: the value, or why there is none, as where a path leads nowhere in what a model answered."""
+    made: dict[str, tuple[Any, QwenError | None]] = {}
+    for name, value in graph.outputs.items():
+        try:
+            made[name] = (sent.places(resolved(value, scope, run_bytes.meter())), None)
+        except QwenError as error:
+            made[name] = (None, error)
+    return made

@@ -1,0 +1,46 @@
+"""The words that we add to a chart, and the language they are in."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from pydantic import BaseModel
+
+from qwen_engine.charts.schema import Language
+
+KANA = re.compile(r"[\u3041-\u30ff\uff66-\uff9f]")
+HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class Labels:
+    language: Language
+    today: str
+    roles: dict[str, str]
+    ellipsis: str
+
+    def day(self, day: date) -> str:
+        """In full, as on a card."""
+        return day.isoformat() if self.language == "en" else f"{day.year}年{day.month}月{day.day}日"
+
+    def month(self, day: date) -> str:
+        return MONTHS[day.month - 1] if self.language == "en" else f"{day.month}月"
+
+    def year_and_month(self, day: date) -> str:
+        return f"{self.month(day)} {day.year}" if self.language == "en" else f"{day.year}年{day.month}月"
+
+
+WORDINGS: dict[Language, Labels] = {
+    "en": Labels("en", "Today", {"R": "Responsible", "A": "Accountable", "C": "Consulted", "I": "Informed"}, "…"),
+    "zh": Labels("zh", "今天", {"R": "负责执行", "A": "最终负责", "C": "征询意见", "I": "知会"}, "…"),
+    "ja": Labels("ja", "今日", {"R": "実行責任", "A": "説明責任", "C": "協議先", "I": "報告先"}, "…"),
+}
+
+
+def language_of(chart: BaseModel) -> Language:
+    """Japanese where there are kana, Chinese where there are only characters, English elsewhere."""
+    text = chart.model_dump_json()
+    if KANA.search(text):
+        return "ja"
+    return "zh" if HAN.search(text) else "en"

@@ -1,0 +1,38 @@
+"""qwen_image: PROMPT and pictures in, progress, previews and pictures out."""
+
+from qwen_engine.files import picture_decoders
+from qwen_engine.image.engine import ImageEngine
+from qwen_engine.image.inputs import read_request
+from qwen_engine.image.outputs import StyleList, encode
+from qwen_engine.image.recipe import Ingredients
+from qwen_engine.image.request import ImageEvent, ImageRequest
+from qwen_engine.image.styles import styles
+from qwen_engine.messages import Inputs, Outputs
+from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
+from qwen_engine.settings import ImageSettings
+from qwen_wire.options import ImageOptions, parse_options, parse_text
+from qwen_wire.tensors import IMAGE
+
+
+class ImageModel(ModelSpec):
+    wire = IMAGE
+    settings_type = ImageSettings
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
+        self.decoders = picture_decoders(settings)
+        self.engine = ImageEngine(settings)
+
+    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ImageRequest | Ready, Ingredients | ImageOptions]:
+        options = parse_options(ImageOptions, inputs["OPTIONS"])
+        if options.action == "list_styles":
+            return Ready(StyleList(styles().values())), options
+        prompt = parse_text(inputs["PROMPT"], "PROMPT")
+        images, mask, tenant = inputs.items["IMAGE"], inputs["MASK"], inputs.caller.tenant
+        return read_request(prompt, options, images, mask, self.settings, self.decoders, tenant, inputs["HEARD"])
+
+    def encode(self, event: ImageEvent | StyleList, asked: Ingredients | ImageOptions) -> Outputs:
+        return encode(event, asked)
+
+    def close(self) -> None:
+        self.decoders.close()

@@ -1,0 +1,79 @@
+"""What one Triton model is: its tensors, its settings, its engine, and how requests and answers are translated.
+
+Each family declares its own in `model.py`; `qwen_engine.triton.serve` serves any of them, and so does a test.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from qwen_engine.loop import Model
+from qwen_engine.messages import Inputs, Outputs
+from qwen_engine.settings import ModelSettings
+from qwen_wire.tensors import ModelWire
+
+
+@dataclass(frozen=True)
+class Ready:
+    """In place of a request: an event that needs no engine."""
+
+    event: Any
+
+
+@dataclass(frozen=True)
+class SequenceStep:
+    """Whose sequence a request belongs to, and whether it starts it, ends it, or both."""
+
+    sequence_id: int | str
+    start: bool
+    end: bool
+
+
+class ModelSpec(ABC):
+    """A subclass opens its engine where it is made.
+
+    class ChartModel(ModelSpec):
+        wire = CHART
+        settings_type = ChartSettings
+
+        def __init__(self, settings: ChartSettings) -> None:
+            self.settings = settings
+            self.engine = ChartEngine(settings)
+    """
+
+    wire: ClassVar[ModelWire]
+    settings_type: ClassVar[type[ModelSettings]]
+    settings: Any
+    engine: Model[Any]
+
+    @abstractmethod
+    def __init__(self, settings: Any) -> None: ...
+
+    @abstractmethod
+    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[Any, Any]:
+        """The engine's request (or what is `Ready`), and what `encode` needs to know of it, such as its options.
+
+        For a model with sequences there is a step, too. What `encode` needs to know has a field `stream` where the
+        model is decoupled. Raises `InvalidRequest`.
+        """
+
+    @abstractmethod
+    def encode(self, event: Any, asked: Any) -> Outputs:
+        """The payloads that an event of the engine makes."""
+
+    def join(self, events: Sequence[Any]) -> Any:
+        """One event of all that there were, for an answer that comes whole."""
+        return events[-1]
+
+    def encode_end(self, closing: dict[str, Any], asked: Any) -> Outputs:
+        """The payloads that come with an answer's end alone, of what the engine tells of the whole."""
+        return {}
+
+    def takes_long(self, inputs: Inputs) -> bool:
+        """Whether a request is read apart, on a thread of its own: one with files."""
+        return any(tensor.file and inputs[tensor.name] for tensor in self.wire.inputs)
+
+    def close(self) -> None:
+        """Let go of what was opened beside the engine."""
+        return None

@@ -1,0 +1,1 @@
+"""Texts cut as a speaker would cut them."""

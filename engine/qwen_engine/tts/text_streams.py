@@ -1,0 +1,60 @@
+"""Texts that are still being written while they are spoken."""
+
+from dataclasses import dataclass
+
+from qwen_engine.loop import Session
+from qwen_engine.registry import Registry
+from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.request import AddText, Speak, TtsRequest
+from qwen_engine.tts.text import Text
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.speech import TextStreamOpened
+
+
+@dataclass(frozen=True, eq=False)
+class _TextStream:
+    session: Session[TtsRequest]
+    text: Text
+
+
+class TextStreams:
+    """Each is open from when its request was accepted, before it has a place, until that request has ended.
+
+    `open` is called by whoever submits requests, the rest by the device thread.
+    """
+
+    def __init__(self, settings: TtsSettings) -> None:
+        self._max_weight = settings.max_piece_chars
+        self._max_chars = settings.max_stream_chars
+        self._open: Registry[_TextStream] = Registry("text stream", limit=settings.max_batch, tenants=settings.tenants)
+
+    def open(self, session: Session[TtsRequest], request: Speak) -> None:
+        """Tell the token, before anything else. Raises a `QwenError` where the name is taken or there is no room."""
+        self.forget_ended()
+        stream = _TextStream(session, Text(request.text, max_weight=self._max_weight, complete=False))
+        assert request.text_stream is not None
+        token = self._open.open(request.tenant, request.text_stream, stream)
+        session.emit(TextStreamOpened(text_stream=request.text_stream, token=token))
+
+    def text(self, session: Session[TtsRequest], request: Speak) -> Text:
+        """What a request has to say; with a text stream, more of it may follow."""
+        streamed = [stream.text for _, _, stream in self._open if stream.session is session]
+        return streamed[0] if streamed else Text(request.text, max_weight=self._max_weight, complete=True)
+
+    def add(self, request: AddText) -> None:
+        """Raises `InvalidRequest` where the stream is not open, not by this token, or has enough text."""
+        self.forget_ended()
+        text = self._open.get(request.tenant, request.text_stream, request.token).text
+        if text.complete:
+            raise InvalidRequest(f"OPTIONS.text_stream is {request.text_stream!r}: its text is complete already")
+        if (num_chars := text.num_chars + len(request.text)) > self._max_chars:
+            raise InvalidRequest(
+                f"with TEXT the stream would have {num_chars} characters; the limit is {self._max_chars}"
+            )
+        text.add(request.text, complete=request.complete)
+
+    def forget_ended(self) -> None:
+        """Their names are free again."""
+        for tenant, name, stream in self._open:
+            if stream.session.ended:
+                self._open.close(tenant, name, stream)

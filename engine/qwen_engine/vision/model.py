@@ -1,0 +1,33 @@
+"""qwen3_vl: IMAGE and a question about it in, TEXT and RESULT out."""
+
+from qwen_engine.files import picture_decoders
+from qwen_engine.messages import Inputs, Outputs
+from qwen_engine.model_spec import ModelSpec, SequenceStep
+from qwen_engine.settings import VisionSettings
+from qwen_engine.vision.answer import answer, read_request
+from qwen_engine.vision.engine import VisionEngine
+from qwen_engine.vision.request import Description, VisionRequest
+from qwen_wire.options import VisionOptions, parse_options
+from qwen_wire.tensors import VISION
+
+
+class VisionModel(ModelSpec):
+    wire = VISION
+    settings_type = VisionSettings
+
+    def __init__(self, settings: VisionSettings) -> None:
+        self.settings = settings
+        self.decoders = picture_decoders(settings)
+        self.engine: VisionEngine = VisionEngine(settings)
+
+    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[VisionRequest, VisionOptions]:
+        options = parse_options(VisionOptions, inputs["OPTIONS"])
+        processor = self.engine.checkpoint.processor
+        request = read_request(inputs["IMAGE"], inputs["TEXT"], options, self.settings, processor, self.decoders)
+        return request, options
+
+    def encode(self, event: Description, asked: VisionOptions) -> Outputs:
+        return answer(event, asked)
+
+    def close(self) -> None:
+        self.decoders.close()

@@ -1,1 +1,0 @@
-../../../graph_chain.py

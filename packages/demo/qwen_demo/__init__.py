@@ -1,0 +1,1 @@
+"""The demo checkpoints and recordings, for servers that are not run from a checkout: data only."""

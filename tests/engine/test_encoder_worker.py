@@ -1,0 +1,46 @@
+"""Sound is encoded on a thread of its own: whatever is handed over comes back, whenever the other side looks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from qwen_engine.asr.checkpoint import AsrCheckpoint
+from qwen_engine.asr.encoder_worker import EncoderWorker
+from qwen_engine.asr.request import Piece
+from qwen_engine.settings import AsrSettings
+from tests.parity.upstream_asr import CHECKPOINT
+
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> AsrCheckpoint:
+    torch.set_num_threads(1)
+    return AsrCheckpoint(AsrSettings(checkpoint=str(CHECKPOINT), max_batch=2))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Watched(Piece):
+    """A piece at whose end somebody looks what is ready."""
+
+    ears: EncoderWorker = None
+    found: list = None
+
+    @property
+    def token_budget(self) -> int:
+        self.found.extend(self.ears.take()[0])
+        return super().token_budget
+
+
+def test_what_is_encoded_while_somebody_looks_is_not_lost(checkpoint):
+    ears, found = EncoderWorker(checkpoint, max_audio_s=10.0), []
+    sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
+    pieces = [
+        _Watched(sound, group=number, on_result=print, on_error=print, ears=ears, found=found) for number in range(3)
+    ]
+    ears.listen(pieces)
+    while ears.wait(WAIT_S) and len(found) < len(pieces):
+        found.extend(ears.take()[0])
+    assert sorted(piece.group for piece in found) == [0, 1, 2]

@@ -1,0 +1,1 @@
+"""The vocabulary of both sides: tensors, options, results, events, errors. Knows no model, torch or transport."""

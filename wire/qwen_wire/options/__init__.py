@@ -1,0 +1,78 @@
+"""OPTIONS of every model: one typed schema each; whatever it does not know it refuses by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from qwen_wire.options.base import (
+    FILE_NAME,
+    MAX_OPTIONS_BYTES,
+    MAX_OPTIONS_VALUES,
+    AudioFormat,
+    AudioOptions,
+    CancelOptions,
+    Options,
+    PictureFormat,
+    PictureOptions,
+    StreamOptions,
+    Token,
+)
+from qwen_wire.options.chat import ChatMessage, ChatOptions, VoiceChatOptions
+from qwen_wire.options.parsing import Given, parse_options, parse_text
+from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, Theme, VisionOptions
+from qwen_wire.options.speech import (
+    AlignerOptions,
+    AsrOptions,
+    CaptionOptions,
+    TextFeed,
+    Timestamps,
+    TtsOptions,
+    WordTimestamps,
+)
+
+__all__ = [
+    "FILE_NAME",
+    "MAX_OPTIONS_BYTES",
+    "MAX_OPTIONS_VALUES",
+    "MAX_SIDE_PX",
+    "SCHEMAS",
+    "AlignerOptions",
+    "Aspect",
+    "AsrOptions",
+    "AudioFormat",
+    "AudioOptions",
+    "CancelOptions",
+    "CaptionOptions",
+    "ChartOptions",
+    "ChatMessage",
+    "ChatOptions",
+    "Given",
+    "ImageOptions",
+    "Options",
+    "PictureFormat",
+    "PictureOptions",
+    "StreamOptions",
+    "TextFeed",
+    "Theme",
+    "Timestamps",
+    "Token",
+    "TtsOptions",
+    "VisionOptions",
+    "VoiceChatOptions",
+    "WordTimestamps",
+    "parse_options",
+    "parse_text",
+]
+
+SCHEMAS: Mapping[str, type[Options]] = MappingProxyType(
+    {
+        "qwen3_asr": AsrOptions,
+        "qwen3_asr_stream": CaptionOptions,
+        "qwen3_aligner": AlignerOptions,
+        "qwen3_tts": TtsOptions,
+        "qwen3_chat": ChatOptions,
+        "qwen_image": ImageOptions,
+        "qwen3_vl": VisionOptions,
+        "chart_image": ChartOptions,
+    }
+)
+"""By model. Chains have schemas of their own."""
