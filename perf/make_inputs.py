@@ -11,7 +11,7 @@ from demo.training.corpus import Scene
 from demo.training.pictures import draw, figure_of
 from demo.training.speech import Voice, speak
 from perf.inputs import DATA, Entry, binary, input_file, text
-from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.tasks.prompts import prompt
 
 SAMPLE_RATE_HZ = 16_000
 HEARD = (

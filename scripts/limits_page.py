@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from qwen_engine.chains.workflow import WorkflowOptions
+from qwen_engine.chains.workflow.chain import WorkflowOptions
 from qwen_engine.charts.schema import AnyChart
 from qwen_engine.settings import ChainSettings, ModelSettings
 from qwen_server.profiles import Profile
@@ -31,11 +31,13 @@ FIXED: Mapping[str, str] = {
     "media/qwen_media/png.py:MAX_TEXT_BYTES": "decompressed text of a PNG file; more is skipped",
     "media/qwen_media/pool.py:MAX_WAIT_S": "time that a file waits for a decoder",
     "engine/qwen_engine/aligner/words.py:MOST_MARKS": "combining marks on one character of TEXT",
-    "engine/qwen_engine/chains/minutes.py:MAX_CHART_BYTES": "size of a chart of meeting minutes",
-    "engine/qwen_engine/chains/minutes.py:MAX_COMPARISONS": "comparisons of turns with words, in meeting minutes",
-    "engine/qwen_engine/chains/minutes.py:MAX_NAME_CHARS": "characters of a speaker's name in meeting minutes",
-    "engine/qwen_engine/chains/references.py:MAX_PARTS": "parts of a reference in a workflow, such as $node.OUTPUT.key",
-    "engine/qwen_engine/chains/voice_request.py:MAX_TEXT_CHARS": "characters of TEXT of voice_chat",
+    "engine/qwen_engine/chains/tasks/minutes.py:MAX_CHART_BYTES": "size of a chart of meeting minutes",
+    "engine/qwen_engine/chains/tasks/minutes.py:MAX_COMPARISONS": "comparisons of turns with words, in meeting minutes",
+    "engine/qwen_engine/chains/tasks/minutes.py:MAX_NAME_CHARS": "characters of a speaker's name in meeting minutes",
+    "engine/qwen_engine/chains/workflow/references.py:MAX_PARTS": (
+        "parts of a reference in a workflow, such as $node.OUTPUT.key"
+    ),
+    "engine/qwen_engine/chains/voice_chat/request.py:MAX_TEXT_CHARS": "characters of TEXT of voice_chat",
     "engine/qwen_engine/charts/schema.py:MAX_SPAN_DAYS": "days from the first to the last date of a chart",
     "engine/qwen_engine/chat/grammar.py:MAX_KEPT": "cached JSON schemas",
     "engine/qwen_engine/chat/grammar_process.py:MAX_ADDED_BYTES": "memory to compile a JSON schema",
@@ -68,9 +70,9 @@ INTERNAL = frozenset(
         "engine/qwen_engine/asr/vad/evidence.py:MOST_FLUX_DB",
         "engine/qwen_engine/asr/vad/evidence.py:MOST_SNR_DB",
         "engine/qwen_engine/text/clauses.py:MAX_PIECE_WEIGHT",
-        "engine/qwen_engine/chains/references.py:MAX_TOLD",
-        "engine/qwen_engine/chains/shapes.py:LONGEST_S",
-        "engine/qwen_engine/chains/voice_turn.py:MAX_UNSPOKEN",
+        "engine/qwen_engine/chains/workflow/references.py:MAX_TOLD",
+        "engine/qwen_engine/chains/tasks/shapes.py:LONGEST_S",
+        "engine/qwen_engine/chains/voice_chat/turn.py:MAX_UNSPOKEN",
         "engine/qwen_engine/charts/bars.py:MOST_BAR",
         "engine/qwen_engine/charts/bars.py:MOST_UPRIGHT",
         "engine/qwen_engine/charts/concepts.py:MOST_BOX",

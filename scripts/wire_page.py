@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from qwen_engine.chains.signatures import chain_wire
-from qwen_engine.chains.workflow import ChainOptions, WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.signatures import chain_wire
 from qwen_wire import answers, chains, pictures, speech, transcripts
 from qwen_wire.messages import EndEvent, json_schema
 from qwen_wire.options import (

@@ -14,7 +14,7 @@ from demo.training.chat_pieces import Answer, Piece, Place, phrase, plain
 from demo.training.chat_terms import draw_term
 from demo.training.chat_translations import LANGUAGES, translation
 from demo.training.corpus import Sentence
-from qwen_engine.chains.prompts import prompts
+from qwen_engine.chains.tasks.prompts import prompts
 
 MAX_LINES = 12
 MAX_START_S = 3000

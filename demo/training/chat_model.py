@@ -12,7 +12,7 @@ from transformers.models.qwen2 import Qwen2Tokenizer
 from demo.training import chat_dialogues, chat_words, corpus
 from demo.training.chat_dialogues import TASKS
 from demo.training.tokenizer import MIN_FREQUENCY, train_tokenizer
-from qwen_engine.chains.prompts import prompts
+from qwen_engine.chains.tasks.prompts import prompts
 
 MAX_VOCABULARY = 4096  # never reached: merging ends where every word is one token
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from qwen_engine.chains.prompts import written_json
+from qwen_engine.chains.tasks.prompts import written_json
 
 
 class Place(NamedTuple):

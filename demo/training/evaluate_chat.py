@@ -21,7 +21,7 @@ from demo.training.chat_dialogues import Dialogue
 from demo.training.chat_examples import prompt_text, whole_answer
 from demo.training.chat_pieces import plain
 from demo.training.manifest import record
-from qwen_engine.chains.prompts import prompts
+from qwen_engine.chains.tasks.prompts import prompts
 
 NUM_THREADS = 1
 BATCH_SIZE = 20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qwen_client import AsyncClient
-from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.tasks.prompts import prompt
 
 SEED = 7
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from qwen_client import AsyncClient, ReplySound
-from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.tasks.prompts import prompt
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from qwen_client import (
     StageProgress,
     StageResult,
 )
-from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.tasks.prompts import prompt
 
 QWEN = Path(sys.prefix) / "bin" / "qwen"
 DAY = date(2026, 11, 25)

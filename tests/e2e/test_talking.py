@@ -25,7 +25,7 @@ from qwen_client import (
     StageStarted,
     VoiceReply,
 )
-from qwen_engine.chains.prompts import prompt
+from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.text.clauses import Clauses
 from tests.loading import load, unload
 from tests.plain_http import post

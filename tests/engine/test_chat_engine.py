@@ -30,7 +30,7 @@ from tests.recorder import WAIT_S, Recorder, run, submit
 
 SYSTEM = "You are a voice assistant. Answer in one or two short plain sentences that can be read aloud."
 HELLO = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Good morning"}]
-SCHEMAS = Path(__file__).resolve().parents[2] / "engine/qwen_engine/chains/schemas"
+SCHEMAS = Path(__file__).resolve().parents[2] / "engine/qwen_engine/chains/tasks/schemas"
 
 
 @pytest.fixture(scope="module", autouse=True)

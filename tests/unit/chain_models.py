@@ -18,7 +18,7 @@ from demo.training import chat_tasks
 from demo.training.chat_pieces import plain
 from demo.training.chat_translations import translation
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.chains.prompts import prompts
+from qwen_engine.chains.tasks.prompts import prompts
 from qwen_engine.charts.schema import parse_chart
 from qwen_wire.errors import QwenError, Unavailable
 

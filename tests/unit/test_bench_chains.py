@@ -8,7 +8,7 @@ from perf.chains.questions import ideas
 from perf.chains.rounds import Round
 from perf.chains.stories import Story
 from perf.chains.turns import Turn
-from qwen_engine.chains.references import references
+from qwen_engine.chains.workflow.references import references
 
 PROMPTS = ("a red circle", "a green star")
 

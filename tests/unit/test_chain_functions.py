@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from qwen_engine.chains import lessons, minutes, scenes, transcripts
-from qwen_engine.chains.days import WEEKDAYS, read_day
-from qwen_engine.chains.prompts import written_json
+from qwen_engine.chains.tasks import lessons, minutes, scenes, transcripts
+from qwen_engine.chains.tasks.days import WEEKDAYS, read_day
+from qwen_engine.chains.tasks.prompts import written_json
 from qwen_engine.charts.schema import parse_chart
 from qwen_wire.errors import InvalidRequest
 

@@ -13,8 +13,8 @@ from chain_models import FULL, RuleModels, drawn, recording
 
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import End
-from qwen_engine.chains.signatures import tensors
-from qwen_engine.chains.workflow import Workflows, graphs_beside
+from qwen_engine.chains.workflow.chain import Workflows, graphs_beside
+from qwen_engine.chains.workflow.signatures import tensors
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import Stage, StageFailed, StageResult, StageSkipped

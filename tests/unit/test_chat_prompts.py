@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qwen_engine.chains.prompts import prompt, prompts, written_json
+from qwen_engine.chains.tasks.prompts import prompt, prompts, written_json
 from qwen_wire.errors import InvalidRequest
 
 NAMES = ["assistant", "minutes", "storyboard", "lesson", "translate", "advert"]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from qwen_client import AsyncClient, ChainFailed, Client, InvalidRequest
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.workflow import Workflows
+from qwen_engine.chains.workflow.chain import Workflows
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import StageEvent, StageResult

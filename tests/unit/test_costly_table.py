@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from qwen_engine.chains.functions import FUNCTIONS
-from qwen_engine.chains.graph import read_graph
-from qwen_engine.chains.signatures import tensors
-from qwen_engine.chains.workflow import WorkflowOptions
+from qwen_engine.chains.workflow.chain import WorkflowOptions
+from qwen_engine.chains.workflow.functions import FUNCTIONS
+from qwen_engine.chains.workflow.graph import read_graph
+from qwen_engine.chains.workflow.signatures import tensors
 from qwen_engine.charts.schema import CHARTS
 from qwen_wire.options import SCHEMAS, Options, VoiceChatOptions
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS

@@ -11,7 +11,7 @@ from demo.training.chat_pieces import plain
 from demo.training.chat_sentences import understood
 from demo.training.chat_translations import translation
 from demo.training.evaluate_chat import unseen
-from qwen_engine.chains.prompts import prompts, written_json
+from qwen_engine.chains.tasks.prompts import prompts, written_json
 
 MEETING = """\
 [00:03] Anna: Good morning everyone. We agreed on the plan and the budget.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qwen_engine.chains import functions
+from qwen_engine.chains.workflow import functions
 from qwen_wire.errors import InvalidRequest
 
 MAX_BYTES = 2**20

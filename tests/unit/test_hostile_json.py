@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_engine.chains.graph import read_graph
-from qwen_engine.chains.workflow import ChainOptions, WorkflowOptions
+from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions
+from qwen_engine.chains.workflow.graph import read_graph
 from qwen_engine.charts.schema import parse_chart
 from qwen_engine.settings import ChatSettings
 from qwen_wire import json_text, options

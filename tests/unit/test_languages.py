@@ -11,8 +11,8 @@ from transformers.models.qwen3_asr.processing_qwen3_asr import LANGUAGE_CODE_TO_
 
 from qwen_engine.aligner.request import AlignRequest
 from qwen_engine.asr.request import AsrRequest
-from qwen_engine.chains import lessons
-from qwen_engine.chains.voice_request import read_request
+from qwen_engine.chains.tasks import lessons
+from qwen_engine.chains.voice_chat.request import read_request
 from qwen_engine.charts.schema import parse_chart
 from qwen_engine.tts.config import TtsConfig
 from qwen_wire.errors import InvalidRequest

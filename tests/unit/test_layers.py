@@ -59,6 +59,23 @@ def test_chains_alone_join_the_client_s_calls_and_the_engine():
     }
 
 
+USES_OF_CHAINS = {
+    "": set(),
+    "tasks": {"tasks"},
+    "workflow": {"workflow", "tasks"},
+    "voice_chat": {"voice_chat", "tasks"},
+}
+
+
+@pytest.mark.parametrize("folder", USES_OF_CHAINS)
+def test_workflow_and_voice_chat_do_not_know_each_other_and_what_they_share_knows_neither(folder):
+    path = HOME / "engine" / "qwen_engine" / "chains" / folder
+    files = list(path.glob("*.py"))
+    assert files
+    used = {name.split(".")[2] for file in files for name in imported(file) if name.startswith("qwen_engine.chains.")}
+    assert used & USES_OF_CHAINS.keys() <= USES_OF_CHAINS[folder]
+
+
 def test_no_request_to_this_machine_goes_by_a_proxy():
     """Clients that read proxies from the environment are for servers elsewhere."""
     folders = ("client", "server", "model_repository", "perf", "tests")

@@ -6,8 +6,8 @@ import pytest
 from tritonclient.grpc.model_config_pb2 import TYPE_INT32, TYPE_STRING, DataType
 
 from qwen_client.cancel_requests import MEMBERS
-from qwen_engine.chains.signatures import chain_wire
-from qwen_engine.chains.workflow import WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.chain import WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.signatures import chain_wire
 from qwen_engine.settings import ChainSettings
 from qwen_engine.triton import settings_json
 from qwen_media.formats import ALLOWED

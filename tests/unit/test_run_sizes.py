@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from workflow_runs import MODELS, SPEAKING, TRACE, request, results_of, run, run_on, scripted, until_live
 
-from qwen_engine.chains import functions
-from qwen_engine.chains import workflow as workflow_module
-from qwen_engine.chains.graph import read_graph
-from qwen_engine.chains.record import digests
-from qwen_engine.chains.sizes import ITEM_BYTES, Held, RunBytes, value_bytes
-from qwen_engine.chains.validate import check
-from qwen_engine.chains.workflow import Workflows
+from qwen_engine.chains.workflow import chain as workflow_chain
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.chain import Workflows
+from qwen_engine.chains.workflow.graph import read_graph
+from qwen_engine.chains.workflow.record import digests
+from qwen_engine.chains.workflow.sizes import ITEM_BYTES, Held, RunBytes, value_bytes
+from qwen_engine.chains.workflow.validation import check
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, Unavailable
 from qwen_wire.json_text import MAX_LEVELS
@@ -237,7 +237,7 @@ def ends_beside(gate: Gate, workflow: Mapping[str, Any], **options: Any) -> Told
 
 
 def test_others_run_while_a_large_request_is_read(monkeypatch) -> None:
-    gate = Gate(monkeypatch, workflow_module, "digests", lambda graph, values: bool(values))
+    gate = Gate(monkeypatch, workflow_chain, "digests", lambda graph, values: bool(values))
     workflow = {"inputs": {"t": {"type": "text"}}, "nodes": {"x": joined("$inputs.t")}, "outputs": {"t": "$x.RESULT"}}
     told = ends_beside(gate, workflow, inputs={"t": "a" * 200_000})
     assert told.outputs == {"t": "a" * 200_000}

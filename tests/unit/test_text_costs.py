@@ -12,9 +12,9 @@ from qwen_engine.asr.cues import cues_of_segments, cues_of_words
 from qwen_engine.asr.itn import timed_figures
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.text_join import join_texts
-from qwen_engine.chains.days import read_day
-from qwen_engine.chains.minutes import meeting_minutes, minutes_charts
-from qwen_engine.chains.references import references
+from qwen_engine.chains.tasks.days import read_day
+from qwen_engine.chains.tasks.minutes import meeting_minutes, minutes_charts
+from qwen_engine.chains.workflow.references import references
 from qwen_engine.text.clauses import Clauses
 from qwen_engine.text.sentences import pieces, sentences, speaking_weight
 from qwen_engine.tts.text import Text

@@ -11,9 +11,9 @@ import pytest
 
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import End
-from qwen_engine.chains.prompts import prompt
-from qwen_engine.chains.voice_chat import VoiceChat
-from qwen_engine.chains.voice_turn import ASR, CHAT, TTS, SpeechProgress
+from qwen_engine.chains.tasks.prompts import prompt
+from qwen_engine.chains.voice_chat.chain import VoiceChat
+from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS, SpeechProgress
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
 from qwen_engine.tenants import DEFAULT_TENANT

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_engine.chains import functions
-from qwen_engine.chains.graph import read_graph
-from qwen_engine.chains.references import Reference, references
-from qwen_engine.chains.references import resolved as resolved_within
-from qwen_engine.chains.signatures import KINDS, built_in, chain_wire
-from qwen_engine.chains.sizes import Held, RunBytes
-from qwen_engine.chains.validate import check
-from qwen_engine.chains.workflow import read_values
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.graph import read_graph
+from qwen_engine.chains.workflow.input_values import read_values
+from qwen_engine.chains.workflow.references import Reference, references
+from qwen_engine.chains.workflow.references import resolved as resolved_within
+from qwen_engine.chains.workflow.signatures import KINDS, built_in, chain_wire
+from qwen_engine.chains.workflow.sizes import Held, RunBytes
+from qwen_engine.chains.workflow.validation import check
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS

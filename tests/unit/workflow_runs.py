@@ -9,7 +9,7 @@ import pytest
 from client_scripts import SCRIPTS
 
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.workflow import Workflows
+from qwen_engine.chains.workflow.chain import Workflows
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import StageResult

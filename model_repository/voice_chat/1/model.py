@@ -5,7 +5,7 @@ import triton_python_backend_utils as pb_utils
 from qwen_client.calls import GrpcCalls
 from qwen_engine.chain_adapter import ChainAdapter
 from qwen_engine.chains.child_errors import child_error
-from qwen_engine.chains.voice_chat import VoiceChat
+from qwen_engine.chains.voice_chat.chain import VoiceChat
 from qwen_engine.settings import VoiceChatSettings
 from qwen_engine.triton import settings_json
 from qwen_wire.tensors import VOICE_CHAT

@@ -5,11 +5,11 @@ from typing import Any
 
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import End
-from qwen_engine.chains.graph import Graph
-from qwen_engine.chains.outputs import SentFiles
-from qwen_engine.chains.record import Record
-from qwen_engine.chains.references import resolved
-from qwen_engine.chains.sizes import RunBytes
+from qwen_engine.chains.workflow.graph import Graph
+from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.references import resolved
+from qwen_engine.chains.workflow.sent_files import SentFiles
+from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_wire.chains import ErrorInfo
 from qwen_wire.errors import QwenError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qwen_engine.chains.sizes import Meter
+from qwen_engine.chains.workflow.sizes import Meter
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, shown
 

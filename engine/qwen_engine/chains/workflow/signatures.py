@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput
+from qwen_engine.chains.workflow.graph import TENSOR_TYPES, Graph, GraphInput
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, ModelWire, Tensor
 
 Kind = Literal["text", "json", "audio", "image", "bytes", "any"]

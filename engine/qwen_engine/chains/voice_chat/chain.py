@@ -10,10 +10,10 @@ from typing import Any
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.event_sinks import teller
 from qwen_engine.chains.events import Emit, End
-from qwen_engine.chains.prompts import prompt
-from qwen_engine.chains.sessions import Session, Sessions, Turn
-from qwen_engine.chains.voice_request import VoiceRequest, read_request
-from qwen_engine.chains.voice_turn import Talk
+from qwen_engine.chains.tasks.prompts import prompt
+from qwen_engine.chains.voice_chat.request import VoiceRequest, read_request
+from qwen_engine.chains.voice_chat.sessions import Session, Sessions, Turn
+from qwen_engine.chains.voice_chat.turn import Talk
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
 from qwen_wire.chains import ChainFinish, SessionStarted

@@ -10,33 +10,25 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.early_checks import check_given
 from qwen_engine.chains.event_sinks import teller
 from qwen_engine.chains.events import Emit, End
-from qwen_engine.chains.functions import QUICK_BYTES
-from qwen_engine.chains.graph import TENSOR_TYPES, Graph, GraphInput, read_graph
-from qwen_engine.chains.items import check_items
-from qwen_engine.chains.node_call import CallSlots
-from qwen_engine.chains.node_task import RunContext
-from qwen_engine.chains.record import EarlierRun, Resume, digests
-from qwen_engine.chains.run import GraphRun
-from qwen_engine.chains.signatures import built_in
-from qwen_engine.chains.sizes import Held, RunBytes
-from qwen_engine.chains.validate import check
+from qwen_engine.chains.workflow.functions import QUICK_BYTES
+from qwen_engine.chains.workflow.graph import TENSOR_TYPES, Graph, read_graph
+from qwen_engine.chains.workflow.graph_run import GraphRun
+from qwen_engine.chains.workflow.input_checks import check_given
+from qwen_engine.chains.workflow.input_values import read_values, tensor_value, with_files
+from qwen_engine.chains.workflow.item_limits import check_items
+from qwen_engine.chains.workflow.node_call import CallSlots
+from qwen_engine.chains.workflow.node_task import RunContext
+from qwen_engine.chains.workflow.record import EarlierRun, Resume, digests
+from qwen_engine.chains.workflow.signatures import built_in
+from qwen_engine.chains.workflow.sizes import Held, RunBytes
+from qwen_engine.chains.workflow.validation import check
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.json_text import MAX_BYTES, MAX_VALUES, shown
-from qwen_wire.options import StreamOptions, parse_options, parse_text
-
-PAYLOAD = "payload"
-JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "text": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "json": (object,),
-}
+from qwen_wire.json_text import MAX_BYTES, MAX_VALUES
+from qwen_wire.options import StreamOptions, parse_options
 
 
 class ChainOptions(StreamOptions):
@@ -91,7 +83,7 @@ class Workflows:
         payloads = tuple(options.decode(one, "PAYLOAD") for one in inputs.items["PAYLOAD"])
         graph = read_graph(inputs["WORKFLOW"], "WORKFLOW", max_bytes=self._settings.max_workflow_bytes)
         self.check(graph, "WORKFLOW")
-        values = {name: _with_files(value, payloads) for name, value in options.inputs.items()}
+        values = {name: with_files(value, payloads) for name, value in options.inputs.items()}
         values = read_values(graph, values)
         kept = EarlierRun(options.resume, payloads, digests(graph, values))
         return self._checked(_Asked(graph, values, kept, options))
@@ -99,7 +91,7 @@ class Workflows:
     def _read_named(self, graph: Graph, inputs: Inputs) -> "_Asked":
         options = parse_options(ChainOptions, inputs["OPTIONS"] or b"{}")
         tensors = {
-            name: _tensor(name, given, inputs, options)
+            name: tensor_value(name, given, inputs, options)
             for name, given in graph.inputs.items()
             if given.type in TENSOR_TYPES
         }
@@ -154,60 +146,3 @@ async def _beside(inputs: Inputs, read: Callable[[], _Asked]) -> _Asked:
     """What `read` gives. To read a large request takes a while, in which other runs go on."""
     num_bytes = sum(len(item) for items in inputs.items.values() for item in items)
     return read() if num_bytes <= QUICK_BYTES else await asyncio.to_thread(read)
-
-
-def read_values(graph: Graph, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of each input of the graph. Raises `InvalidRequest` by name."""
-    unknown = sorted(set(given) - set(graph.inputs))
-    if unknown:
-        known = ", ".join(graph.inputs) or "none"
-        raise InvalidRequest(f"OPTIONS.inputs.{unknown[0]} is unknown; the workflow's inputs: {known}")
-    return {name: _value(name, one, given.get(name)) for name, one in graph.inputs.items()}
-
-
-def _value(name: str, one: GraphInput, given: Any) -> Any:
-    value = one.default if given is None else given
-    if value is None:
-        if one.is_required:
-            raise InvalidRequest(f"OPTIONS.inputs.{name} is missing")
-        return None
-    if one.several and not isinstance(value, list):
-        raise InvalidRequest(f"OPTIONS.inputs.{name} takes a list of {one.type}")
-    wrong = [part for part in (value if one.several else [value]) if not _is(one.type, part)]
-    if wrong:
-        told = "a file" if isinstance(wrong[0], bytes) else shown(wrong[0])
-        raise InvalidRequest(f"OPTIONS.inputs.{name} is {told}; it takes {one.type}")
-    return value
-
-
-def _is(kind: str, value: Any) -> bool:
-    if kind == "bytes" or isinstance(value, bytes):
-        return kind == "bytes" and isinstance(value, bytes)
-    if isinstance(value, bool) and kind in ("integer", "number"):
-        return False
-    return isinstance(value, JSON_TYPES[kind])
-
-
-def _with_files(value: Any, payloads: tuple[bytes, ...]) -> Any:
-    """An input of the request: {"payload": 0} stands for an item of PAYLOAD, alone or in a list."""
-    if isinstance(value, list):
-        return [_with_files(one, payloads) for one in value]
-    if not isinstance(value, dict) or set(value) != {PAYLOAD}:
-        return value
-    number = value[PAYLOAD]
-    if not isinstance(number, int) or not 0 <= number < len(payloads):
-        raise InvalidRequest(f"OPTIONS.inputs: there is no payload {number!r}; PAYLOAD has {len(payloads)} items")
-    return payloads[number]
-
-
-def _tensor(name: str, given: GraphInput, inputs: Inputs, options: ChainOptions) -> Any:
-    """The value of an input that is a tensor; None where nothing was sent."""
-    tensor = name.upper()
-    items: list[Any] = [one for one in inputs.items[tensor] if one or given.several]
-    if given.type == "text":
-        items = [parse_text(one, tensor) for one in items]
-    else:
-        items = [options.decode(one, tensor) for one in items]
-    if given.several:
-        return items or None
-    return items[0] if items else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qwen_engine.chains.shapes import Seed, Spoken
+from qwen_engine.chains.tasks.shapes import Seed, Spoken
 
 
 def shot(prompt: str, number: Seed, seed: Seed) -> dict[str, Any]:

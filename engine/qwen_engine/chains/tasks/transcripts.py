@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from qwen_engine.chains.shapes import Heard, Said, Segment
+from qwen_engine.chains.tasks.shapes import Heard, Said, Segment
 from qwen_engine.text.sentences import sentences
 from qwen_wire.errors import InvalidRequest
 

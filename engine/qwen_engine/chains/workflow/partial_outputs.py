@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from qwen_engine.chains.references import Reference, look_up
-from qwen_engine.chains.response_collectors import Outputs
+from qwen_engine.chains.workflow.references import Reference, look_up
+from qwen_engine.chains.workflow.response_collectors import Outputs
 from qwen_wire.errors import InvalidRequest
 
 PENDING = object()

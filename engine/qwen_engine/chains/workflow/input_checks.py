@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from qwen_engine.chains import functions
-from qwen_engine.chains.graph import Graph, Node
-from qwen_engine.chains.references import json_of, references, resolved, whole_reference
-from qwen_engine.chains.sizes import Meter, value_bytes
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.graph import Graph, Node
+from qwen_engine.chains.workflow.references import json_of, references, resolved, whole_reference
+from qwen_engine.chains.workflow.sizes import Meter, value_bytes
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.json_text import cut, shown

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from qwen_engine.chains.shapes import HeardLanguage, Lesson, NamedLanguage, Translation
+from qwen_engine.chains.tasks.shapes import HeardLanguage, Lesson, NamedLanguage, Translation
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, shown
 from qwen_wire.languages import CODES, language_code, resolve_language

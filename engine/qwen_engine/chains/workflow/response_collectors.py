@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from qwen_engine.chains.child_errors import child_error
-from qwen_engine.chains.signatures import KINDS, Signature
+from qwen_engine.chains.workflow.signatures import KINDS, Signature
 from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.json_text import read_json
 

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from qwen_engine.chains import lessons, minutes, scenes, transcripts
-from qwen_engine.chains.sizes import text_bytes, value_bytes
+from qwen_engine.chains.tasks import lessons, minutes, scenes, transcripts
+from qwen_engine.chains.workflow.sizes import text_bytes, value_bytes
 from qwen_wire.errors import InvalidRequest, QwenError, ServerError
 from qwen_wire.json_text import cut, place, shown, told
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qwen_engine.chains.record import flattened
+from qwen_engine.chains.workflow.record import flattened
 from qwen_wire.errors import InvalidRequest
 
 

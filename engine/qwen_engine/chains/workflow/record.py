@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qwen_engine.chains.graph import Graph
+from qwen_engine.chains.workflow.graph import Graph
 from qwen_wire.chains import ErrorInfo
 from qwen_wire.errors import InvalidRequest, QwenError
 from qwen_wire.json_text import cut

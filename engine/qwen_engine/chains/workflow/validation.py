@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen_engine.chains import functions
-from qwen_engine.chains.graph import Graph, GraphInput, Node
-from qwen_engine.chains.prompts import prompt
-from qwen_engine.chains.references import Reference, references, whole_reference
-from qwen_engine.chains.signatures import ANYTHING, JSON, Kind, Port, Signature
+from qwen_engine.chains.tasks.prompts import prompt
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.graph import Graph, GraphInput, Node
+from qwen_engine.chains.workflow.references import Reference, references, whole_reference
+from qwen_engine.chains.workflow.signatures import ANYTHING, JSON, Kind, Port, Signature
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut

@@ -19,8 +19,8 @@ from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.events import Emit
-from qwen_engine.chains.sessions import Session, Turn
-from qwen_engine.chains.voice_request import VoiceRequest
+from qwen_engine.chains.voice_chat.request import VoiceRequest
+from qwen_engine.chains.voice_chat.sessions import Session, Turn
 from qwen_engine.text.clauses import Clauses
 from qwen_engine.text.sentences import pronounceable
 from qwen_wire.chains import (

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from qwen_engine.chains.references import Reference, references, whole_reference
+from qwen_engine.chains.workflow.references import Reference, references, whole_reference
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import MAX_BYTES, place, read_json_object, told
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.graph import Node
-from qwen_engine.chains.prompts import prompt
-from qwen_engine.chains.references import json_of, resolved
-from qwen_engine.chains.response_collectors import Outputs, Progress, ResponseCollector, answers_of
-from qwen_engine.chains.signatures import DEFAULTS, Port, Signature
-from qwen_engine.chains.sizes import Meter, RunBytes
 from qwen_engine.chains.slots import FairSlots
+from qwen_engine.chains.tasks.prompts import prompt
+from qwen_engine.chains.workflow.graph import Node
+from qwen_engine.chains.workflow.references import json_of, resolved
+from qwen_engine.chains.workflow.response_collectors import Outputs, Progress, ResponseCollector, answers_of
+from qwen_engine.chains.workflow.signatures import DEFAULTS, Port, Signature
+from qwen_engine.chains.workflow.sizes import Meter, RunBytes
 from qwen_wire.errors import DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_wire.json_text import shown
 

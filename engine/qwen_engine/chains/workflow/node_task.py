@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qwen_engine.chains import functions
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.events import Emit
-from qwen_engine.chains.graph import Node
-from qwen_engine.chains.node_call import CallSlots, NodeCall, with_retries
-from qwen_engine.chains.outputs import SentFiles
-from qwen_engine.chains.partial_outputs import PartialOutputs
-from qwen_engine.chains.record import EarlierRun, Record, flattened
-from qwen_engine.chains.references import resolved
-from qwen_engine.chains.response_collectors import Outputs, Progress, ResponseCollector
-from qwen_engine.chains.signatures import Signature
-from qwen_engine.chains.sizes import Held, RunBytes
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.graph import Node
+from qwen_engine.chains.workflow.node_call import CallSlots, NodeCall, with_retries
+from qwen_engine.chains.workflow.partial_outputs import PartialOutputs
+from qwen_engine.chains.workflow.record import EarlierRun, Record, flattened
+from qwen_engine.chains.workflow.references import resolved
+from qwen_engine.chains.workflow.response_collectors import Outputs, Progress, ResponseCollector
+from qwen_engine.chains.workflow.sent_files import SentFiles
+from qwen_engine.chains.workflow.signatures import Signature
+from qwen_engine.chains.workflow.sizes import Held, RunBytes
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import ErrorInfo, StageProgress, StageResult, StageSkipped, StageStarted
 from qwen_wire.errors import QwenError

@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 from typing import Any
 
-from qwen_engine.chains import functions
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import Emit, End
-from qwen_engine.chains.graph import Graph
-from qwen_engine.chains.node_task import NodeTask, RunContext, Worker
-from qwen_engine.chains.partial_outputs import PENDING, PartialOutputs
-from qwen_engine.chains.record import EarlierRun, Record
-from qwen_engine.chains.references import condition, references
-from qwen_engine.chains.response_collectors import Outputs
-from qwen_engine.chains.run_end import ending
-from qwen_engine.chains.sizes import RunBytes
+from qwen_engine.chains.workflow import functions
+from qwen_engine.chains.workflow.graph import Graph
+from qwen_engine.chains.workflow.node_task import NodeTask, RunContext, Worker
+from qwen_engine.chains.workflow.partial_outputs import PENDING, PartialOutputs
+from qwen_engine.chains.workflow.record import EarlierRun, Record
+from qwen_engine.chains.workflow.references import condition, references
+from qwen_engine.chains.workflow.response_collectors import Outputs
+from qwen_engine.chains.workflow.run_end import ending
+from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_wire.chains import ErrorInfo, StageFailed, StageSkipped, StageStarted
 from qwen_wire.errors import DeadlineExceeded, InvalidRequest, QwenError
 

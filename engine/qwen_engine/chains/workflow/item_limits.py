@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qwen_engine.chains.graph import Graph
-from qwen_engine.chains.references import look_up, whole_reference
+from qwen_engine.chains.workflow.graph import Graph
+from qwen_engine.chains.workflow.references import look_up, whole_reference
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
 

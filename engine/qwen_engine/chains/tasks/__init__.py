@@ -1,0 +1,1 @@
+"""What named chains do between their models: prompts of the chat model, and functions of JSON."""

@@ -1,0 +1,1 @@
+"""Voice chat: conversations whose replies are spoken while they are written."""

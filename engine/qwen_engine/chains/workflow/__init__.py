@@ -1,0 +1,1 @@
+"""Workflows: graphs of models and functions, checked and run. See docs/chains.md."""
