@@ -1,42 +1,44 @@
-"""The front door: `Client`, and `AsyncClient` with the same methods as coroutines."""
+"""The clients: all services of one server, blocking and for asyncio."""
+
+from typing import Generic
 
 from typing_extensions import Self
 
 from qwen_client import asr, batches, captions, chains, charts, chat, image, recipes, text_streams, tts, vision, voices
-from qwen_client.chains.chain_run import follow, follow_async
+from qwen_client.chains.chain_run import following
 from qwen_client.health import Health
-from qwen_client.methods import AsyncService, Service, async_streaming, awaiting, handing, running, streaming
+from qwen_client.methods import Service, TransportT, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 60.0
 
 
-class Asr(Service):
+class Asr(Service[TransportT]):
     transcribe = running(asr.transcribe)
-    transcribe_many = handing(batches.run_batch, batches.transcribe_many)
+    transcribe_many = handing(batches.transcribe_many, batches.run_batch, batches.run_batch_async)
     align = running(asr.align)
-    stream = handing(captions.Captions, captions.stream)
+    stream = handing(captions.stream, captions.Captions, captions.AsyncCaptions)
 
 
-class Tts(Service):
+class Tts(Service[TransportT]):
     synthesize = running(tts.synthesize)
     stream = streaming(tts.synthesize)
-    stream_text = handing(text_streams.TextStream, text_streams.stream_text)
+    stream_text = handing(text_streams.stream_text, text_streams.TextStream, text_streams.AsyncTextStream)
 
 
-class Chat(Service):
+class Chat(Service[TransportT]):
     complete = running(chat.complete)
     stream = streaming(chat.complete)
 
 
-class Voices(Service):
+class Voices(Service[TransportT]):
     list = running(voices.list_voices)
     add = running(voices.add)
     remove = running(voices.remove)
 
 
-class Images(Service):
+class Images(Service[TransportT]):
     generate = running(image.generate)
     stream = streaming(image.generate)
     edit = running(image.edit)
@@ -47,11 +49,11 @@ class Images(Service):
     styles = running(image.styles)
 
 
-class Vision(Service):
+class Vision(Service[TransportT]):
     describe = running(vision.describe)
 
 
-class Charts(Service):
+class Charts(Service[TransportT]):
     draw = running(charts.draw)
     gantt = running(charts.gantt)
     timeline = running(charts.timeline)
@@ -60,20 +62,35 @@ class Charts(Service):
     concept_graph = running(charts.concept_graph)
 
 
-class Chains(Service):
+class Chains(Service[TransportT]):
     run = running(chains.run)
     spoken_image = running(chains.spoken_image)
     aligned_transcript = running(chains.aligned_transcript)
-    meeting_minutes = handing(follow, chains.meeting_minutes)
-    storyboard = handing(follow, chains.storyboard)
-    courseware = handing(follow, chains.courseware)
-    product_ad = handing(follow, chains.product_ad)
-    describe_aloud = handing(follow, chains.describe_aloud)
-    voice_chat = handing(follow, chains.voice_chat)
-    conversation = handing(chains.Conversation, chains.conversation)
+    meeting_minutes = following(chains.meeting_minutes)
+    storyboard = following(chains.storyboard)
+    courseware = following(chains.courseware)
+    product_ad = following(chains.product_ad)
+    describe_aloud = following(chains.describe_aloud)
+    voice_chat = following(chains.voice_chat)
+    conversation = handing(chains.conversation, chains.Conversation, chains.AsyncConversation)
 
 
-class Client:
+class _Services(Generic[TransportT]):
+    """What both clients have."""
+
+    def __init__(self, transport: TransportT) -> None:
+        self._transport: TransportT = transport
+        self.asr: Asr[TransportT] = Asr(transport)
+        self.tts: Tts[TransportT] = Tts(transport)
+        self.chat: Chat[TransportT] = Chat(transport)
+        self.voices: Voices[TransportT] = Voices(transport)
+        self.image: Images[TransportT] = Images(transport)
+        self.vision: Vision[TransportT] = Vision(transport)
+        self.charts: Charts[TransportT] = Charts(transport)
+        self.chains: Chains[TransportT] = Chains(transport)
+
+
+class Client(_Services[Transport]):
     """A connection to a server; threads may share it. Every call ends within `timeout_s` seconds.
 
     `tenant`: whose requests these are, where no gateway says so; what the server keeps for one is never another's.
@@ -90,15 +107,7 @@ class Client:
     def __init__(
         self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
     ) -> None:
-        self._transport = Transport(address, timeout_s, tenant)
-        self.asr = Asr(self._transport)
-        self.tts = Tts(self._transport)
-        self.chat = Chat(self._transport)
-        self.voices = Voices(self._transport)
-        self.image = Images(self._transport)
-        self.vision = Vision(self._transport)
-        self.charts = Charts(self._transport)
-        self.chains = Chains(self._transport)
+        super().__init__(Transport(address, timeout_s, tenant))
 
     def health(self) -> Health:
         """Whether the server takes requests, and which models are ready; `Unavailable` where none answers."""
@@ -115,68 +124,7 @@ class Client:
         self.close()
 
 
-class AsyncAsr(AsyncService):
-    transcribe = awaiting(asr.transcribe)
-    transcribe_many = handing(batches.run_batch_async, batches.transcribe_many)
-    align = awaiting(asr.align)
-    stream = handing(captions.AsyncCaptions, captions.stream)
-
-
-class AsyncTts(AsyncService):
-    synthesize = awaiting(tts.synthesize)
-    stream = async_streaming(tts.synthesize)
-    stream_text = handing(text_streams.AsyncTextStream, text_streams.stream_text)
-
-
-class AsyncChat(AsyncService):
-    complete = awaiting(chat.complete)
-    stream = async_streaming(chat.complete)
-
-
-class AsyncVoices(AsyncService):
-    list = awaiting(voices.list_voices)
-    add = awaiting(voices.add)
-    remove = awaiting(voices.remove)
-
-
-class AsyncImages(AsyncService):
-    generate = awaiting(image.generate)
-    stream = async_streaming(image.generate)
-    edit = awaiting(image.edit)
-    vary = awaiting(image.vary)
-    inpaint = awaiting(image.inpaint)
-    regenerate = awaiting(image.regenerate)
-    recipe = staticmethod(recipes.read_recipe)
-    styles = awaiting(image.styles)
-
-
-class AsyncVision(AsyncService):
-    describe = awaiting(vision.describe)
-
-
-class AsyncCharts(AsyncService):
-    draw = awaiting(charts.draw)
-    gantt = awaiting(charts.gantt)
-    timeline = awaiting(charts.timeline)
-    responsibility_matrix = awaiting(charts.responsibility_matrix)
-    bars = awaiting(charts.bars)
-    concept_graph = awaiting(charts.concept_graph)
-
-
-class AsyncChains(AsyncService):
-    run = awaiting(chains.run)
-    spoken_image = awaiting(chains.spoken_image)
-    aligned_transcript = awaiting(chains.aligned_transcript)
-    meeting_minutes = handing(follow_async, chains.meeting_minutes)
-    storyboard = handing(follow_async, chains.storyboard)
-    courseware = handing(follow_async, chains.courseware)
-    product_ad = handing(follow_async, chains.product_ad)
-    describe_aloud = handing(follow_async, chains.describe_aloud)
-    voice_chat = handing(follow_async, chains.voice_chat)
-    conversation = handing(chains.AsyncConversation, chains.conversation)
-
-
-class AsyncClient:
+class AsyncClient(_Services[AsyncTransport]):
     """As `Client`, for asyncio: make it inside a running loop.
 
     async with AsyncClient("127.0.0.1:8001") as client:
@@ -189,15 +137,7 @@ class AsyncClient:
     def __init__(
         self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
     ) -> None:
-        self._transport = AsyncTransport(address, timeout_s, tenant)
-        self.asr = AsyncAsr(self._transport)
-        self.tts = AsyncTts(self._transport)
-        self.chat = AsyncChat(self._transport)
-        self.voices = AsyncVoices(self._transport)
-        self.image = AsyncImages(self._transport)
-        self.vision = AsyncVision(self._transport)
-        self.charts = AsyncCharts(self._transport)
-        self.chains = AsyncChains(self._transport)
+        super().__init__(AsyncTransport(address, timeout_s, tenant))
 
     async def health(self) -> Health:
         """As `Client.health`."""

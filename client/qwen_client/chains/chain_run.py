@@ -7,6 +7,7 @@ from typing import Generic
 from typing_extensions import Self
 
 from qwen_client.jobs import Ending, EventT, ResultT, StreamJob
+from qwen_client.methods import Method, P, handing
 from qwen_client.stream import AsyncStream, Stream
 from qwen_client.transport import AsyncTransport, Transport
 
@@ -105,11 +106,16 @@ class AsyncChainRun(Generic[EventT, ResultT]):
         return event
 
 
+def following(
+    plan: Callable[P, StreamJob[EventT, ResultT]],
+) -> Method[P, ChainRun[EventT, ResultT], AsyncChainRun[EventT, ResultT]]:
+    """A method that sends the planned job's request and returns a run, whose events are to come."""
+    return handing(plan, follow, follow_async)
+
+
 def follow(transport: Transport, job: StreamJob[EventT, ResultT]) -> ChainRun[EventT, ResultT]:
-    """Send the job's request; its events are to come."""
     return ChainRun(transport.open(job), job.collect)
 
 
 def follow_async(transport: AsyncTransport, job: StreamJob[EventT, ResultT]) -> AsyncChainRun[EventT, ResultT]:
-    """As `follow`, for `AsyncClient`."""
     return AsyncChainRun(transport.open(job), job.collect)
