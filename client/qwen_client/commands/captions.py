@@ -16,9 +16,10 @@ from rich.live import Live
 from rich.text import Text
 
 from qwen_client.captions import DEFAULT_SAMPLE_RATE
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import Context, Heard, Tenant, Timeout, Url
-from qwen_client.console import errors_on_one_line, print_shortfalls
+from qwen_client.client import Client
+from qwen_client.commands.options import Context, SpeechLanguage
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_shortfalls
 from qwen_client.extras import audio_extra
 from qwen_client.pcm import AudioPiece
 from qwen_wire.errors import InvalidRequest
@@ -30,37 +31,29 @@ if TYPE_CHECKING:
 PARTIAL_STYLE = "bright_black"
 
 
+@calls_server()
 def captions(
+    client: Client,
     source: Annotated[
         str, typer.Argument(metavar="FILE|-", help="A recording; -: 16-bit samples, or WAV, from standard input.")
     ],
-    language: Heard = None,
+    language: SpeechLanguage = None,
     context: Context = "",
     sample_rate: Annotated[int, typer.Option(min=1, help="Sample rate in Hz of standard input.")] = DEFAULT_SAMPLE_RATE,
     channels: Annotated[int, typer.Option(min=1, help="Channels of standard input.")] = 1,
     realtime: Annotated[bool, typer.Option("--realtime", help="Send a file at the pace of playback.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each caption as a line of JSON.")] = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Show live captions of speech: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen captions -
 
     On a terminal, text that may still change is grey. Ctrl-C ends the audio; its captions are completed.
     """
-    with errors_on_one_line():
-        recording = _open(source, sample_rate, channels, realtime)
-        with (
-            Client(url, timeout_s=timeout_s, tenant=tenant) as client,
-            client.asr.stream(
-                language=language,
-                context=context,
-                sample_rate=recording.sample_rate,
-                channels=recording.channels,
-            ) as session,
-        ):
-            _show(_warning(session.iterate(_until_interrupted(recording.pieces))), as_json)
-        print_shortfalls({"finish_reason": "stop", "damage_s": recording.damage_s}, "the text")
+    recording = _open(source, sample_rate, channels, realtime)
+    with client.asr.stream(
+        language=language, context=context, sample_rate=recording.sample_rate, channels=recording.channels
+    ) as session:
+        _show(_warning(session.iterate(_until_interrupted(recording.pieces))), as_json)
+    print_shortfalls({"finish_reason": "stop", "damage_s": recording.damage_s}, "the text")
 
 
 def _open(source: str, sample_rate: int, channels: int, realtime: bool) -> "Recording":

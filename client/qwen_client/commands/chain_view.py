@@ -1,5 +1,6 @@
 """What the commands of chains share: a run followed on the terminal, and its result in a folder."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from qwen_client.chains.chain_run import ChainRun
-from qwen_client.client import Client
+from qwen_client.client import Chains, Client
+from qwen_client.commands.options import AsJson, Context, Seed, SizeOption, SpeechLanguage, Steps, StyleOption
+from qwen_client.commands.server_calls import parameter, server_options, with_parameters
 from qwen_client.console import errors_on_one_line, print_error, print_json, print_warning, require_folder
 from qwen_client.shortfalls import Shortfall
 from qwen_client.stages import StageView
@@ -18,6 +21,19 @@ from qwen_wire.errors import ChainFailed, ServerError
 CHAIN_TIMEOUT_S = 600.0
 GRACE_S = 5.0  # for the server to tell what it has made when the time is over
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; created if missing.")]
+Audio = Annotated[Path | None, typer.Option(help="Recording of the text, instead of it or in addition.")]
+MaxAudio = Annotated[float | None, typer.Option("--max-audio", help="Refuse recordings longer than this many seconds.")]
+SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "audio": (Audio, None),
+    "language": (SpeechLanguage, None),
+    "context": (Context, None),
+    "style": (StyleOption, None),
+    "size": (SizeOption, None),
+    "steps": (Steps, None),
+    "max_audio_s": (MaxAudio, None),
+    "seed": (Seed, 0),
+}
+"""By parameter of the SDK's methods: the option, and its default."""
 
 
 class Saveable(Protocol):
@@ -27,33 +43,35 @@ class Saveable(Protocol):
     def save(self, folder: Path) -> list[Path]: ...
 
 
-def run_and_save(
-    start: Callable[[Client], ChainRun[StageEvent, Any]],
-    out: Path,
-    *,
-    url: str,
-    tenant: str | None,
-    timeout_s: float,
-    as_json: bool,
-    needs: Sequence[Callable[[], None]] = (),
-) -> None:
-    """Show the stages of a chain while it runs, save what it made in `out` and print the files.
+def chain_command(
+    method: str, *, out: Path, needs: Sequence[Callable[[], None]] = ()
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., None]]:
+    """A command that runs the chain `method` of the SDK, shows its stages and saves what it made in a folder.
 
-    What `needs` would raise is raised before the work.
-    Where a stage fails, what the others made is saved all the same, and the command ends with exit code 1.
+    The decorated function returns arguments of the method; those of the method's parameters that it does not have, and
+    `SHARED_OPTIONS` has, are options of the command. What `needs` would raise is raised before the work. Where a stage fails,
+    what the others made is saved all the same, and the command ends with exit code 1.
     """
-    with errors_on_one_line():
-        require_folder(out)
-        for require in needs:
-            require()
-        with Client(url, timeout_s=timeout_s + GRACE_S, tenant=tenant) as client:
-            try:
-                result = _followed(start(client))
-            except ChainFailed as failure:
-                _save(failure.result, out, as_json)
-                raise
-        _save(result, out, as_json)
-        end_as(result.shortfalls)
+    folder = parameter("out", Out, out)
+
+    def decorate(arguments: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+        own = inspect.signature(arguments).parameters
+        names = [name for name in inspect.signature(getattr(Chains, method)).parameters if name not in own]
+        shared = [parameter(name, *SHARED_OPTIONS[name]) for name in names if name in SHARED_OPTIONS]
+
+        def command(out: Path, as_json: bool, url: str, tenant: str | None, timeout_s: float, **given: Any) -> None:
+            with errors_on_one_line():
+                require_folder(out)
+                for require in needs:
+                    require()
+                asked = arguments(**{name: given.pop(name) for name in own}) | given
+                with Client(url, timeout_s=timeout_s + GRACE_S, tenant=tenant) as client:
+                    _run_and_save(getattr(client.chains, method)(**asked, deadline_s=timeout_s), out, as_json)
+
+        common = [folder, parameter("as_json", AsJson, False), *server_options(CHAIN_TIMEOUT_S)]
+        return with_parameters(command, arguments, [*own.values(), *shared, *common])
+
+    return decorate
 
 
 def print_all(shortfalls: Sequence[Shortfall]) -> None:
@@ -69,6 +87,16 @@ def end_as(shortfalls: Sequence[Shortfall]) -> None:
     """Leave with exit code 1 where parts are missing."""
     if any(one.kind == "missing" for one in shortfalls):
         raise typer.Exit(1)
+
+
+def _run_and_save(run: ChainRun[StageEvent, Any], out: Path, as_json: bool) -> None:
+    try:
+        result = _followed(run)
+    except ChainFailed as failure:
+        _save(failure.result, out, as_json)
+        raise
+    _save(result, out, as_json)
+    end_as(result.shortfalls)
 
 
 def _followed(run: ChainRun[StageEvent, Any]) -> Saveable:

@@ -1,115 +1,55 @@
-"""`qwen minutes`, `storyboard`, `lesson`, `ad` and `describe`."""
+"""`qwen minutes`, `storyboard`, `lesson`, `ad` and `describe`.
+
+Each function turns what is special to its command into arguments of the SDK's method; `SHARED_OPTIONS` has the rest.
+"""
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from qwen_client.client import DEFAULT_ADDRESS
-from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, run_and_save
-from qwen_client.commands.options import AsJson, Heard, Seed, Tenant, Timeout, Url, text_argument
+from qwen_client.commands.chain_view import chain_command
+from qwen_client.commands.options import text_argument
 from qwen_client.documents.slides import require_slides
 from qwen_client.documents.word import require_word
 
 Text = Annotated[str | None, typer.Argument(help="The text; - reads standard input. Optional with --audio.")]
-Audio = Annotated[Path | None, typer.Option(help="Recording of the text, instead of it or in addition.")]
-StyleOption = Annotated[str | None, typer.Option("--style", help="Style; `qwen styles` lists them.")]
-SizeOption = Annotated[
-    str | None,
-    typer.Option("--size", help="WIDTHxHEIGHT in pixels, or an aspect ratio such as 16:9. Default: set by the server."),
-]
-Steps = Annotated[int | None, typer.Option(help="Number of denoising steps. Default: set by the server.")]
-MaxAudio = Annotated[float | None, typer.Option("--max-audio", help="Refuse recordings longer than this many seconds.")]
-Voices = Annotated[
-    list[str] | None, typer.Option("--voice", help="Voice that reads the copy; may be repeated, each reads everything.")
-]
 
 
+@chain_command("meeting_minutes", out=Path("minutes"), needs=[require_word])
 def minutes(
     audio: Annotated[
         list[Path], typer.Argument(help="One recording per speaker, or one file with a channel per speaker.")
     ],
-    out: Out = Path("minutes"),
     speaker: Annotated[
         list[str] | None, typer.Option(help="Name of a speaker, in the order of the recordings; repeat for each.")
     ] = None,
     day: Annotated[
         datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Date of the meeting. Default: today.")
     ] = None,
-    language: Heard = None,
-    context: Annotated[str | None, typer.Option(help="Words that are likely to occur, such as names.")] = None,
     illustration: Annotated[str | None, typer.Option(help="Prompt of the illustration. Default: the title.")] = None,
     illustrate: Annotated[bool, typer.Option(help="Generate an illustration besides the charts.")] = True,
-    max_audio_s: MaxAudio = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
-) -> None:
+) -> dict[str, Any]:
     """Write the minutes of the meeting in AUDIO: documents, subtitles and charts."""
-    run_and_save(
-        lambda client: client.chains.meeting_minutes(
-            audio,
-            speakers=speaker,
-            day=day.date() if day else None,
-            language=language,
-            context=context,
-            illustration=illustration,
-            illustrate=illustrate,
-            max_audio_s=max_audio_s,
-            seed=seed,
-            deadline_s=timeout_s,
-        ),
-        out,
-        url=url,
-        tenant=tenant,
-        timeout_s=timeout_s,
-        as_json=as_json,
-        needs=[require_word],
-    )
+    return {
+        "recordings": audio,
+        "speakers": speaker,
+        "day": day.date() if day else None,
+        "illustration": illustration,
+        "illustrate": illustrate,
+    }
 
 
-def storyboard(
-    text: Text = None,
-    out: Out = Path("storyboard"),
-    audio: Audio = None,
-    language: Heard = None,
-    style: StyleOption = None,
-    size: SizeOption = None,
-    steps: Steps = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
-) -> None:
+@chain_command("storyboard", out=Path("storyboard"), needs=[require_word])
+def storyboard(text: Text = None) -> dict[str, Any]:
     """Turn the idea in TEXT into a storyboard of three to five pictures."""
-    run_and_save(
-        lambda client: client.chains.storyboard(
-            _text(text),
-            audio=audio,
-            language=language,
-            style=style,
-            size=size,
-            steps=steps,
-            seed=seed,
-            deadline_s=timeout_s,
-        ),
-        out,
-        url=url,
-        tenant=tenant,
-        timeout_s=timeout_s,
-        as_json=as_json,
-        needs=[require_word],
-    )
+    return {"idea": _text(text)}
 
 
+@chain_command("courseware", out=Path("lesson"), needs=[require_word, require_slides])
 def lesson(
     text: Text = None,
-    out: Out = Path("lesson"),
-    audio: Audio = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the lecture. Default: as recognised from speech, English for text.")
     ] = None,
@@ -117,95 +57,33 @@ def lesson(
     voice: Annotated[
         list[str] | None, typer.Option(help="Narrator of a language, such as zh=mei. Default: set by the server.")
     ] = None,
-    max_audio_s: MaxAudio = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
-) -> None:
+) -> dict[str, Any]:
     """Turn the lecture in TEXT into presentations with narration, in several languages."""
     voices = None if voice is None else dict(map(_voice, voice))
-    run_and_save(
-        lambda client: client.chains.courseware(
-            _text(text),
-            audio=audio,
-            language=language,
-            languages=into,
-            voices=voices,
-            max_audio_s=max_audio_s,
-            seed=seed,
-            deadline_s=timeout_s,
-        ),
-        out,
-        url=url,
-        tenant=tenant,
-        timeout_s=timeout_s,
-        as_json=as_json,
-        needs=[require_word, require_slides],
-    )
+    return {"text": _text(text), "language": language, "languages": into, "voices": voices}
 
 
+@chain_command("product_ad", out=Path("ad"), needs=[require_word])
 def ad(
     text: Text = None,
-    out: Out = Path("ad"),
-    audio: Audio = None,
-    language: Heard = None,
-    voice: Voices = None,
-    style: StyleOption = None,
-    size: SizeOption = None,
-    steps: Steps = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
-) -> None:
+    voice: Annotated[
+        list[str] | None,
+        typer.Option("--voice", help="Voice that reads the copy; may be repeated, each reads everything."),
+    ] = None,
+) -> dict[str, Any]:
     """Create an advertisement for the product in TEXT: copy, narration and pictures."""
-    run_and_save(
-        lambda client: client.chains.product_ad(
-            _text(text),
-            audio=audio,
-            language=language,
-            voices=voice,
-            style=style,
-            size=size,
-            steps=steps,
-            seed=seed,
-            deadline_s=timeout_s,
-        ),
-        out,
-        url=url,
-        tenant=tenant,
-        timeout_s=timeout_s,
-        as_json=as_json,
-        needs=[require_word],
-    )
+    return {"product": _text(text), "voices": voice}
 
 
+@chain_command("describe_aloud", out=Path("description"))
 def describe(
     picture: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP file.")],
     question: Annotated[str, typer.Argument(help="Question about the picture. Default: describe it.")] = "",
-    out: Out = Path("description"),
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the speech.")] = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
-) -> None:
+) -> dict[str, Any]:
     """Describe PICTURE as text and as speech."""
-    run_and_save(
-        lambda client: client.chains.describe_aloud(
-            picture, question, voice=voice, language=language, seed=seed, deadline_s=timeout_s
-        ),
-        out,
-        url=url,
-        tenant=tenant,
-        timeout_s=timeout_s,
-        as_json=as_json,
-    )
+    return {"picture": picture, "question": question, "voice": voice, "language": language}
 
 
 def _text(argument: str | None) -> str | None:

@@ -7,16 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Tenant, Timeout, Url
-from qwen_client.console import errors_on_one_line, print_made, print_warning, require_folder
+from qwen_client.client import Client
+from qwen_client.commands.options import AsJson
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_made, print_warning, require_folder
 from qwen_client.pictures import picture_format
 from qwen_client.texts import read_json
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import Theme
 
 
+@calls_server()
 def chart(
+    client: Client,
     file: Annotated[Path, typer.Argument(help="The chart as JSON; - reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")],
     width: Annotated[int | None, typer.Option(help="Width in pixels. Default: set by the server.")] = None,
@@ -24,19 +27,13 @@ def chart(
     scale: Annotated[int, typer.Option(help="Pixels per unit of width and height, for sharper output.")] = 1,
     theme: Annotated[Theme, typer.Option(help="Colour theme.")] = "light",
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Render the chart described in FILE (timeline, Gantt, bar chart, ...) to a picture file."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        suffix_format = picture_format(output)
-        require_folder(output)
-        made_as: Any = suffix_format.lower() if suffix_format in ("WEBP", "JPEG") else "png"
-        drawn = client.charts.draw(
-            _read_chart(file), width=width, height=height, scale=scale, theme=theme, format=made_as
-        )
-        drawn.save(output)
+    suffix_format = picture_format(output)
+    require_folder(output)
+    made_as: Any = suffix_format.lower() if suffix_format in ("WEBP", "JPEG") else "png"
+    drawn = client.charts.draw(_read_chart(file), width=width, height=height, scale=scale, theme=theme, format=made_as)
+    drawn.save(output)
     made = {
         "file": str(output),
         "type": drawn.kind,

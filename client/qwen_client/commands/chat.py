@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from qwen_client.chat import ChatDelta
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_error, print_json, print_shortfalls
+from qwen_client.client import Client
+from qwen_client.commands.options import AsJson, Seed, text_argument
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_error, print_json, print_shortfalls
 from qwen_client.stream import Stream
 from qwen_client.texts import read_json
 from qwen_wire.errors import Cancelled, InvalidRequest, QwenError
@@ -23,7 +24,9 @@ PROMPT = "> "
 THINKING_STYLE = "bright_black"
 
 
+@calls_server()
 def chat(
+    client: Client,
     text: Annotated[
         str | None, typer.Argument(help="User message; - reads standard input. Without it: a conversation.")
     ] = None,
@@ -39,32 +42,28 @@ def chat(
     stop: Annotated[list[str] | None, typer.Option(help="Stop sequence; may be repeated.")] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Send TEXT to the chat model and stream its answer. Without TEXT: a conversation, until Ctrl-D."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        asked: dict[str, Any] = {
-            "system": system,
-            "thinking": thinking,
-            "json_schema": _schema(json_schema),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "stop": stop or (),
-            "seed": seed,
-        }
-        if text is None and as_json:
-            raise InvalidRequest("--json is for one answer: give a TEXT")
-        if text is None:
-            _converse(client, asked)
-        elif as_json:
-            answer = client.chat.complete(text_argument(text), **asked)
-            _warn(answer.finish_reason, thought_only=bool(answer.thinking and not answer.text))
-            print_json(asdict(answer))
-        else:
-            with client.chat.stream(text_argument(text), **asked) as deltas:
-                _show(deltas)
+    asked: dict[str, Any] = {
+        "system": system,
+        "thinking": thinking,
+        "json_schema": _schema(json_schema),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "stop": stop or (),
+        "seed": seed,
+    }
+    if text is None and as_json:
+        raise InvalidRequest("--json is for one answer: give a TEXT")
+    if text is None:
+        _converse(client, asked)
+    elif as_json:
+        answer = client.chat.complete(text_argument(text), **asked)
+        _warn(answer.finish_reason, thought_only=bool(answer.thinking and not answer.text))
+        print_json(asdict(answer))
+    else:
+        with client.chat.stream(text_argument(text), **asked) as deltas:
+            _show(deltas)
 
 
 def _converse(client: Client, asked: dict[str, Any]) -> None:

@@ -6,21 +6,16 @@ from typing import Annotated
 
 import typer
 
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
+from qwen_client.client import Client
 from qwen_client.commands.drawing import follow, served_format, write
-from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
+from qwen_client.commands.options import AsJson, Seed, SizeOption, Steps, StyleOption, text_argument
+from qwen_client.commands.server_calls import calls_server
 from qwen_client.console import errors_on_one_line, print_json
 from qwen_client.image import Preset
 from qwen_client.recipes import read_recipe
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")]
-SizeOption = Annotated[
-    str | None,
-    typer.Option("--size", help="WIDTHxHEIGHT in pixels, or an aspect ratio such as 16:9. Default: set by the server."),
-]
-Steps = Annotated[int | None, typer.Option(help="Number of denoising steps. Default: set by the server.")]
 Number = Annotated[int, typer.Option("--n", min=1, help="Number of pictures; their seeds count up from --seed.")]
-StyleOption = Annotated[str | None, typer.Option("--style", help="Style; `qwen styles` lists them.")]
 PresetOption = Annotated[Preset | None, typer.Option("--preset", help="Trade-off between speed and quality.")]
 Lora = Annotated[str | None, typer.Option(help="Name of a LoRA that the server has.")]
 Mask = Annotated[Path | None, typer.Option(help="Mask of the picture's size: white where it may change.")]
@@ -36,7 +31,9 @@ Quality = Annotated[
 Sheet = Annotated[bool, typer.Option("--contact-sheet", help="Also write one file with all pictures side by side.")]
 
 
+@calls_server()
 def draw(
+    client: Client,
     text: Annotated[str, typer.Argument(help="Prompt; - reads standard input.")],
     output: Output = Path("picture.png"),
     size: SizeOption = None,
@@ -55,37 +52,35 @@ def draw(
     quality: Quality = None,
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Generate a picture from TEXT: from noise, from another picture (--image), or inside a mask (--mask)."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        file_format = served_format(output, preview)
-        events = client.image.stream(
-            text_argument(text),
-            images=image,
-            mask=mask,
-            task=None if image is None else "vary" if mask is None else "inpaint",
-            size=size,
-            steps=steps,
-            seed=seed,
-            n=n,
-            style=style,
-            preset=preset,
-            lora=lora,
-            true_cfg_scale=guidance,
-            negative_prompt=avoid,
-            strength=strength,
-            preview_every=1 if preview else None,
-            format=file_format,
-            quality=quality,
-        )
-        made = write(follow(events, n, preview), output, contact_sheet, events.timings)
+    file_format = served_format(output, preview)
+    events = client.image.stream(
+        text_argument(text),
+        images=image,
+        mask=mask,
+        task=None if image is None else "vary" if mask is None else "inpaint",
+        size=size,
+        steps=steps,
+        seed=seed,
+        n=n,
+        style=style,
+        preset=preset,
+        lora=lora,
+        true_cfg_scale=guidance,
+        negative_prompt=avoid,
+        strength=strength,
+        preview_every=1 if preview else None,
+        format=file_format,
+        quality=quality,
+    )
+    made = write(follow(events, n, preview), output, contact_sheet, events.timings)
     _print(made, as_json)
 
 
+@calls_server()
 def edit(
+    client: Client,
     image: Annotated[Path, typer.Argument(help="The picture to edit.")],
     text: Annotated[str, typer.Argument(help="Instruction; - reads standard input.")],
     output: Output = Path("edited.png"),
@@ -105,31 +100,27 @@ def edit(
     quality: Quality = None,
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Edit the picture IMAGE as TEXT instructs."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        file_format = served_format(output, preview)
-        events = client.image.stream(
-            text_argument(text),
-            images=[image, *(others or [])],
-            mask=mask,
-            task="edit",
-            size=size,
-            steps=steps,
-            seed=seed,
-            n=n,
-            preset=preset,
-            lora=lora,
-            true_cfg_scale=guidance,
-            negative_prompt=avoid,
-            preview_every=1 if preview else None,
-            format=file_format,
-            quality=quality,
-        )
-        made = write(follow(events, n, preview), output, contact_sheet, events.timings)
+    file_format = served_format(output, preview)
+    events = client.image.stream(
+        text_argument(text),
+        images=[image, *(others or [])],
+        mask=mask,
+        task="edit",
+        size=size,
+        steps=steps,
+        seed=seed,
+        n=n,
+        preset=preset,
+        lora=lora,
+        true_cfg_scale=guidance,
+        negative_prompt=avoid,
+        preview_every=1 if preview else None,
+        format=file_format,
+        quality=quality,
+    )
+    made = write(follow(events, n, preview), output, contact_sheet, events.timings)
     _print(made, as_json)
 
 
@@ -140,12 +131,10 @@ def recipe(file: Annotated[Path, typer.Argument(help="A picture that this platfo
     print_json({name: value for name, value in told.items() if value not in (None, ())})
 
 
-def styles(
-    as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, tenant: Tenant = None, timeout_s: Timeout = DEFAULT_TIMEOUT_S
-) -> None:
+@calls_server()
+def styles(client: Client, as_json: AsJson = False) -> None:
     """List the styles for `qwen draw --style`, one per line."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        known = client.image.styles()
+    known = client.image.styles()
     if as_json:
         print_json([asdict(style) for style in known])
     else:

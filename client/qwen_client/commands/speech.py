@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 
 from qwen_client.audio import audio_suffix
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Seed, Tenant, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_json, print_made, print_shortfalls, require_folder
+from qwen_client.client import Client
+from qwen_client.commands.options import AsJson, Seed, text_argument
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_json, print_made, print_shortfalls, require_folder
 from qwen_client.effects import FACTORS
 from qwen_client.progress import Bar
 
 voice_app = typer.Typer(no_args_is_help=True, help="Manage stored voices.")
 
 
+@calls_server()
 def say(
+    client: Client,
     text: Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg, .opus or .mp3 file.")],
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
@@ -30,27 +33,23 @@ def say(
     speed: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the speed.")] = 1.0,
     pitch: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the pitch.")] = 1.0,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Synthesize TEXT and write it to an audio file."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        audio_suffix(output)
-        require_folder(output)
-        with Bar("speaking"):
-            speech = client.tts.synthesize(
-                text_argument(text),
-                voice=voice,
-                reference=reference,
-                reference_text=reference_text,
-                consent=consent,
-                instruction=instruction,
-                language=language,
-                seed=seed,
-                temperature=temperature,
-            ).changed(speed=speed, pitch=pitch)
-        speech.save(output)
+    audio_suffix(output)
+    require_folder(output)
+    with Bar("speaking"):
+        speech = client.tts.synthesize(
+            text_argument(text),
+            voice=voice,
+            reference=reference,
+            reference_text=reference_text,
+            consent=consent,
+            instruction=instruction,
+            language=language,
+            seed=seed,
+            temperature=temperature,
+        ).changed(speed=speed, pitch=pitch)
+    speech.save(output)
     made = {
         "file": str(output),
         "duration_s": speech.duration_s,
@@ -65,12 +64,10 @@ def say(
 
 
 @voice_app.command("list")
-def list_voices(
-    as_json: AsJson = False, url: Url = DEFAULT_ADDRESS, tenant: Tenant = None, timeout_s: Timeout = DEFAULT_TIMEOUT_S
-) -> None:
+@calls_server()
+def list_voices(client: Client, as_json: AsJson = False) -> None:
     """List the checkpoint's speakers and the stored voices, one per line."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        known = client.voices.list()
+    known = client.voices.list()
     if as_json:
         print_json(asdict(known))
     else:
@@ -78,18 +75,17 @@ def list_voices(
 
 
 @voice_app.command("add")
+@calls_server()
 def add_voice(
+    client: Client,
     name: Annotated[str, typer.Argument(help="Name of the voice: a-z, 0-9, - and _.")],
     reference: Annotated[Path, typer.Argument(help="A recording of the voice, at least half a second long.")],
     consent: Annotated[str, typer.Option(help="Who consented to the use of the voice.")],
     reference_text: Annotated[str, typer.Option(help="Text spoken in the recording; improves the clone.")] = "",
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Store the voice of a recording under NAME."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client, Bar("listening"):
+    with Bar("listening"):
         voice = client.voices.add(name, reference, consent=consent, reference_text=reference_text)
     if as_json:
         print_json(asdict(voice))
@@ -98,12 +94,10 @@ def add_voice(
 
 
 @voice_app.command("remove")
+@calls_server()
 def remove_voice(
+    client: Client,
     name: Annotated[str, typer.Argument(help="Name of a stored voice.")],
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Delete a stored voice."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        typer.echo(client.voices.remove(name))
+    typer.echo(client.voices.remove(name))

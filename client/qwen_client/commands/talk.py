@@ -15,9 +15,10 @@ from qwen_client.audio import audio_suffix
 from qwen_client.captions import DEFAULT_SAMPLE_RATE
 from qwen_client.chains.conversation import Conversation, VoiceRun
 from qwen_client.chains.voice import VoiceReply
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import Context, Heard, Seed, Tenant, Timeout, Url
-from qwen_client.console import errors_on_one_line, print_warning, require_folder
+from qwen_client.client import Client
+from qwen_client.commands.options import Context, Seed, SpeechLanguage
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_warning, require_folder
 from qwen_client.extras import audio_extra
 from qwen_client.stages import StageView
 from qwen_wire.errors import ChainFailed, InvalidRequest
@@ -27,7 +28,9 @@ Kept: TypeAlias = Mapping[str, str]
 """Name and token of a conversation that stays open."""
 
 
+@calls_server()
 def talk(
+    client: Client,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -43,35 +46,31 @@ def talk(
         str | None, typer.Option(envvar="QWEN_SESSION_TOKEN", help="Token of an open conversation to continue.")
     ] = None,
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
-    language: Heard = None,
+    language: SpeechLanguage = None,
     context: Context = "",
     sample_rate: Annotated[int, typer.Option(min=1, help="Sample rate in Hz of standard input.")] = DEFAULT_SAMPLE_RATE,
     channels: Annotated[int, typer.Option(min=1, help="Channels of standard input.")] = 1,
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print each turn as a line of JSON.")] = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Send spoken messages and save the spoken replies: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen talk -"""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        audio_suffix(output)
-        require_folder(output)
-        is_live = files == [STANDARD_INPUT]
-        if STANDARD_INPUT in files and not is_live:
-            raise InvalidRequest("- is standard input, which has all turns: give no files beside it")
-        conversation = client.chains.conversation(
-            session, token=token, voice=voice, language=language, context=context, seed=seed
-        )
-        try:
-            said = _live(conversation, sample_rate, channels) if is_live else map(conversation.say, files)
-            for number, run in enumerate(said, 1):
-                path = output if len(files) == 1 and not is_live else _numbered(output, number)
-                kept = {} if session is None else {"session": session, "token": conversation.token}
-                _answer(run, path, as_json, kept)
-        finally:
-            if session is None:
-                conversation.close()
+    audio_suffix(output)
+    require_folder(output)
+    is_live = files == [STANDARD_INPUT]
+    if STANDARD_INPUT in files and not is_live:
+        raise InvalidRequest("- is standard input, which has all turns: give no files beside it")
+    conversation = client.chains.conversation(
+        session, token=token, voice=voice, language=language, context=context, seed=seed
+    )
+    try:
+        said = _live(conversation, sample_rate, channels) if is_live else map(conversation.say, files)
+        for number, run in enumerate(said, 1):
+            path = output if len(files) == 1 and not is_live else _numbered(output, number)
+            kept = {} if session is None else {"session": session, "token": conversation.token}
+            _answer(run, path, as_json, kept)
+    finally:
+        if session is None:
+            conversation.close()
 
 
 def _live(conversation: Conversation, sample_rate: int, channels: int) -> Iterator[VoiceRun]:

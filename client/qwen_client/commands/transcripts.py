@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from qwen_client.batches import Outcome
-from qwen_client.client import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_S, Client
-from qwen_client.commands.options import AsJson, Context, Heard, Tenant, Timeout, Url, text_argument
-from qwen_client.console import errors_on_one_line, print_error, print_json, print_shortfalls, require_folder
+from qwen_client.client import Client
+from qwen_client.commands.options import AsJson, Context, SpeechLanguage, text_argument
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_error, print_json, print_shortfalls, require_folder
 from qwen_client.progress import Bar
 from qwen_client.transcript import transcript_suffix
 from qwen_wire.errors import InvalidRequest, QwenError, ServerError
@@ -21,12 +22,14 @@ Format = Literal["text", "json", "srt", "vtt"]
 SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 
+@calls_server()
 def transcribe(
+    client: Client,
     files: Annotated[list[Path], typer.Argument(help="Audio files in any supported format.")],
     output_format: Annotated[Format | None, typer.Option("--format", help="Output format. Default: text.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Write one file per input into this folder.")] = None,
     timestamps: Annotated[Timestamps, typer.Option(help="Unit of the timestamps, also of subtitles.")] = "segment",
-    language: Heard = None,
+    language: SpeechLanguage = None,
     context: Context = "",
     itn: Annotated[
         bool, typer.Option("--itn", help="Write numbers and dates in digits (inverse text normalisation).")
@@ -35,26 +38,21 @@ def transcribe(
         float | None, typer.Option("--max-audio", help="Refuse recordings longer than this many seconds.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Transcribe audio FILES: one line per file, in the given order, or one output file per input."""
-    with errors_on_one_line():
-        chosen = _format(output_format, as_json)
-        _require_subtitles_possible(chosen, timestamps, files, folder)
-        targets = _targets(files, folder, SUFFIXES[chosen])
-        with Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-            outcomes = _transcribe_all(
-                client,
-                files,
-                targets,
-                timestamps=timestamps,
-                language=language,
-                context=context,
-                itn=itn,
-                max_audio_s=max_audio_s,
-            )
+    chosen = _format(output_format, as_json)
+    _require_subtitles_possible(chosen, timestamps, files, folder)
+    targets = _targets(files, folder, SUFFIXES[chosen])
+    outcomes = _transcribe_all(
+        client,
+        files,
+        targets,
+        timestamps=timestamps,
+        language=language,
+        context=context,
+        itn=itn,
+        max_audio_s=max_audio_s,
+    )
     for file, outcome in zip(files, outcomes, strict=True):
         _print_shortfalls(file, outcome)
     if chosen == "json" and not targets:
@@ -65,7 +63,9 @@ def transcribe(
         raise typer.Exit(1)
 
 
+@calls_server()
 def align(
+    client: Client,
     file: Annotated[Path, typer.Argument(help="An audio file in any supported format.")],
     text: Annotated[str, typer.Argument(help="The text spoken in it; - reads standard input.")],
     output: Annotated[
@@ -74,20 +74,16 @@ def align(
     timestamps: Annotated[WordTimestamps, typer.Option(help="Unit of the timestamps.")] = "word",
     language: Annotated[str | None, typer.Option(help="Such as English, en or en-US.")] = None,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Find when each word of TEXT is spoken in FILE. Prints a line per word: start, end and text, separated by tabs."""
-    with errors_on_one_line(), Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-        if output:
-            transcript_suffix(output)
-            require_folder(output)
-        with Bar("aligning"):
-            alignment = client.asr.align(file, text_argument(text), language=language, timestamps=timestamps)
-        print_shortfalls(alignment.as_dict(), "the alignment", file)
-        if output:
-            alignment.save(output)
+    if output:
+        transcript_suffix(output)
+        require_folder(output)
+    with Bar("aligning"):
+        alignment = client.asr.align(file, text_argument(text), language=language, timestamps=timestamps)
+    print_shortfalls(alignment.as_dict(), "the alignment", file)
+    if output:
+        alignment.save(output)
     if as_json:
         print_json(alignment.as_dict())
     else:

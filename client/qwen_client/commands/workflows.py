@@ -9,10 +9,11 @@ import typer
 import yaml
 
 from qwen_client.chains.workflows import WorkflowResult, read_workflow
-from qwen_client.client import DEFAULT_ADDRESS, Client
+from qwen_client.client import Client
 from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, print_all
-from qwen_client.commands.options import AsJson, Tenant, Timeout, Url
-from qwen_client.console import errors_on_one_line, print_json, require_folder
+from qwen_client.commands.options import AsJson
+from qwen_client.commands.server_calls import calls_server
+from qwen_client.console import print_json, require_folder
 from qwen_client.stages import StageView
 from qwen_wire.errors import ChainFailed, InvalidRequest
 
@@ -22,7 +23,9 @@ Inputs = Annotated[
 ]
 
 
+@calls_server(CHAIN_TIMEOUT_S)
 def run(
+    client: Client,
     workflow: Annotated[Path, typer.Argument(help="A .yaml or .json file with nodes and outputs.")],
     inputs: Inputs = None,
     out: Out = Path("run"),
@@ -33,34 +36,29 @@ def run(
         bool, typer.Option("--resume", help="Continue the failed run whose record is in the output folder.")
     ] = False,
     as_json: AsJson = False,
-    url: Url = DEFAULT_ADDRESS,
-    tenant: Tenant = None,
-    timeout_s: Timeout = CHAIN_TIMEOUT_S,
 ) -> None:
     """Run the graph of models in WORKFLOW and write its outputs and a record of the run into a folder.
 
     If a stage fails, the results of the others are still written and the exit code is 1; with
     --resume the run continues from there.
     """
-    with errors_on_one_line():
-        require_folder(out)
-        graph = read_workflow(workflow)
-        given = _read_inputs(inputs or [], graph.get("inputs", {}))
-        kept = out / KEPT
-        with Client(url, timeout_s=timeout_s, tenant=tenant) as client:
-            try:
-                with StageView() as view:
-                    made = client.chains.run(
-                        graph, given, on_event=view.show, resume=kept if resume else None, deadline_s=deadline_s
-                    )
-            except ChainFailed as failure:
-                _save(failure.result, out, as_json)
-                failure.result.keep(kept)
-                raise
-        if resume:
-            shutil.rmtree(kept)
-        _save(made, out, as_json)
-        end_as(made.shortfalls)
+    require_folder(out)
+    graph = read_workflow(workflow)
+    values = _read_inputs(inputs or [], graph.get("inputs", {}))
+    kept = out / KEPT
+    try:
+        with StageView() as view:
+            result = client.chains.run(
+                graph, values, on_event=view.show, resume=kept if resume else None, deadline_s=deadline_s
+            )
+    except ChainFailed as failure:
+        _save(failure.result, out, as_json)
+        failure.result.keep(kept)
+        raise
+    if resume:
+        shutil.rmtree(kept)
+    _save(result, out, as_json)
+    end_as(result.shortfalls)
 
 
 def _read_inputs(pairs: list[str], declared: Any) -> dict[str, Any]:
