@@ -53,9 +53,9 @@ class Steps:
 
     def step(self) -> None:
         """One token, once all sound that was handed over before is encoded: steps can be counted."""
-        ears = self.engine._batch._encoder_worker
-        with ears._changed:
-            assert ears._changed.wait_for(lambda: not ears._pending, timeout=60)
+        encoder = self.engine._batch._encoder_worker._worker
+        with encoder._changed:
+            assert encoder._changed.wait_for(lambda: not encoder._items, timeout=60)
         self.engine.step(self.live)
         for session in [one for one in self.live if one.ended]:
             self.leave(session)

@@ -1,4 +1,4 @@
-"""Sound is encoded on a thread of its own: whatever is handed over comes back, whenever the other side looks."""
+"""Audio is encoded on a thread of its own: every piece submitted is taken once, whenever that is."""
 
 import dataclasses
 
@@ -23,24 +23,25 @@ def checkpoint() -> AsrCheckpoint:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Watched(Piece):
-    """A piece at whose end somebody looks what is ready."""
+    """A piece during whose completion the results are taken."""
 
-    ears: EncoderWorker = None
-    found: list = None
+    worker: EncoderWorker = None
+    taken: list = None
 
     @property
     def token_budget(self) -> int:
-        self.found.extend(self.ears.take()[0])
+        self.taken.extend(self.worker.take()[0])
         return super().token_budget
 
 
-def test_what_is_encoded_while_somebody_looks_is_not_lost(checkpoint):
-    ears, found = EncoderWorker(checkpoint, max_audio_s=10.0), []
+def test_what_is_encoded_while_results_are_taken_is_not_lost(checkpoint):
+    worker, taken = EncoderWorker(checkpoint, max_audio_s=10.0), []
     sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
     pieces = [
-        _Watched(sound, group=number, on_result=print, on_error=print, ears=ears, found=found) for number in range(3)
+        _Watched(sound, group=number, on_result=print, on_error=print, worker=worker, taken=taken)
+        for number in range(3)
     ]
-    ears.listen(pieces)
-    while ears.wait(WAIT_S) and len(found) < len(pieces):
-        found.extend(ears.take()[0])
-    assert sorted(piece.group for piece in found) == [0, 1, 2]
+    worker.submit(pieces)
+    while worker.wait(WAIT_S) and len(taken) < len(pieces):
+        taken.extend(worker.take()[0])
+    assert sorted(piece.group for piece in taken) == [0, 1, 2]

@@ -1,6 +1,5 @@
-"""Chores are done in order, beside the steps or between them; a failing one is its session's own."""
+"""Background tasks run in order, beside the steps or between them; an error ends only the session of the task."""
 
-import contextlib
 import threading
 
 import pytest
@@ -16,78 +15,77 @@ def sessions(count: int) -> list[Session]:
     return [Session(None, Recorder()) for _ in range(count)]
 
 
-def finish(chores: BackgroundTasks) -> None:
+def finish(tasks: BackgroundTasks) -> None:
     """Until nothing is left to do."""
-    while chores.wait(WAIT_S):
-        chores.take_turn()
+    while tasks.wait(WAIT_S):
+        tasks.run_one()
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_chores_are_done_in_the_order_of_arrival(beside):
-    chores, done = BackgroundTasks(beside=beside), []
+def test_tasks_run_in_the_order_of_arrival(beside):
+    tasks, done = BackgroundTasks(beside=beside), []
     (session,) = sessions(1)
     for number in range(5):
-        chores.add(BackgroundTask(session, lambda number=number: done.append(number)))
-    finish(chores)
+        tasks.submit(BackgroundTask(session, lambda number=number: done.append(number)))
+    finish(tasks)
     assert done == list(range(5))
 
 
-def test_between_the_steps_a_turn_is_one_chore():
-    chores, done = BackgroundTasks(beside=False), []
+def test_between_two_steps_one_task_runs():
+    tasks, done = BackgroundTasks(beside=False), []
     (session,) = sessions(1)
     for number in range(3):
-        chores.add(BackgroundTask(session, lambda number=number: done.append(number)))
+        tasks.submit(BackgroundTask(session, lambda number=number: done.append(number)))
     assert not done
-    chores.take_turn()
+    tasks.run_one()
     assert done == [0]
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_failing_chore_ends_its_own_session(beside):
+def test_a_failing_task_ends_its_own_session(beside):
     def fail() -> None:
         raise RuntimeError("unlucky")
 
-    chores, done = BackgroundTasks(beside=beside), threading.Event()
-    unlucky, mate = sessions(2)
-    chores.add(BackgroundTask(unlucky, fail))
-    chores.add(BackgroundTask(mate, done.set))
-    finish(chores)
+    tasks, done = BackgroundTasks(beside=beside), threading.Event()
+    unlucky, other = sessions(2)
+    tasks.submit(BackgroundTask(unlucky, fail))
+    tasks.submit(BackgroundTask(other, done.set))
+    finish(tasks)
     assert done.is_set()
     assert unlucky.ended
-    assert not mate.ended
+    assert not other.ended
 
 
-def test_what_waits_of_a_session_is_forgotten_with_it():
-    chores, done, gate = BackgroundTasks(beside=True), [], threading.Event()
+def test_waiting_tasks_of_a_session_are_dropped():
+    tasks, done, gate = BackgroundTasks(beside=True), [], threading.Event()
     first, second = sessions(2)
-    chores.add(BackgroundTask(first, lambda: done.append(gate.wait(WAIT_S))))
-    chores.add(BackgroundTask(second, lambda: done.append("second")))
-    chores.add(BackgroundTask(first, lambda: done.append("first")))
-    chores.drop(second)
+    tasks.submit(BackgroundTask(first, lambda: done.append(gate.wait(WAIT_S))))
+    tasks.submit(BackgroundTask(second, lambda: done.append("second")))
+    tasks.submit(BackgroundTask(first, lambda: done.append("first")))
+    tasks.drop(second)
     gate.set()
-    finish(chores)
+    finish(tasks)
     assert done == [True, "first"]
 
 
-def test_nothing_to_do_is_told_at_once():
+def test_without_tasks_wait_returns_at_once():
     assert not BackgroundTasks(beside=True).wait(WAIT_S)
     assert not BackgroundTasks(beside=False).wait(WAIT_S)
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_whatever_a_chore_raises_the_next_ones_are_done(beside):
-    """What nobody foresaw fails what was waiting; between the steps it is the loop that goes on."""
+def test_whatever_a_task_raises_the_next_ones_run(beside):
+    """What is no `Exception` fails all that waited."""
 
     def leave_python() -> None:
         raise SystemExit
 
-    chores, done = BackgroundTasks(beside=beside), threading.Event()
+    tasks, done = BackgroundTasks(beside=beside), threading.Event()
     unlucky, after = sessions(2)
-    chores.add(BackgroundTask(unlucky, leave_python))
-    with contextlib.suppress(SystemExit):
-        finish(chores)
-    assert unlucky.ended or not beside
-    chores.add(BackgroundTask(after, done.set))
-    finish(chores)
+    tasks.submit(BackgroundTask(unlucky, leave_python))
+    finish(tasks)
+    assert unlucky.ended
+    tasks.submit(BackgroundTask(after, done.set))
+    finish(tasks)
     assert done.is_set()
     assert not after.ended

@@ -6,28 +6,25 @@ from typing import Any
 
 import pytest
 
-from qwen_engine.worker_thread import Worker, WorkerThread
+from qwen_engine.worker_thread import WorkerThread
 
 WAIT_S = 10
 
 
 class Jobs:
-    """A thread's work: jobs are functions, None ends a `WorkerThread`; `failed` are those it held when one raised."""
+    """A thread's work: jobs are functions, None ends it; `failed` are those it held when one raised."""
 
     def __init__(self) -> None:
         self.waiting: queue.Queue[Any] = queue.Queue()
         self.failed: list[Any] = []
         self._doing: Any = None
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         self._doing = self.waiting.get()
         if self._doing is None:
             return False
         self._doing()
         return True
-
-    def turn_if_any(self) -> bool:
-        return not self.waiting.empty() and self.turn()
 
     def fail(self) -> None:
         self.failed.append(self._doing)
@@ -44,7 +41,7 @@ def leaving_python() -> None:
 @pytest.mark.parametrize("job", [unlucky, leaving_python])
 def test_a_thread_goes_on_and_fails_what_it_held(job: Any) -> None:
     jobs, done = Jobs(), threading.Event()
-    thread = WorkerThread("jobs", jobs.turn, fail=jobs.fail)
+    thread = WorkerThread("jobs", jobs.run_once, fail=jobs.fail)
     for one in (job, done.set, None):
         jobs.waiting.put(one)
     assert done.wait(WAIT_S)
@@ -53,26 +50,13 @@ def test_a_thread_goes_on_and_fails_what_it_held(job: Any) -> None:
     assert not thread.broken
 
 
-@pytest.mark.parametrize("job", [unlucky, leaving_python])
-def test_a_worker_goes_on_and_is_there_again_after_a_rest(job: Any) -> None:
-    jobs = Jobs()
-    worker = Worker("jobs", jobs.turn_if_any, fail=jobs.fail)
-    for _ in range(2):
-        done = threading.Event()
-        for one in (job, done.set):
-            jobs.waiting.put(one)
-        worker.wake()
-        assert done.wait(WAIT_S)
-    assert jobs.failed == [job, job]
-
-
 def test_what_cannot_be_failed_stops_nobody() -> None:
     jobs, done = Jobs(), threading.Event()
 
     def fail() -> None:
         raise RuntimeError("unlucky again")
 
-    thread = WorkerThread("jobs", jobs.turn, fail=fail)
+    thread = WorkerThread("jobs", jobs.run_once, fail=fail)
     for one in (unlucky, done.set, None):
         jobs.waiting.put(one)
     assert done.wait(WAIT_S)
@@ -87,7 +71,7 @@ def test_a_thread_that_ends_is_noticed(caplog: pytest.LogCaptureFixture) -> None
         if len(jobs.failed) == 1:
             raise SystemExit
 
-    thread = WorkerThread("jobs", jobs.turn, fail=fail)
+    thread = WorkerThread("jobs", jobs.run_once, fail=fail)
     jobs.waiting.put(unlucky)
     thread.join(WAIT_S)
     assert thread.broken

@@ -3,7 +3,7 @@
 A step gives every row its next token:
 
     advance   every row reads its last token
-    start     the ears are given new pieces; prompts with what they have heard are read into the rows that are free
+    start     new pieces go to the encoder; prompts with pieces that are encoded are prefilled into free rows
     draw      every row gets its next token, or its end
 
 Where a step takes the longer the more rows it has (without graphs, on a CPU), short pieces that came last go on alone
@@ -116,11 +116,11 @@ class AsrBatch:
     def _start(self) -> None:
         begun = [row.piece for row in self._rows] + self._encoder_worker.pieces
         taken = self._waiting.take(begun, self._max_step_audio_s)
-        self._encoder_worker.listen([piece for piece in taken if not piece.is_encoded])
-        heard, unheard = self._encoder_worker.take()
-        for piece in unheard:
+        self._encoder_worker.submit([piece for piece in taken if not piece.is_encoded])
+        encoded, failed = self._encoder_worker.take()
+        for piece in failed:
             piece.on_error(ServerError())
-        if ready := [piece for piece in taken if piece.is_encoded] + heard:
+        if ready := [piece for piece in taken if piece.is_encoded] + encoded:
             try_together(ready, self._prefill, lambda piece, error: piece.on_error(error))
 
     def _prefill(self, pieces: Sequence[Piece]) -> None:

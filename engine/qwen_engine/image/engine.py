@@ -22,7 +22,7 @@ from qwen_wire.errors import QwenError, Unavailable
 from qwen_wire.pictures import Queued
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
-CHORE_WAIT_S = 0.005  # without a row to step, for a chore to be done; a new request may have come meanwhile
+TASK_WAIT_S = 0.005  # for a background task, without a row to step; a new request may have come meanwhile
 MAX_DECODED_TOGETHER = 4  # pictures: the first waits for the last
 
 
@@ -106,11 +106,11 @@ class ImageEngine(Model[ImageRequest]):
             if session not in self._jobs:
                 with fail_alone(session):
                     self._begin(session)
-        self._background.take_turn()
+        self._background.run_one()
         self._start_prepared()
         stepped = self._denoise()
         self._tell_positions()
-        return stepped or self._background.wait(CHORE_WAIT_S)
+        return stepped or self._background.wait(TASK_WAIT_S)
 
     def retire(self, session: Session[ImageRequest]) -> None:
         job = self._jobs.pop(session, None)
@@ -124,10 +124,10 @@ class ImageEngine(Model[ImageRequest]):
         assert isinstance(session.request, ResolvedRequest)  # `prepare` made it
         job = self._jobs[session] = _Job(session, session.request)
         self._unprepared.append(job)
-        self._background.add(BackgroundTask(session, self._prepare))
+        self._background.submit(BackgroundTask(session, self._prepare))
 
     def _prepare(self) -> None:
-        """A chore, for whoever has come meanwhile: several prompts together take less time."""
+        """A background task, for all that have come meanwhile: several prompts together take less time."""
         came = [self._unprepared.popleft() for _ in range(len(self._unprepared))]
         jobs = [job for job in came if not job.session.ended]
         with self.family.together([job.request for job in jobs]):
@@ -173,15 +173,15 @@ class ImageEngine(Model[ImageRequest]):
         row.job.session.emit(Progress(row.picture, state.step, state.steps, row.eta_s(), preview))
 
     def _finish(self, rows: Sequence[_Row]) -> None:
-        """Have them decoded: first all are there, then the chores begin."""
+        """Have them decoded: all are queued before the first background task begins."""
         for row in rows:
             self._scheduler.remove(row)
         self._undecoded += rows
         for row in rows:
-            self._background.add(BackgroundTask(row.job.session, self._draw))
+            self._background.submit(BackgroundTask(row.job.session, self._draw))
 
     def _draw(self) -> None:
-        """A chore, for the next picture and those behind it that may be decoded with it."""
+        """A background task, for the next picture and those behind it that may be decoded with it."""
         if rows := self._next_undecoded():
             try_together(rows, self._decode, _fail)
 

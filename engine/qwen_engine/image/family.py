@@ -17,8 +17,8 @@ from qwen_engine.image.request import ImageRequest, ResolvedRequest
 class Family(Protocol):
     """What depends on the model.
 
-    `resolve` is called on any thread, `together`, `begin` and `decode` on that of the chores, `predict` and `preview`
-    on the device's, while the chores' goes on.
+    `resolve` is called on any thread, `together`, `begin` and `decode` on that of the background tasks, `predict` and
+    `preview` on the device's, at the same time.
     """
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:

@@ -45,7 +45,7 @@ class TtsBatch:
             self._talker, codec = graphed(
                 checkpoint.talker, checkpoint.codec, num_slots=settings.max_batch, capture=capture
             )
-        self._sound = CodecWorker(codec, checkpoint.prime)
+        self._codec_worker = CodecWorker(codec, checkpoint.prime)
         self._speeches: dict[Session[Speak], Speech] = {}
         self._rows: list[Speech] = []
         self._free_slots = list(range(settings.max_batch))
@@ -70,7 +70,7 @@ class TtsBatch:
         speech = self._speeches.pop(session, None)
         if speech is not None:
             self._free_row(speech)
-            self._sound.forget(speech)
+            self._codec_worker.drop(speech)
             self._free_slots.append(speech.slot)
 
     def step(self) -> bool:
@@ -178,4 +178,4 @@ class TtsBatch:
                 speech.cut("silence")
             if (chunk := speech.next_chunk(speech.request.chunk_frames or ramp)) is not None:
                 chunks.append(chunk)
-        self._sound.hand_over(chunks)
+        self._codec_worker.submit(chunks)
