@@ -12,18 +12,18 @@ from pydantic import Field
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.event_sinks import teller
 from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.workflow.call_slots import CallSlots
 from qwen_engine.chains.workflow.functions import QUICK_BYTES
 from qwen_engine.chains.workflow.graph import TENSOR_TYPES, Graph, read_graph
-from qwen_engine.chains.workflow.graph_run import GraphRun
 from qwen_engine.chains.workflow.input_checks import check_given
 from qwen_engine.chains.workflow.input_values import read_values, tensor_value, with_files
 from qwen_engine.chains.workflow.item_limits import check_items
-from qwen_engine.chains.workflow.node_call import CallSlots
-from qwen_engine.chains.workflow.node_task import RunContext
 from qwen_engine.chains.workflow.record import EarlierRun, Resume, digests
+from qwen_engine.chains.workflow.run_context import RunContext, Runtime
 from qwen_engine.chains.workflow.signatures import built_in
 from qwen_engine.chains.workflow.sizes import Held, RunBytes
 from qwen_engine.chains.workflow.validation import check
+from qwen_engine.chains.workflow.workflow_run import WorkflowRun
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
@@ -63,8 +63,8 @@ class Workflows:
 
     def __init__(self, calls: ModelCalls, settings: ChainSettings, chains: Mapping[str, Graph]) -> None:
         self._settings = settings
-        held = Held(settings.max_held_bytes)
-        self._context = RunContext(calls, built_in(chains), settings, CallSlots(settings.max_calls), held)
+        self._held = Held(settings.max_held_bytes)
+        self._runtime = Runtime(calls, built_in(chains), settings, CallSlots(settings.max_calls))
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
         """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""
@@ -76,7 +76,7 @@ class Workflows:
 
     def check(self, graph: Graph, name: str) -> None:
         """Raise `InvalidRequest` where the graph could not run here."""
-        check(graph, name, self._context.signatures, self._settings)
+        check(graph, name, self._runtime.signatures, self._settings)
 
     def _read(self, inputs: Inputs) -> "_Asked":
         options = parse_options(WorkflowOptions, inputs["OPTIONS"])
@@ -117,19 +117,10 @@ class Workflows:
     async def _run(self, asked: "_Asked", inputs: Inputs, trace: Trace, emit: Emit) -> End:
         telling = teller(emit, asked.options)
         deadline_s = min(asked.options.deadline_s or self._settings.deadline_s, inputs.caller.left_s)
-        with RunBytes(self._settings, self._context.held) as run_bytes:
+        with RunBytes(self._settings, self._held) as run_bytes:
             run_bytes.take_files(sum(len(item) for items in inputs.items.values() for item in items))
-            run = GraphRun(
-                asked.graph,
-                asked.values,
-                asked.kept,
-                run_bytes,
-                self._context,
-                trace,
-                telling.emit,
-                deadline_s=deadline_s,
-            )
-            return telling.end(await run.run())
+            context = RunContext(self._runtime, asked.kept, run_bytes, trace, telling.emit, deadline_s)
+            return telling.end(await WorkflowRun(asked.graph, asked.values, context).run())
 
 
 @dataclass(frozen=True)

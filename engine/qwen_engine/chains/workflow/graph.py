@@ -1,7 +1,7 @@
 """A workflow as its JSON says: inputs, nodes and outputs. What only the whole of it shows is checked in validate.py."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -79,7 +79,7 @@ class Node(Part):
         """It runs once for each of several items, so each of its outputs is a list."""
         return self.foreach is not None
 
-    @property
+    @cached_property
     def chooses_items(self) -> bool:
         """`when` is asked for each item."""
         return any(one.source in ("item", "index") for one in references(self.when))

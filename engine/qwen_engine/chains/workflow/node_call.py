@@ -1,43 +1,26 @@
-"""One call of a model for a node: its tensors, its attempts, and a slot to make it in."""
+"""One call of a model for a node: its tensors and its attempts."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.slots import FairSlots
+from qwen_engine.chains.calls import Tensors
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.workflow.graph import Node
 from qwen_engine.chains.workflow.references import json_of, resolved
-from qwen_engine.chains.workflow.response_collectors import Outputs, Progress, ResponseCollector, answers_of
+from qwen_engine.chains.workflow.response_collectors import NodeOutputs, Progress, ResponseCollector, collector_for
+from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.signatures import DEFAULTS, Port, Signature
-from qwen_engine.chains.workflow.sizes import Meter, RunBytes
+from qwen_engine.chains.workflow.sizes import Meter
 from qwen_wire.errors import DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_wire.json_text import shown
 
-OnSign = Callable[[Progress, ResponseCollector], Awaitable[None]]
+OnProgress = Callable[[Progress, ResponseCollector], Awaitable[None]]
 PASSING = (Unavailable, ServerError)  # what another attempt may not meet again
 GRACE_S = 1.0  # the called model learns of a deadline by the cancel; its own is for where that gets lost
 FIRST_PAUSE_S = 0.1  # before the second attempt; then twice as long each time
-
-
-class CallSlots:
-    """Bounds the calls to each model, of all runs together. Calls to chains need none: they bound themselves, and a
-    slot that a chain holds could be the one that it waits for."""
-
-    def __init__(self, max_calls: int) -> None:
-        self._slots: dict[str, FairSlots] = defaultdict(lambda: FairSlots(max_calls))
-
-    @asynccontextmanager
-    async def one(self, model: str, signature: Signature, tenant: str) -> AsyncIterator[None]:
-        if signature.form == "chain":
-            yield
-        else:
-            async with self._slots[model].one(tenant):
-                yield
 
 
 @dataclass(frozen=True)
@@ -50,12 +33,11 @@ class NodeCall:
     options: Mapping[str, Any]
 
     @classmethod
-    def of(
-        cls, node: Node, signatures: Mapping[str, Signature], scope: Mapping[str, Any], run_bytes: RunBytes
-    ) -> "NodeCall":
+    def of(cls, node: Node, scope: Mapping[str, Any], context: RunContext) -> "NodeCall":
         """Raises `InvalidRequest` where a value is not what its tensor takes, or too large."""
+        run_bytes = context.run_bytes
         model = node.model or ""
-        signature = signatures[model]
+        signature = context.runtime.signatures[model]
         meter = run_bytes.meter()
         options = {**_prompted(node, scope, meter), **resolved(node.options, scope, meter)}
         given = {name: resolved(value, scope, run_bytes.meter()) for name, value in node.inputs.items()}
@@ -66,41 +48,33 @@ class NodeCall:
         defaults = {name: default for name, default in DEFAULTS.items() if name in signature.inputs}
         return cls(model, signature, {**defaults, **made}, options)
 
-    async def attempt(
-        self,
-        calls: ModelCalls,
-        trace: Trace,
-        run_bytes: RunBytes,
-        *,
-        timeout_s: float | None,
-        left_s: float,
-        on_progress: OnSign,
-    ) -> Outputs:
+    async def attempt(self, context: RunContext, timeout_s: float | None, on_progress: OnProgress) -> NodeOutputs:
         """Make the call once. Raises a `QwenError` as the model does, or `DeadlineExceeded` after `timeout_s`.
 
-        `left_s`, what the whole run has left, is its caller's to watch: the called model is only told. All that comes
-        is counted.
+        What the whole run has left is its caller's to watch: the called model is only told. All that comes is counted.
         """
-        answers, deadline_s = answers_of(self.signature, self.options), min(timeout_s or left_s, left_s) + GRACE_S
+        collector = collector_for(self.signature, self.options)
+        deadline_s = min(timeout_s or context.left_s, context.left_s) + GRACE_S
         try:
             async with asyncio.timeout(timeout_s):
-                responses = calls.stream(self.model, self.tensors, deadline_s=deadline_s, trace=trace)
+                trace = context.trace.inside()
+                responses = context.runtime.calls.stream(self.model, self.tensors, deadline_s=deadline_s, trace=trace)
                 async with aclosing(responses):
                     async for response in responses:
-                        run_bytes.take_files(sum(map(len, response.values())))
-                        if (progress := answers.take(response)) is not None:
-                            await on_progress(progress, answers)
+                        context.run_bytes.take_files(sum(map(len, response.values())))
+                        if (progress := collector.take(response)) is not None:
+                            await on_progress(progress, collector)
         except TimeoutError:
             raise DeadlineExceeded(f"{self.model} was not done within {timeout_s:g} s") from None
-        return answers.outputs()
+        return collector.outputs()
 
 
 async def with_retries(
-    attempt: Callable[[], Awaitable[Outputs]],
+    attempt: Callable[[], Awaitable[NodeOutputs]],
     retries: int,
     may_repeat: Callable[[], bool],
     on_failure: Callable[[int, QwenError], Awaitable[None]],
-) -> Outputs:
+) -> NodeOutputs:
     """What `attempt` gives, at the first time or, as long as it `may_repeat`, at one of `retries` further ones.
 
     `on_failure` is told of each that is followed by another: its number, from 1, and its error.

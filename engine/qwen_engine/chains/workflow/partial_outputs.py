@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from qwen_engine.chains.workflow.references import Reference, look_up
-from qwen_engine.chains.workflow.response_collectors import Outputs
+from qwen_engine.chains.workflow.response_collectors import NodeOutputs
 from qwen_wire.errors import InvalidRequest
 
 PENDING = object()
@@ -17,11 +17,11 @@ class PartialOutputs:
 
     def __init__(self) -> None:
         self.is_taken = False  # an item was taken before the whole was there, so the whole cannot change any more
-        self._outputs: Outputs | None = None
+        self._outputs: NodeOutputs | None = None
         self._is_whole = False
         self._news = asyncio.Event()
 
-    def show(self, outputs: Outputs | None, *, is_whole: bool = False) -> None:
+    def show(self, outputs: NodeOutputs | None, *, is_whole: bool = False) -> None:
         """The `outputs` so far; None: nothing, and never will be."""
         self._outputs, self._is_whole = outputs, is_whole
         self._news.set()

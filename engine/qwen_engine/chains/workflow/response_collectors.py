@@ -15,7 +15,7 @@ from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.json_text import read_json
 
 Response = Mapping[str, bytes]
-Outputs = dict[str, Any]
+NodeOutputs = dict[str, Any]
 """By name: text, JSON, the bytes of a file, or a list of these."""
 
 NO_RESULTS = ("queued", "progress", "thinking")  # events whose payload is a preview, or not what was asked for
@@ -37,16 +37,16 @@ class ResponseCollector(Protocol):
 
     def take(self, response: Response) -> Progress | None: ...
 
-    def partial(self) -> Outputs:
+    def partial(self) -> NodeOutputs:
         """Before the last response: those lists that already have items."""
         ...
 
-    def outputs(self) -> Outputs:
+    def outputs(self) -> NodeOutputs:
         """After the last response."""
         ...
 
 
-def answers_of(signature: Signature, options: Mapping[str, Any]) -> ResponseCollector:
+def collector_for(signature: Signature, options: Mapping[str, Any]) -> ResponseCollector:
     """For a call of a model with this signature and these OPTIONS."""
     match signature.form:
         case "unary":
@@ -62,19 +62,19 @@ def answers_of(signature: Signature, options: Mapping[str, Any]) -> ResponseColl
 class _Whole:
     """Nothing is of use before the last response."""
 
-    def partial(self) -> Outputs:
+    def partial(self) -> NodeOutputs:
         return {}
 
 
 class _Unary(_Whole):
     def __init__(self) -> None:
-        self._outputs: Outputs = {}
+        self._outputs: NodeOutputs = {}
 
     def take(self, response: Response) -> Progress | None:
         self._outputs = {name: _read(name, payload) for name, payload in response.items()}
         return None
 
-    def outputs(self) -> Outputs:
+    def outputs(self) -> NodeOutputs:
         return self._outputs
 
 
@@ -102,8 +102,8 @@ class _Stream(_Whole):
                 return Progress(event, name, payload)
         return Progress(event)
 
-    def outputs(self) -> Outputs:
-        made: Outputs = {"EVENT": self._end}
+    def outputs(self) -> NodeOutputs:
+        made: NodeOutputs = {"EVENT": self._end}
         for name, payloads in self._found.items():
             if name == "AUDIO":
                 made[name] = wav(b"".join(payloads), self._sample_rate_hz)
@@ -119,7 +119,7 @@ class _Chat:
         self._pieces: list[bytes] = []
         self._num_bytes = 0
         self._next_look_bytes = 1
-        self._seen: Outputs = {}
+        self._seen: NodeOutputs = {}
         self._end: Mapping[str, Any] = {}
 
     def take(self, response: Response) -> Progress | None:
@@ -132,14 +132,14 @@ class _Chat:
             return None
         return Progress(event, "text", piece)
 
-    def partial(self) -> Outputs:
+    def partial(self) -> NodeOutputs:
         """What is there is read from its beginning each time, so a long answer is looked at now and then only."""
         if self._wants_json and self._num_bytes >= self._next_look_bytes:
             self._next_look_bytes = self._num_bytes + max(1, self._num_bytes // LOOKS)
             self._seen = self._begun()
         return self._seen
 
-    def _begun(self) -> Outputs:
+    def _begun(self) -> NodeOutputs:
         begun = b"".join(self._pieces)
         if not begun.strip():
             return {}
@@ -148,9 +148,9 @@ class _Chat:
         except ValueError:
             return {}  # no JSON, which the end will tell
 
-    def outputs(self) -> Outputs:
+    def outputs(self) -> NodeOutputs:
         text = b"".join(self._pieces).decode()
-        made: Outputs = {"text": text, "EVENT": self._end}
+        made: NodeOutputs = {"text": text, "EVENT": self._end}
         return {**made, "json": self._parsed(text)} if self._wants_json else made
 
     def _parsed(self, text: str) -> Any:
@@ -167,7 +167,7 @@ class _Chain(_Whole):
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str, int | None], bytes] = {}
-        self._outputs: Outputs = {}
+        self._outputs: NodeOutputs = {}
 
     def take(self, response: Response) -> Progress | None:
         event, payload = json.loads(response["EVENT"]), response["PAYLOAD"]
@@ -178,7 +178,7 @@ class _Chain(_Whole):
             self._files[event["stage"], event["output"], event.get("item")] = payload
         return Progress(event, event.get("output"), payload)
 
-    def outputs(self) -> Outputs:
+    def outputs(self) -> NodeOutputs:
         return self._outputs
 
     def _filled(self, value: Any) -> Any:

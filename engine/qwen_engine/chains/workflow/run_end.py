@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.events import End
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_engine.chains.workflow.record import Record
 from qwen_engine.chains.workflow.references import resolved
+from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.sent_files import SentFiles
 from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_wire.chains import ErrorInfo
@@ -19,15 +19,14 @@ def ending(
     records: Mapping[str, Record],
     scope: Mapping[str, Any],
     sent: SentFiles,
-    trace: Trace,
-    run_bytes: RunBytes,
+    context: RunContext,
 ) -> End:
     """Of a run whose nodes have all ended; `scope` holds their outputs."""
-    outputs, failure = _outputs(graph, scope, sent, run_bytes), _failure(records)
+    outputs, failure = _outputs(graph, scope, sent, context.run_bytes), _failure(records)
     details = {
         "outputs": {name: value for name, (value, _) in outputs.items()},
         "record": {name: record.to_dict() for name, record in records.items()},
-        "trace_id": trace.trace_id,
+        "trace_id": context.trace.trace_id,
     }
     for name, (_, error) in outputs.items():
         if error is not None and failure is None:
