@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from qwen_engine.chains.workflow.chain import WorkflowOptions
-from qwen_engine.charts.schema import AnyChart
 from qwen_engine.settings import ChainSettings, ModelSettings
 from qwen_server.profiles import Profile
+from qwen_wire.charts import AnyChart
 from qwen_wire.options import SCHEMAS, Options, VoiceChatOptions
 
 HOME = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ FIXED: Mapping[str, str] = {
         "parts of a reference in a workflow, such as $node.OUTPUT.key"
     ),
     "engine/qwen_engine/chains/voice_chat/request.py:MAX_TEXT_CHARS": "characters of TEXT of voice_chat",
-    "engine/qwen_engine/charts/schema.py:MAX_SPAN_DAYS": "days from the first to the last date of a chart",
+    "wire/qwen_wire/charts.py:MAX_SPAN_DAYS": "days from the first to the last date of a chart",
     "engine/qwen_engine/chat/grammar.py:MAX_KEPT": "cached JSON schemas",
     "engine/qwen_engine/chat/grammar_process.py:MAX_ADDED_BYTES": "memory to compile a JSON schema",
     "engine/qwen_engine/chat/grammar_process.py:COMPILE_CPU_S": "time to compile a JSON schema",

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions, graphs_beside
 from qwen_engine.chains.workflow.signatures import chain_wire
 from qwen_wire import answers, chains, pictures, speech, transcripts
+from qwen_wire.charts import CHARTS, ChartBase
 from qwen_wire.messages import EndEvent, json_schema
 from qwen_wire.options import (
     SCHEMAS,
@@ -97,7 +98,8 @@ def schemas() -> dict[str, str]:
     options = {f"options.{name}.json": schema.model_json_schema(by_alias=True) for name, schema in _schemas()}
     kinds = {kind for _, _, kind in EVENTS} | set(RESULTS.values()) | set(PARTS)
     messages = {f"{kind.__name__}.json": json_schema(kind) for kind in kinds}
-    return {name: json.dumps(schema, indent=1) + "\n" for name, schema in sorted((options | messages).items())}
+    charts = {f"chart.{name}.json": schema.model_json_schema(by_alias=True) for name, schema in CHARTS.items()}
+    return {name: json.dumps(schema, indent=1) + "\n" for name, schema in sorted((options | messages | charts).items())}
 
 
 def _schemas() -> Iterator[tuple[str, type[Options]]]:
@@ -109,6 +111,7 @@ def _section(name: str) -> str:
     tables: Mapping[str, Iterator[str]] = {
         "tensors": table(("model", "kind", "inputs", "outputs"), _tensors()),
         "options": table(("model", "key", "default", "allowed", "meaning"), _options()),
+        "charts": table(("type", "key", "allowed", "meaning"), _charts()),
         "results": table(("model", "RESULT", "keys"), _results()),
         "events": table(("model", "type", "payload", "further keys", "meaning"), _events()),
     }
@@ -152,6 +155,26 @@ def _fields(schema: type[BaseModel]) -> Iterator[tuple[str, ...]]:
         default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else ""
         default = default if default == "null" else f"`{default}`" * bool(default)
         yield f"`{name}`", default, bounds(field, form.get("$defs", {})), field.get("description", "")
+
+
+def _charts() -> Iterator[tuple[str, ...]]:
+    """The keys of all charts, then those of each, its parts as `tasks[].name`."""
+    common = ChartBase.model_json_schema(by_alias=True)
+    yield from (("all", *row) for row in _chart_keys(common, {}, ""))
+    for name, schema in CHARTS.items():
+        form = schema.model_json_schema(by_alias=True)
+        own = {key: field for key, field in form["properties"].items() if key not in {*common["properties"], "type"}}
+        yield from (
+            (f'`"{name}"`', *row) for row in _chart_keys({**form, "properties": own}, form.get("$defs", {}), "")
+        )
+
+
+def _chart_keys(form: Mapping[str, Any], parts: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, field in form["properties"].items():
+        optional = "?" * (name not in form.get("required", ()))
+        yield f"`{prefix}{name}`{optional}", bounds(field, parts), field.get("description", "")
+        if reference := field.get("items", {}).get("$ref"):
+            yield from _chart_keys(parts[reference.rsplit("/", 1)[1]], parts, f"{prefix}{name}[].")
 
 
 def _results() -> Iterator[tuple[str, ...]]:

@@ -33,7 +33,7 @@ from qwen_client.chains import (
     WorkflowResult,
 )
 from qwen_client.chains.chain_run import AsyncChainRun, ChainRun
-from qwen_client.charts import Chart, GanttTask, TimelineEvent
+from qwen_client.charts import Chart
 from qwen_client.chat import ChatAnswer, ChatDelta
 from qwen_client.client import AsyncClient, Client
 from qwen_client.health import Health
@@ -48,6 +48,7 @@ from qwen_client.transcript import Alignment, Transcription
 from qwen_client.tts import AudioChunk, Speech
 from qwen_client.vision import Description
 from qwen_wire.chains import StageFailed, StageProgress, StageResult, StageSkipped, StageStarted
+from qwen_wire.charts import GanttTask, TimelineEvent
 from qwen_wire.errors import (
     Cancelled,
     ChainFailed,

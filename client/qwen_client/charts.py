@@ -10,6 +10,7 @@ from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import Picture
 from qwen_client.texts import json_bytes
 from qwen_wire.answers import ChartResult
+from qwen_wire.charts import AnyChart, ChartBase, GanttTask, TimelineEvent, make_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions, PictureFormat, Theme
 
@@ -26,32 +27,8 @@ class Chart(Picture):
     not_drawn: str = ""
 
 
-@dataclass(frozen=True)
-class GanttTask:
-    """A bar of a Gantt chart from `start` through `end`, or, without `end`, a milestone.
-
-    `after`: names of tasks that have to be done before. `progress`: 0 to 1.
-    """
-
-    name: str
-    start: date
-    end: date | None = None
-    owner: str = ""
-    progress: float | None = None
-    after: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class TimelineEvent:
-    """Something that happens `at` a date, or so many seconds after the beginning."""
-
-    at: date | float
-    label: str
-    detail: str = ""
-
-
 def draw(
-    chart: Mapping[str, Any],
+    chart: AnyChart | Mapping[str, Any],
     *,
     width: int | None = None,
     height: int | None = None,
@@ -60,7 +37,7 @@ def draw(
     format: PictureFormat = "png",
     quality: int | None = None,
 ) -> UnaryJob[Chart]:
-    """Draw any chart, as docs/wire-protocol.md describes them under CHART.
+    """Draw any chart: one of `qwen_wire.charts`, or its JSON, as docs/wire-protocol.md describes them under CHART.
 
         client.charts.draw({"type": "bar", "categories": ["A"], "series": [{"name": "n", "values": [3]}]}).save("a.png")
 
@@ -76,8 +53,7 @@ def draw(
         format=format,
         quality=quality,
     )
-    payload = json_bytes(chart, "chart", _iso)
-    return UnaryJob("chart_image", {"CHART": payload, "OPTIONS": options}, _read)
+    return UnaryJob("chart_image", {"CHART": _payload(chart), "OPTIONS": options}, _read)
 
 
 def gantt(
@@ -90,16 +66,14 @@ def gantt(
 ) -> UnaryJob[Chart]:
     """Draw tasks over days.
 
-        client.charts.gantt([GanttTask("Design", date(2026, 11, 2), date(2026, 11, 6), owner="Anna")], title="Plan")
+        design = GanttTask(name="Design", start=date(2026, 11, 2), end=date(2026, 11, 6), owner="Anna")
+        client.charts.gantt([design], title="Plan")
 
     `today`: date of a marker line; None: no line. `language`: of the months' names, English, Chinese or
     Japanese; None: by the texts' script.
     `options` as for `draw`. Returns a `Chart`.
     """
-    told = [_given(vars(task)) for task in tasks]
-    return draw(
-        _given({"type": "gantt", "title": title, "tasks": told, "today": today, "language": language}), **options
-    )
+    return draw(make_chart(type="gantt", title=title, tasks=tuple(tasks), today=today, language=language), **options)
 
 
 def timeline(
@@ -107,12 +81,11 @@ def timeline(
 ) -> UnaryJob[Chart]:
     """Draw events along a line, all of them with dates or all with seconds.
 
-        client.charts.timeline([TimelineEvent(0.0, "Welcome"), TimelineEvent(95.0, "Budget", "We agreed on the price")])
+        client.charts.timeline([TimelineEvent(time_s=0, label="Welcome"), TimelineEvent(time_s=95, label="Budget")])
 
     `language` and `options` as for `gantt`. Returns a `Chart`.
     """
-    told = [_given({_position(event): event.at, "label": event.label, "detail": event.detail}) for event in events]
-    return draw(_given({"type": "timeline", "title": title, "events": told, "language": language}), **options)
+    return draw(make_chart(type="timeline", title=title, events=tuple(events), language=language), **options)
 
 
 def responsibility_matrix(
@@ -130,12 +103,14 @@ def responsibility_matrix(
     `people`: the columns; None: everyone, in the order of appearance. `language` and `options` as for `gantt`.
     Returns a `Chart`.
     """
-    everyone = list(people or dict.fromkeys(person for roles in tasks.values() for person in roles))
-    told = [{"name": name, "roles": dict(roles)} for name, roles in tasks.items()]
-    kind = "responsibility_matrix"
-    return draw(
-        _given({"type": kind, "title": title, "people": everyone, "tasks": told, "language": language}), **options
+    chart = make_chart(
+        type="responsibility_matrix",
+        title=title,
+        people=tuple(people or dict.fromkeys(person for roles in tasks.values() for person in roles)),
+        tasks=tuple({"name": name, "roles": dict(roles)} for name, roles in tasks.items()),
+        language=language,
     )
+    return draw(chart, **options)
 
 
 def bars(
@@ -152,9 +127,8 @@ def bars(
 
     `options` as for `draw`. Returns a `Chart`.
     """
-    told = [{"name": name, "values": list(values)} for name, values in series.items()]
-    chart = {"type": "bar", "title": title, "categories": list(categories), "series": told, "unit": unit}
-    return draw(_given(chart), **options)
+    named = tuple({"name": name, "values": tuple(values)} for name, values in series.items())
+    return draw(make_chart(type="bar", title=title, categories=tuple(categories), series=named, unit=unit), **options)
 
 
 def concept_graph(
@@ -171,20 +145,18 @@ def concept_graph(
     `details`: a line below a concept's name; concepts without links are named here. `options` as for `draw`.
     Returns a `Chart`.
     """
-    told = [_given({"source": source, "target": target, "label": label}) for source, target, label in links]
+    joined = tuple({"source": source, "target": target, "label": label} for source, target, label in links)
     details = details or {}
-    names = dict.fromkeys([*(link[end] for link in told for end in ("source", "target")), *details])
-    concepts = [_given({"name": name, "detail": details.get(name, "")}) for name in names]
-    return draw(_given({"type": "concept_graph", "title": title, "concepts": concepts, "links": told}), **options)
+    names = dict.fromkeys([*(link[end] for link in joined for end in ("source", "target")), *details])
+    concepts = tuple({"name": name, "detail": details.get(name, "")} for name in names)
+    return draw(make_chart(type="concept_graph", title=title, concepts=concepts, links=joined), **options)
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _payload(chart: AnyChart | Mapping[str, Any]) -> bytes:
     """Without what is the default anyway, so that equal charts are equal bytes."""
-    return {name: value for name, value in fields.items() if value is not None and value != "" and value != ()}
-
-
-def _position(event: TimelineEvent) -> str:
-    return "date" if isinstance(event.at, date) else "time_s"
+    if isinstance(chart, ChartBase):
+        return chart.model_dump_json(by_alias=True, exclude_defaults=True).encode()
+    return json_bytes(chart, "chart", _iso)
 
 
 def _iso(value: object) -> str:

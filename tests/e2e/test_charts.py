@@ -20,8 +20,8 @@ from qwen_wire.options import ChartOptions
 from tests.plain_http import post
 
 TASKS = [
-    GanttTask("Design", date(2026, 11, 2), date(2026, 11, 6), owner="Anna", progress=0.5),
-    GanttTask("Launch", date(2026, 11, 9), after=["Design"]),
+    GanttTask(name="Design", start=date(2026, 11, 2), end=date(2026, 11, 6), owner="Anna", progress=0.5),
+    GanttTask(name="Launch", start=date(2026, 11, 9), after=("Design",)),
 ]
 
 

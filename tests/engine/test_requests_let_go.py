@@ -19,7 +19,6 @@ from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.request import ChartRequest
-from qwen_engine.charts.schema import parse_chart
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.image.engine import ImageEngine
@@ -31,6 +30,7 @@ from qwen_engine.tts.request import Reference, Speak
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import VisionRequest
 from qwen_server.profiles import load_profile
+from qwen_wire.charts import parse_chart
 from tests.costly_parts import SMALL_CHART, as_json
 from tests.recorder import WAIT_S, Recorder
 

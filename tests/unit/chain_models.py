@@ -19,7 +19,7 @@ from demo.training.chat_pieces import plain
 from demo.training.chat_translations import translation
 from qwen_engine.chains.calls import Tensors, Trace
 from qwen_engine.chains.tasks.prompts import prompts
-from qwen_engine.charts.schema import parse_chart
+from qwen_wire.charts import parse_chart
 from qwen_wire.errors import QwenError, Unavailable
 
 TIMINGS = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}

@@ -8,7 +8,7 @@ import pytest
 from qwen_engine.chains.tasks import lessons, minutes, scenes, transcripts
 from qwen_engine.chains.tasks.days import WEEKDAYS, read_day
 from qwen_engine.chains.tasks.prompts import written_json
-from qwen_engine.charts.schema import parse_chart
+from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 
 WEDNESDAY = date(2026, 11, 25)

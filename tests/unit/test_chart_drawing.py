@@ -23,10 +23,10 @@ from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.fonts import Typeface, load_typefaces
 from qwen_engine.charts.request import ChartRequest, Drawing
-from qwen_engine.charts.schema import parse_chart
 from qwen_engine.charts.themes import THEMES
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import ChartSettings
+from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
 

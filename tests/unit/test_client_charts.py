@@ -14,15 +14,15 @@ from PIL import Image
 
 from qwen_client import Chart, Client, GanttTask, InvalidRequest, Picture, TimelineEvent, charts
 from qwen_client.jobs import UnaryJob
-from qwen_engine.charts.schema import parse_chart
+from qwen_wire.charts import parse_chart
 from qwen_wire.options import ChartOptions, parse_options
 
 LOOKS = {"width": 800, "height": 600, "scale": 2, "theme": "dark", "format": "webp", "quality": 80}
 HELPERS: list[tuple[Callable[..., UnaryJob[Chart]], tuple[Any, ...], dict[str, Any], dict[str, Any]]] = [
     (
         charts.gantt,
-        ([GanttTask("a", date(2026, 1, 1), date(2026, 1, 3), "Anna", 0.5),
-          GanttTask("b", date(2026, 1, 4), after=["a"])],),
+        ([GanttTask(name="a", start=date(2026, 1, 1), end=date(2026, 1, 3), owner="Anna", progress=0.5),
+          GanttTask(name="b", start=date(2026, 1, 4), after=("a",))],),
         {"title": "Plan", "today": date(2026, 1, 2), "language": "ja"},
         {"type": "gantt", "title": "Plan", "today": "2026-01-02", "language": "ja",
          "tasks": [{"name": "a", "start": "2026-01-01", "end": "2026-01-03", "owner": "Anna", "progress": 0.5},
@@ -30,14 +30,14 @@ HELPERS: list[tuple[Callable[..., UnaryJob[Chart]], tuple[Any, ...], dict[str, A
     ),
     (
         charts.timeline,
-        ([TimelineEvent(0.0, "a"), TimelineEvent(9.5, "b", "c")],),
+        ([TimelineEvent(time_s=0.0, label="a"), TimelineEvent(time_s=9.5, label="b", detail="c")],),
         {"title": "Talk"},
         {"type": "timeline", "title": "Talk",
          "events": [{"time_s": 0.0, "label": "a"}, {"time_s": 9.5, "label": "b", "detail": "c"}]},
     ),
     (
         charts.timeline,
-        ([TimelineEvent(date(2026, 1, 2), "a")],),
+        ([TimelineEvent(date=date(2026, 1, 2), label="a")],),
         {},
         {"type": "timeline", "events": [{"date": "2026-01-02", "label": "a"}]},
     ),
@@ -101,6 +101,15 @@ def test_a_chart_is_a_picture(client: Client, triton: FakeTriton, tmp_path: Path
 def test_what_is_no_json_is_refused_before_it_is_sent(client: Client, triton: FakeTriton) -> None:
     with pytest.raises(InvalidRequest, match=r"the chart holds .*, which is not JSON"):
         client.charts.draw({"type": "bar", "categories": {1, 2}})
+    assert triton.received == []
+
+
+def test_what_does_not_fit_together_is_refused_before_it_is_sent(client: Client, triton: FakeTriton) -> None:
+    backwards = GanttTask(name="a", start=date(2026, 1, 3), end=date(2026, 1, 1))
+    with pytest.raises(InvalidRequest, match=r"^CHART\.tasks\.0\.end is 2026-01-01, before its start 2026-01-03$"):
+        client.charts.gantt([backwards])
+    with pytest.raises(InvalidRequest, match=r"^CHART\.tasks\.0\.roles\.Anna is"):
+        client.charts.responsibility_matrix({"Report": {"Anna": "X"}})
     assert triton.received == []
 
 

@@ -11,7 +11,7 @@ from qwen_engine.chains.workflow.chain import WorkflowOptions
 from qwen_engine.chains.workflow.functions import FUNCTIONS
 from qwen_engine.chains.workflow.graph import read_graph
 from qwen_engine.chains.workflow.signatures import tensors
-from qwen_engine.charts.schema import CHARTS
+from qwen_wire.charts import CHARTS
 from qwen_wire.options import SCHEMAS, Options, VoiceChatOptions
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS
 from tests.costly_parts import Costly

@@ -13,8 +13,8 @@ from qwen_engine.aligner.request import AlignRequest
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.chains.tasks import lessons
 from qwen_engine.chains.voice_chat.request import read_request
-from qwen_engine.charts.schema import parse_chart
 from qwen_engine.tts.config import TtsConfig
+from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.languages import CODES, DIALECTS, EXONYMS, LANGUAGES, NAMES, key_of, language_code, resolve_language
 from tests.conftest import HOME

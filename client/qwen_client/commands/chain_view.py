@@ -48,9 +48,9 @@ def chain_command(
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., None]]:
     """A command that runs the chain `method` of the SDK, shows its stages and saves what it made in a folder.
 
-    The decorated function returns arguments of the method; those of the method's parameters that it does not have, and
-    `SHARED_OPTIONS` has, are options of the command. What `needs` would raise is raised before the work. Where a stage fails,
-    what the others made is saved all the same, and the command ends with exit code 1.
+    The decorated function returns arguments of the method. Parameters of the method that it does not have, and
+    `SHARED_OPTIONS` has, are options of the command. What `needs` would raise is raised before the work. Where a stage
+    fails, what the others made is saved all the same, and the command ends with exit code 1.
     """
     folder = parameter("out", Out, out)
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from qwen_engine.charts.request import ChartRequest, Drawing
-from qwen_engine.charts.schema import parse_chart
 from qwen_engine.settings import ChartSettings
 from qwen_wire.answers import ChartResult
+from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
 

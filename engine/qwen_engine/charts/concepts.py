@@ -8,8 +8,8 @@ from matplotlib.path import Path
 
 from qwen_engine.charts.canvas import Canvas, Point
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
-from qwen_engine.charts.schema import Concept, ConceptGraph, Link
 from qwen_engine.charts.text_layout import TextLayout
+from qwen_wire.charts import Concept, ConceptGraph, Link
 
 LEAST_BOX = 84.0
 MOST_BOX = 190.0

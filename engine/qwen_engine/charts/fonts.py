@@ -7,8 +7,8 @@ import matplotlib
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from qwen_engine.charts.schema import Language
 from qwen_engine.settings import ChartSettings
+from qwen_wire.charts import Language
 
 # One character, one form for each region. The Korean face is the one whose quotes and dots are as wide as Latin ones.
 FAMILIES: dict[Language, str] = {"en": "Noto Sans CJK KR", "zh": "Noto Sans CJK SC", "ja": "Noto Sans CJK JP"}

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from qwen_engine.charts.schema import Language
+from qwen_wire.charts import Language
 
 KANA = re.compile(r"[\u3041-\u30ff\uff66-\uff9f]")
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
-from qwen_engine.charts.schema import ResponsibilityMatrix
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_engine.charts.themes import ink_on
+from qwen_wire.charts import ResponsibilityMatrix
 
 NAME_SIZE = 13.0
 LEAST_COLUMN = 40.0

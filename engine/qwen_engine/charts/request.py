@@ -7,8 +7,8 @@ from typing import Literal
 
 from PIL.Image import Image
 
-from qwen_engine.charts.schema import AnyChart, Language
 from qwen_engine.image.picture_output import encode_picture
+from qwen_wire.charts import AnyChart, Language
 from qwen_wire.options import PictureFormat
 
 ThemeName = Literal["light", "dark"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from qwen_engine.charts.axis import ClockAxis, DateAxis, Mark, clock
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
-from qwen_engine.charts.schema import Event, Timeline
 from qwen_engine.charts.text_layout import TextLayout
+from qwen_wire.charts import Timeline, TimelineEvent
 
 LEAST_CARD = 110.0
 MOST_CARD = 190.0
@@ -81,7 +81,7 @@ class TimelineLayout:
         canvas.lines(left, top, card.label, SIZE, theme.text)
         canvas.lines(left, top + height_of(card.label, SIZE) + 3, card.detail, SMALL_SIZE, theme.muted)
 
-    def _card(self, number: int, event: Event, lettering: TextLayout) -> _Card:
+    def _card(self, number: int, event: TimelineEvent, lettering: TextLayout) -> _Card:
         room = self._card_width - 2 * PADDING - 4
         when = lettering.wording.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
         return _Card(
@@ -121,11 +121,11 @@ class TimelineLayout:
         return shown
 
 
-def _value(event: Event) -> float:
+def _value(event: TimelineEvent) -> float:
     return float(event.date_.toordinal()) if event.date_ else float(event.time_s or 0.0)
 
 
-def _axis(events: list[Event], left: float, right: float) -> DateAxis | ClockAxis:
+def _axis(events: list[TimelineEvent], left: float, right: float) -> DateAxis | ClockAxis:
     first, last = _value(events[0]), _value(events[-1])
     kind = DateAxis if events[0].date_ else ClockAxis
     return kind(first, max(last, first + 1), left, right)

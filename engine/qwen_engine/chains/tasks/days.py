@@ -3,7 +3,7 @@
 import re
 from datetime import date, timedelta
 
-from qwen_engine.charts.schema import FIRST_DAY, LAST_DAY
+from qwen_wire.charts import FIRST_DAY, LAST_DAY
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

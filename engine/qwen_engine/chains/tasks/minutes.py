@@ -11,7 +11,7 @@ from typing import Any
 
 from qwen_engine.chains.tasks.days import read_day
 from qwen_engine.chains.tasks.shapes import Action, DatedMinutes, Minutes, Said, Titled
-from qwen_engine.charts.schema import FIRST_DAY, LAST_DAY, MAX_SPAN_DAYS
+from qwen_wire.charts import FIRST_DAY, LAST_DAY, MAX_SPAN_DAYS
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut
 

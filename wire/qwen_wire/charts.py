@@ -1,13 +1,23 @@
-"""CHART: what a chart shows, as typed JSON. Whatever a chart does not know it refuses by name."""
+"""CHART: what a chart shows, as typed JSON. A key that a chart does not know is refused by name."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
+from typing_extensions import Self
 
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, place, read_json, shown, told
@@ -38,25 +48,29 @@ def _language_code(written: object) -> object:
     return name and CODES[name]
 
 
-class Chart(Part):
-    """What all charts have. `language` is that of the words we add; null: by the script of the texts."""
+class ChartBase(Part):
+    """What all charts have."""
 
     title: Note = ""
-    language: Annotated[Language | None, BeforeValidator(_language_code)] = None
+    language: Annotated[Language | None, BeforeValidator(_language_code)] = Field(
+        None,
+        description="of added words, such as names of months: English, Chinese or Japanese; null: by the script of the "
+        "texts",
+    )
 
 
-class Event(Part):
+class TimelineEvent(Part):
     """Something at a `date`, or `time_s` seconds after the beginning."""
 
-    date_: Day | None = Field(None, alias="date")
-    time_s: float | None = Field(None, ge=0, le=864_000)
+    date_: Day | None = Field(None, alias="date", description="in all events of a timeline, or in none")
+    time_s: float | None = Field(None, ge=0, le=864_000, description="seconds after the beginning, in place of `date`")
     label: Name
     detail: Note = ""
 
 
-class Timeline(Chart):
+class Timeline(ChartBase):
     type: Literal["timeline"]
-    events: tuple[Event, ...] = Field(min_length=1, max_length=60)
+    events: tuple[TimelineEvent, ...] = Field(min_length=1, max_length=60)
 
     @model_validator(mode="after")
     def _events_are_all_dated_or_all_timed(self) -> Self:
@@ -74,7 +88,7 @@ class MatrixTask(Part):
     roles: dict[Name, Roles] = Field(description="by person: R responsible, A accountable, C consulted, I informed")
 
 
-class ResponsibilityMatrix(Chart):
+class ResponsibilityMatrix(ChartBase):
     type: Literal["responsibility_matrix"]
     people: tuple[Name, ...] = Field(min_length=1, max_length=24)
     tasks: tuple[MatrixTask, ...] = Field(min_length=1, max_length=100)
@@ -91,17 +105,17 @@ class GanttTask(Part):
     """From `start` through `end`, both included; without `end` a milestone. `after`: names of tasks it waits for."""
 
     name: Name
-    start: Day
-    end: Day | None = None
-    owner: Note = ""
+    start: Day = Field(description="the first day")
+    end: Day | None = Field(None, description="the last day; null: a milestone")
+    owner: Note = Field("", description="gives the colour")
     progress: float | None = Field(None, ge=0, le=1)
-    after: tuple[Name, ...] = Field((), max_length=20)
+    after: tuple[Name, ...] = Field((), max_length=20, strict=False, description="names of tasks that it waits for")
 
 
-class Gantt(Chart):
+class Gantt(ChartBase):
     type: Literal["gantt"]
     tasks: tuple[GanttTask, ...] = Field(min_length=1, max_length=100)
-    today: Day | None = None
+    today: Day | None = Field(None, description="where a line stands; no clock is read")
 
     @model_validator(mode="after")
     def _tasks_fit_together(self) -> Self:
@@ -121,11 +135,11 @@ class BarSeries(Part):
     values: tuple[Amount | None, ...] = Field(description="one for each category; null: no bar")
 
 
-class BarChart(Chart):
+class BarChart(ChartBase):
     type: Literal["bar"]
     categories: tuple[Name, ...] = Field(min_length=1, max_length=60)
     series: tuple[BarSeries, ...] = Field(min_length=1, max_length=8)
-    unit: Note = ""
+    unit: Note = Field("", description="of the values")
 
     @model_validator(mode="after")
     def _every_category_has_its_values(self) -> Self:
@@ -145,12 +159,12 @@ class Concept(Part):
 
 
 class Link(Part):
-    source: Name
-    target: Name
+    source: Name = Field(description="name of a concept")
+    target: Name = Field(description="name of another concept")
     label: Note = ""
 
 
-class ConceptGraph(Chart):
+class ConceptGraph(ChartBase):
     type: Literal["concept_graph"]
     concepts: tuple[Concept, ...] = Field(min_length=1, max_length=60)
     links: tuple[Link, ...] = Field((), max_length=120)
@@ -182,15 +196,32 @@ def parse_chart(payload: bytes) -> AnyChart:
     Raises:
         InvalidRequest: no JSON object, no known type, or a field that is unknown, of the wrong type or out of range.
     """
-    fields = read_json(payload, "CHART")
+    schema = _schema(read_json(payload, "CHART"))
+    with _explaining(schema):
+        return schema.model_validate_json(payload)
+
+
+def make_chart(**fields: Any) -> AnyChart:
+    """The chart with these fields, such as `type="gantt"`; raises as `parse_chart` does."""
+    schema = _schema(fields)
+    with _explaining(schema):
+        return schema.model_validate(fields)
+
+
+def _schema(fields: Any) -> type[AnyChart]:
     if not isinstance(fields, dict):
         raise InvalidRequest('CHART is not a JSON object such as {"type": "gantt", ...}')
     kind = fields.get("type")
     schema = CHARTS.get(kind) if isinstance(kind, str) else None
     if schema is None:
         raise InvalidRequest(f"CHART.type is {shown(kind)}; allowed: {', '.join(CHARTS)}")
+    return schema
+
+
+@contextmanager
+def _explaining(schema: type[Part]) -> Iterator[None]:
     try:
-        return schema.model_validate_json(payload)
+        yield
     except ValidationError as error:
         raise InvalidRequest(told(_causes(error), partial(_explain, schema))) from None
 
@@ -220,7 +251,7 @@ def _known_fields(schema: type[Part], path: Sequence[str | int]) -> list[str]:
     return [info.alias or name for name, info in schema.model_fields.items()]
 
 
-def _both(event: Event) -> str:
+def _both(event: TimelineEvent) -> str:
     return "neither date nor time_s" if event.date_ is None else "both date and time_s"
 
 
