@@ -27,6 +27,7 @@ from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import try_together
+from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import RecogniserSettings
 from qwen_wire.errors import InvalidRequest, ServerError
@@ -72,7 +73,7 @@ class AsrBatch:
         self._max_step_audio_s = settings.max_step_audio_s
         self._encoder_worker = EncoderWorker(checkpoint, settings.max_step_audio_s)
         self._waiting = PieceQueue(settings.max_batch)
-        self._rows: list[_Row] = []
+        self._rows: RowTable[_Row] = RowTable(self._model.move)
         self._sampler: tuple[int, RowSampler] | None = None
 
     def add(self, piece: Piece) -> None:
@@ -174,9 +175,5 @@ class AsrBatch:
         piece.on_result(PieceResult(tuple(row.ids), repair_repetitions(text), language, reason, row.first_token_s))
 
     def _free(self, row: _Row) -> None:
-        """Give the row back; the last row takes its place."""
-        index, last = self._rows.index(row), self._rows.pop()
-        if last is not row:
-            self._model.move(len(self._rows), index, last.positions)
-            self._rows[index] = last
+        self._rows.remove(row)
         self._sampler = None

@@ -29,6 +29,7 @@ from qwen_engine.graphs import Capture, cuda_capture, sent
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.loop import Session, fail_alone, try_together
+from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import ChatSettings
 
@@ -55,7 +56,7 @@ class ChatBatch:
         self._max_step_positions = settings.max_step_positions
         self._waiting: deque[Session[ChatRequest]] = deque()
         self._grammar_states: dict[Session[ChatRequest], GrammarState] = {}
-        self._rows: list[Row] = []
+        self._rows: RowTable[Row] = RowTable(self._model.move)
         self._long_waiting: deque[Session[ChatRequest]] = deque()  # found long once, not looked at in each step
         self._long: Row | None = None
         self._long_slot = settings.max_batch - 1  # free as long as one of the requests has no row
@@ -255,11 +256,7 @@ class ChatBatch:
             self._penalties.count(lanes, drawn)
 
     def _free(self, row: Row) -> None:
-        """Give the row back; the last row takes its place."""
         if row.lane is not None:
             self._penalties.close(row.lane)
-        index, last = self._rows.index(row), self._rows.pop()
-        if last is not row:
-            self._model.move(len(self._rows), index, last.positions)
-            self._rows[index] = last
+        self._rows.remove(row)
         self._sampler = None

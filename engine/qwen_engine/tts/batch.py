@@ -16,6 +16,7 @@ import torch
 
 from qwen_engine.graphs import Capture, sent
 from qwen_engine.loop import Session, fail_alone
+from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
@@ -47,7 +48,7 @@ class TtsBatch:
             )
         self._codec_worker = CodecWorker(codec, checkpoint.prime)
         self._speeches: dict[Session[Speak], Speech] = {}
-        self._rows: list[Speech] = []
+        self._rows: RowTable[Speech] = RowTable(self._talker.move)
         self._free_slots = list(range(settings.max_batch))
         self._samplers: tuple[RowSampler, RowSampler] | None = None
 
@@ -103,13 +104,13 @@ class TtsBatch:
         prompts: list[Prompt] = []
         first_row = len(self._rows)
         for speech in self._speeches.values():
-            if speech.row is not None or speech.done:
+            if speech.has_row or speech.done:
                 continue
             with fail_alone(speech.session):
                 prompt = self._next_prompt(speech)
                 if prompt is None:
                     continue
-                speech.row = len(self._rows)
+                speech.has_row = True
                 self._rows.append(speech)
                 prompts.append(prompt)
         if prompts:
@@ -158,15 +159,10 @@ class TtsBatch:
         speech.done = speech.cut_by is not None or speech.text.ended
 
     def _free_row(self, speech: Speech) -> None:
-        """Give the row back; the last row takes its place."""
-        if speech.row is None:
-            return
-        row, speech.row = speech.row, None
-        last = self._rows.pop()
-        if last is not speech:
-            self._talker.move(len(self._rows), row, last.positions)
-            self._rows[row], last.row = last, row
-        self._samplers = None
+        if speech.has_row:
+            speech.has_row = False
+            self._rows.remove(speech)
+            self._samplers = None
 
     def _hand_over(self) -> None:
         busy = 2 * len(self._speeches) > self._settings.max_batch

@@ -63,7 +63,7 @@ class Chunk:
 
 @dataclass(eq=False)
 class Speech:
-    """The state of one session; `row` is its place in the talker while a piece is being spoken."""
+    """The state of one session; it `has_row` in the talker while a piece is being generated."""
 
     session: Session[Speak]
     slot: int
@@ -73,7 +73,7 @@ class Speech:
     uniforms: Uniforms
     total_budget: int
     first_voice: VoicePrompt = field(init=False)
-    row: int | None = None
+    has_row: bool = False
     prompt: Prompt | None = None
     positions: int = 0
     piece_text: str = ""
