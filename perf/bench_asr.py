@@ -28,7 +28,6 @@ from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.loop import EngineLoop
 from qwen_engine.settings import AsrSettings, CaptionSettings
-from qwen_server.errors import ServerError
 from qwen_server.profiles import Profile
 
 MODEL = "qwen3_asr"
@@ -63,7 +62,7 @@ QUICK = Amount(
 
 
 async def bench(profile: Profile, amount: Amount) -> Report:
-    settings = side_by_side.served(profile.qwen3_asr, MODEL, aligner_checkpoint=None)
+    settings = side_by_side.served(profile, MODEL, AsrSettings, aligner_checkpoint=None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = benchmark_clips(_made(folder / "mixed"), amount.clips)
@@ -77,7 +76,7 @@ async def load_rounds(
 ) -> tuple[list[Round], list[Metric], dict[str, object]]:
     short = write_clips(_made(folder / "short"), [SHORT_S] * amount.short)
     long = write_clips(_made(folder / "long"), [LONGEST_S] * (AT_ONCE - 1))
-    async with two_sides(official_asr(Path(settings.checkpoint)), Profile(qwen3_asr=settings)) as sides:
+    async with two_sides(official_asr(Path(settings.checkpoint)), Profile({MODEL: settings})) as sides:
         threads = choose_threads(sides.worker, clips)
         await listening.all_of(sides.client, clips[:AT_ONCE], at_once=AT_ONCE)  # what is made once
         plan = Bench(sides.worker, threads, sides.client, clips, short, long)
@@ -117,9 +116,7 @@ def table(settings: AsrSettings, clips: Sequence[Clip], amount: Amount) -> list[
 
 def live_settings(profile: Profile, settings: AsrSettings) -> CaptionSettings:
     """The profile's for captions, on the same checkpoint."""
-    captions = profile.qwen3_asr_stream
-    if captions is None:
-        raise ServerError("the profile does not serve qwen3_asr_stream")
+    captions = side_by_side.served(profile, "qwen3_asr_stream", CaptionSettings)
     return captions.model_copy(update={"checkpoint": settings.checkpoint})
 
 

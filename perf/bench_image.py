@@ -14,6 +14,7 @@ from perf.image.pictures import crowds
 from perf.image.results import metrics
 from perf.image.rounds import Bench
 from perf.side_by_side import Report, compare, repeat, two_sides
+from qwen_engine.settings import ImageSettings
 from qwen_server.profiles import Profile
 
 MODEL = "qwen_image"
@@ -30,10 +31,10 @@ QUICK = Amount(rounds=1)
 
 
 async def bench(profile: Profile, amount: Amount) -> Report:
-    settings = side_by_side.served(profile.qwen_image, MODEL, edit_checkpoint=None)
+    settings = side_by_side.served(profile, MODEL, ImageSettings, edit_checkpoint=None)
     before, *crowd_by_crowd = crowds(2 * amount.rounds + 1)
     worker = official_image(Path(settings.checkpoint), settings.true_cfg_scale)
-    async with two_sides(worker, Profile(qwen_image=settings)) as sides:
+    async with two_sides(worker, Profile({MODEL: settings})) as sides:
         threads = choose_threads(sides.worker, before)
         await drawing.all_at_once(sides.client, before, preview_every=1)  # what is made once
         plan = Bench(sides, threads, crowd_by_crowd)

@@ -67,7 +67,7 @@ async def load_rounds(
     settings: TtsSettings, texts: Sequence[str], amount: Amount
 ) -> tuple[list[Round], dict[str, object]]:
     voice = first_voice(settings)
-    async with two_sides(official_tts(Path(settings.checkpoint), voice), Profile(qwen3_tts=settings)) as sides:
+    async with two_sides(official_tts(Path(settings.checkpoint), voice), Profile({MODEL: settings})) as sides:
         threads = choose_threads(sides.worker, texts)
         await speaking.all_at_once(sides.client, texts, voice)  # what is made once
         plan = Bench(sides.worker, threads, sides.client, voice, texts, amount.arrivals)
@@ -78,7 +78,7 @@ async def load_rounds(
 async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Amount) -> list[Metric]:
     voice = first_voice(settings)
     text = long_text(texts, amount.minutes)
-    with serving(Profile(qwen3_tts=long_settings(settings, texts, amount.minutes))) as server:
+    with serving(Profile({MODEL: long_settings(settings, texts, amount.minutes)})) as server:
         process = psutil.Process(server.pid)
         async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
             await speaking.speak(client, texts[0], voice)  # what is made once
@@ -88,7 +88,7 @@ async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Am
 
 def served(profile: Profile) -> TtsSettings:
     """The profile's settings, only with the checkpoint of the named voices."""
-    return side_by_side.served(profile.qwen3_tts, MODEL, base_checkpoint=None, design_checkpoint=None)
+    return side_by_side.served(profile, MODEL, TtsSettings, base_checkpoint=None, design_checkpoint=None)
 
 
 def first_voice(settings: TtsSettings) -> str:

@@ -8,17 +8,10 @@ from perf.perf_analyzer import PerfAnalyzerError, Workload
 from perf.report import Result, circumstances, json_lines, print_table
 from perf.server import console, parse_url, server_at
 from qwen_server.errors import ServerError
+from qwen_wire.tensors import MODELS
 
 # Live captions have a benchmark of their own, perf/asr/live.py: their requests come in the speaker's time.
-WORKLOADS = (
-    Workload("qwen3_asr", False),
-    Workload("qwen3_aligner", False),
-    Workload("qwen3_tts", True),
-    Workload("qwen3_chat", True),
-    Workload("qwen_image", True),
-    Workload("qwen3_vl", False),
-    Workload("chart_image", False),
-)
+WORKLOADS = tuple(Workload(model.name, model.decoupled) for model in MODELS if not model.sequences)
 NUM_REQUESTS = {1: 6, 4: 16}  # by concurrency
 REPETITIONS = 3
 

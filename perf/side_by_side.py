@@ -87,8 +87,9 @@ async def repeat(count: int, what: str, next_round: Callable[[int], Awaitable[Ro
     return rounds
 
 
-def served(settings: SettingsT | None, model: str, **left_out: None) -> SettingsT:
-    """A profile's `settings` of `model` with the folder of its checkpoint, without the checkpoints `left_out`."""
-    if settings is None:
+def served(profile: Profile, model: str, settings_type: type[SettingsT], **left_out: None) -> SettingsT:
+    """A profile's settings of `model` with the folder of its checkpoint, without the checkpoints `left_out`."""
+    settings = profile.models.get(model)
+    if not isinstance(settings, settings_type):
         raise ServerError(f"the profile does not serve {model}")
     return settings.model_copy(update={"checkpoint": str(resolve(settings.checkpoint)), **left_out})

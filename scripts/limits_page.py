@@ -13,9 +13,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from qwen_engine.chains.workflow.chain import WorkflowOptions
 from qwen_engine.settings import ChainSettings, ModelSettings
-from qwen_server.profiles import Profile
+from qwen_server.profiles import sections
 from qwen_wire.charts import AnyChart
-from qwen_wire.options import SCHEMAS, Options, VoiceChatOptions
+from qwen_wire.options import Options, VoiceChatOptions
+from qwen_wire.tensors import SCHEMAS
 
 HOME = Path(__file__).resolve().parents[1]
 PAGE = HOME / "docs" / "limits.md"
@@ -207,12 +208,11 @@ def _chart() -> Iterator[tuple[str, ...]]:
 def _settings() -> Iterator[tuple[str, ...]]:
     yield from _section("all models", ModelSettings, set())
     common = set(_rows(ModelSettings))
-    for section, field in Profile.model_fields.items():
-        for schema in _models(field.annotation):
-            of_chains = issubclass(schema, ChainSettings) and schema is not ChainSettings
-            if of_chains:
-                yield f"`[{section}]`", "", "", "", "as `[chains]`, and:"
-            yield from _section(f"`[{section}]`", schema, common | set(_rows(ChainSettings) if of_chains else ()))
+    for section, schema in sections().items():
+        of_chains = issubclass(schema, ChainSettings) and schema is not ChainSettings
+        if of_chains:
+            yield f"`[{section}]`", "", "", "", "as `[chains]`, and:"
+        yield from _section(f"`[{section}]`", schema, common | set(_rows(ChainSettings) if of_chains else ()))
 
 
 def _section(name: str, schema: type[BaseModel], told: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
@@ -224,12 +224,6 @@ def _rows(schema: type[BaseModel]) -> Iterator[tuple[str, ...]]:
     for name, field in form["properties"].items():
         if allowed := bounds(field, form.get("$defs", {})):
             yield f"`{name}`", shown(field.get("default")), allowed, field.get("description", "")
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    for one in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            yield one
 
 
 def _fixed() -> Iterator[tuple[str, ...]]:

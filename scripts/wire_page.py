@@ -19,14 +19,13 @@ from qwen_wire import answers, chains, pictures, speech, transcripts
 from qwen_wire.charts import CHARTS, ChartBase
 from qwen_wire.messages import EndEvent, json_schema
 from qwen_wire.options import (
-    SCHEMAS,
     AudioOptions,
     Options,
     PictureOptions,
     StreamOptions,
     VoiceChatOptions,
 )
-from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS, ModelWire, Tensor
+from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS, SCHEMAS, ModelWire, Tensor
 from scripts.limits_page import bounds, shown, table
 
 HOME = Path(__file__).resolve().parents[1]

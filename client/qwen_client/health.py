@@ -5,20 +5,11 @@ from dataclasses import dataclass
 
 from tritonclient.grpc import service_pb2
 
+from qwen_wire import tensors
+
 # What this package has calls for. To list what a server has is for those who hold its admin key.
 MODELS = (
-    "qwen3_asr",
-    "qwen3_asr_stream",
-    "qwen3_aligner",
-    "qwen3_tts",
-    "qwen3_chat",
-    "qwen3_vl",
-    "qwen_image",
-    "chart_image",
-    "aligned_transcript",
-    "spoken_image",
-    "voice_chat",
-    "workflow",
+    *(wire.name for wire in (*tensors.MODELS, *tensors.ENSEMBLES, *tensors.CHAINS)),
     "meeting_minutes",
     "storyboard",
     "courseware",

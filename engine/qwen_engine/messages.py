@@ -88,6 +88,7 @@ class Inputs:
 
     items: Mapping[str, tuple[Any, ...]]
     caller: Caller = Caller()
+    has_file: bool = False
 
     def __getitem__(self, name: str) -> bytes:
         """The item of a tensor that has one; empty where it was left out."""
@@ -114,7 +115,8 @@ class Messages:
     def inputs(self, request: Any) -> Inputs:
         """The payloads of an InferenceRequest. Raises `InvalidRequest` where a tensor has a wrong shape."""
         items = {tensor.name: self._items(request, tensor) for tensor in self._wire.inputs}
-        return Inputs(items, Caller.read(request, must_name_tenant=self._must_name_tenant))
+        has_file = any(tensor.file and any(items[tensor.name]) for tensor in self._wire.inputs)
+        return Inputs(items, Caller.read(request, must_name_tenant=self._must_name_tenant), has_file)
 
     def response(self, outputs: Outputs) -> Any:
         """The outputs as an InferenceResponse: bytes, JSON of dicts, and INT32."""

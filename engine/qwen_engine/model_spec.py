@@ -1,17 +1,15 @@
-"""What one Triton model is: its tensors, its settings, its engine, and how requests and answers are translated.
+"""What a family of models declares in its `model.py`: its engine, and how requests and answers are translated.
 
-Each family declares its own in `model.py`; `qwen_engine.triton.serve` serves any of them, and so does a test.
+`qwen_engine.models` has one line for each, which adds tensors and settings.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from qwen_engine.loop import Model
 from qwen_engine.messages import Inputs, Outputs
-from qwen_engine.settings import ModelSettings
-from qwen_wire.tensors import ModelWire
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,11 @@ class ModelSpec(ABC):
     """A subclass opens its engine where it is made.
 
     class ChartModel(ModelSpec):
-        wire = CHART
-        settings_type = ChartSettings
-
         def __init__(self, settings: ChartSettings) -> None:
             self.settings = settings
             self.engine = ChartEngine(settings)
     """
 
-    wire: ClassVar[ModelWire]
-    settings_type: ClassVar[type[ModelSettings]]
     settings: Any
     engine: Model[Any]
 
@@ -72,7 +65,7 @@ class ModelSpec(ABC):
 
     def takes_long(self, inputs: Inputs) -> bool:
         """Whether a request is read apart, on a thread of its own: one with files."""
-        return any(tensor.file and inputs[tensor.name] for tensor in self.wire.inputs)
+        return inputs.has_file
 
     def close(self) -> None:
         """Let go of what was opened beside the engine."""

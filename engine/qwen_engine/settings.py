@@ -1,6 +1,7 @@
 """Settings of every model: what a profile says and a model is built from. Free of torch: tools read them too."""
 
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -13,6 +14,7 @@ from qwen_media.limits import SoundLimits
 Dtype = Literal["float32", "bfloat16"]
 SAMPLE_BYTES = 4  # of raw samples: 32-bit floats
 VadMethod = Literal["energy", "silero"]
+WITHOUT_THINKING = "{%- set enable_thinking = false -%}\n"
 
 
 class TenantSettings(BaseModel):
@@ -68,6 +70,15 @@ class ModelSettings(BaseModel):
     def missing_files(self) -> list[Missing]:
         """What must be on the machine besides the checkpoints, and is not."""
         return []
+
+    @property
+    def sequence_timeout_s(self) -> float | None:
+        """Silence after which Triton ends a sequence; None: there are none."""
+        return None
+
+    def served_files(self) -> dict[str, str]:
+        """Texts of files beside config.pbtxt, by name."""
+        return {}
 
 
 class FileSettings(BaseModel):
@@ -138,6 +149,10 @@ class CaptionSettings(RecogniserSettings):
     max_stream_s: float = Field(10800.0, gt=0, description="longest stream")
 
     @property
+    def sequence_timeout_s(self) -> float:
+        return self.idle_timeout_s
+
+    @property
     def max_chunk_bytes(self) -> int:
         """What no chunk can have more of, whatever its form."""
         return SoundLimits(self.max_chunk_s).max_samples * SAMPLE_BYTES
@@ -158,6 +173,14 @@ class ChatSettings(CheckpointSettings):
     @property
     def num_readers(self) -> int:
         return self.num_readers_apart
+
+    def served_files(self) -> dict[str, str]:
+        """The checkpoint's chat template, by which its answers do not begin with thinking: for frontends that put
+        conversations into a template themselves."""
+        file, config = Path(self.checkpoint, "chat_template.jinja"), Path(self.checkpoint, "tokenizer_config.json")
+        in_config = json.loads(config.read_text()).get("chat_template") if config.is_file() else None
+        template = file.read_text() if file.is_file() else in_config
+        return {"no_think.jinja": WITHOUT_THINKING + template} if isinstance(template, str) else {}
 
 
 class AlignerSettings(FileSettings, CheckpointSettings):

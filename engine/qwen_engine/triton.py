@@ -21,11 +21,13 @@ from qwen_engine.demo_settings import demo_settings_json
 from qwen_engine.loop import NO_TIME_LEFT, EngineLoop, Session
 from qwen_engine.messages import Caller, Inputs, Messages, Outputs, as_objects, numbered, read_text
 from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
+from qwen_engine.models import MODELS
 from qwen_engine.open_requests import OpenRequests, cancelled_id
 from qwen_engine.readers import Readers
 from qwen_engine.response_queue import ResponseQueue
 from qwen_wire.errors import Cancelled, DeadlineExceeded, QwenError, ServerError, Unavailable
 from qwen_wire.messages import FinishReason
+from qwen_wire.tensors import ModelWire
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +48,17 @@ def settings_json(args: Mapping[str, str]) -> str:
     return parameters["settings"]["string_value"]
 
 
-def serve(spec: type[ModelSpec], pb_utils: Any, args: Mapping[str, str]) -> "Adapter":
-    """The model of a spec, opened with the settings in the `args` of `initialize`. `pb_utils`: Triton's module."""
-    return Adapter(pb_utils, spec(spec.settings_type.model_validate_json(settings_json(args))))
+def serve(pb_utils: Any, args: Mapping[str, str]) -> "Adapter":
+    """The model that the `args` of `initialize` name, opened with their settings. `pb_utils`: Triton's module."""
+    model = MODELS[args["model_name"]]
+    return Adapter(pb_utils, model.wire, model.open(settings_json(args)))
 
 
 class Adapter:
     """Joins one Triton model to the engine of its `ModelSpec`, whose settings bound what waits for the engine."""
 
-    def __init__(self, pb_utils: Any, spec: ModelSpec) -> None:
-        wire, settings = spec.wire, spec.settings
+    def __init__(self, pb_utils: Any, wire: ModelWire, spec: ModelSpec) -> None:
+        settings = spec.settings
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"{wire.name} %(levelname)s %(message)s")
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.pb_utils = pb_utils

@@ -56,7 +56,7 @@ class LiveCrowd:
 async def live_metrics(settings: CaptionSettings, folder: Path, amount: LiveAmount) -> list[Metric]:
     """Our server and the naive way by turns, then the long stream; `settings` name the checkpoint's folder."""
     clips = write_clips(folder, [STREAM_S] * NUM_CLIPS)
-    async with two_sides(official_asr(Path(settings.checkpoint)), Profile(qwen3_asr_stream=settings)) as sides:
+    async with two_sides(official_asr(Path(settings.checkpoint)), Profile({"qwen3_asr_stream": settings})) as sides:
         num_threads = choose_threads(sides.worker, clips).sequential
 
         async def next_round(number: int) -> tuple[list[LiveCrowd], float]:

@@ -87,7 +87,7 @@ def _loaded(name: str, settings: ModelSettings) -> Any:
     """The model `name` with these settings."""
     model = runpy.run_path(str(PROJECT / "model_repository" / name / "1" / "model.py"))["TritonPythonModel"]()
     config = {"parameters": {"settings": {"string_value": settings.model_dump_json()}}}
-    model.initialize({"model_config": json.dumps(config)})
+    model.initialize({"model_name": name, "model_config": json.dumps(config)})
     return model
 
 

@@ -41,7 +41,7 @@ def resolve_all(settings: ModelSettings) -> dict[str, str]:
 
 def pull(profile: Profile) -> dict[str, Path]:
     """Download what the profile needs, with progress; folders by checkpoint."""
-    named = [name for settings in profile.models().values() for name in settings.checkpoints().values()]
+    named = [name for settings in profile.models.values() for name in settings.checkpoints().values()]
     return {name: local_folder(name) or _snapshot(name) for name in named}
 
 

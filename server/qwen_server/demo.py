@@ -45,7 +45,7 @@ def run_demo(profile_name: str, out: Path, *, as_json: bool) -> None:
 
 
 def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator[Step]:
-    checkpoint = {name: next(iter(settings.checkpoints().values()), "") for name, settings in profile.models().items()}
+    checkpoint = {name: next(iter(settings.checkpoints().values()), "") for name, settings in profile.models.items()}
     request, message = audio / "request.wav", audio / "message.wav"
     picture_file, reply_file = out / "picture.png", out / "reply.wav"
 

@@ -124,7 +124,7 @@ def _ports() -> Iterator[Check]:
 
 def _checkpoints(profile: str) -> Iterator[Check]:
     try:
-        models = load_profile(profile).models()
+        models = load_profile(profile).models
     except ServerError as error:
         yield Check("profile", False, str(error), "correct the file")
         return

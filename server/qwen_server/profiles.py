@@ -1,66 +1,47 @@
 """Profiles: which checkpoint each model serves, on which device, within which limits.
 
 profile = load_profile("demo")          # profiles/demo.toml, or a path to a file
-profile.qwen3_asr.checkpoint
+profile.models["qwen3_asr"].checkpoints()
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from qwen_engine.settings import (
-    AlignerSettings,
-    AsrSettings,
-    CaptionSettings,
-    ChainSettings,
-    ChartSettings,
-    ChatSettings,
-    ImageSettings,
-    ModelSettings,
-    TenantSettings,
-    TtsSettings,
-    VisionSettings,
-    VoiceChatSettings,
-)
+from qwen_engine.models import MODELS
+from qwen_engine.settings import ChainSettings, ModelSettings, TenantSettings, VoiceChatSettings
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 
+ALL_CHAINS = "chains"
+CHAIN_SECTIONS: Mapping[str, type[ChainSettings]] = {
+    ALL_CHAINS: ChainSettings,
+    "voice_chat": VoiceChatSettings,
+    "qwen3_chat_uint32": ChainSettings,
+}
 
-class Profile(BaseSettings):
-    """One section a model, and one for its tenants; a model without a section is not served.
 
-    An environment variable overrides one value: QWEN_PROFILE__QWEN3_ASR__DEVICE=cuda:1
-    """
+@dataclass(frozen=True)
+class Profile:
+    """What is served: models by name, and chains by their sections."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="QWEN_PROFILE__", env_nested_delimiter="__"
-    )
-
-    tenants: TenantSettings = TenantSettings()
-
-    qwen3_asr: AsrSettings | None = None
-    qwen3_asr_stream: CaptionSettings | None = None
-    qwen3_aligner: AlignerSettings | None = None
-    qwen3_tts: TtsSettings | None = None
-    qwen3_chat: ChatSettings | None = None
-    qwen_image: ImageSettings | None = None
-    qwen3_vl: VisionSettings | None = None
-    chart_image: ChartSettings | None = None
-
-    chains: ChainSettings | None = None
-    voice_chat: VoiceChatSettings | None = None
-    qwen3_chat_uint32: ChainSettings | None = None
-
-    def models(self) -> dict[str, ModelSettings]:
-        """Settings by model name, served models only; chains apart."""
-        sections = {name: getattr(self, name) for name in type(self).model_fields}
-        models = {name: one for name, one in sections.items() if isinstance(one, ModelSettings)}
-        return {name: one for name, one in models.items() if not isinstance(one, ChainSettings)}
+    models: Mapping[str, ModelSettings]
+    chains: Mapping[str, ChainSettings] = field(default_factory=dict)
+    tenants: TenantSettings = field(default_factory=TenantSettings)
 
     def chain(self, name: str) -> ChainSettings | None:
         """The settings of a chain: those of its own section, where it may have one; None: it is not served."""
-        return getattr(self, name, self.chains)
+        return self.chains.get(name if name in CHAIN_SECTIONS else ALL_CHAINS)
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """What a profile may have sections for: its tenants, each model, and chains."""
+    models = {name: model.settings_type for name, model in MODELS.items()}
+    return {"tenants": TenantSettings, **models, **CHAIN_SECTIONS}
 
 
 def profile_path(name: str) -> Path:
@@ -75,14 +56,39 @@ def profile_path(name: str) -> Path:
 
 
 def load_profile(name: str) -> Profile:
-    """Read and check a profile.
+    """Read and check a profile. A model without a section is not served.
+
+    An environment variable overrides one value: QWEN_PROFILE__QWEN3_ASR__DEVICE=cuda:1
 
     Raises:
         ServerError: no such profile, not TOML, or a bad key or value; the message names each.
     """
     path = profile_path(name)
+    try:
+        told = _sections_of(path)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])} = {str(problem['input'])[:80]!r}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ServerError(f"profile {path.name}: {problems}") from error
+    except ValueError as error:  # tomllib.TOMLDecodeError
+        raise ServerError(f"profile {path.name} is not TOML: {error}") from error
+    models = {name: told[name] for name in MODELS if name in told}
+    if not models:
+        raise ServerError(f"profile {path.name} serves no model; give it a section such as [qwen3_asr]")
+    chains = {name: told[name] for name in CHAIN_SECTIONS if name in told}
+    return Profile(models, chains, told.get("tenants", TenantSettings()))
 
-    class FileProfile(Profile):
+
+def _sections_of(path: Path) -> dict[str, Any]:
+    """The sections that a file and the environment have."""
+
+    class Sections(BaseSettings):
+        model_config = SettingsConfigDict(
+            extra="forbid", frozen=True, env_prefix="QWEN_PROFILE__", env_nested_delimiter="__"
+        )
+
         @classmethod
         def settings_customise_sources(
             cls,
@@ -94,16 +100,6 @@ def load_profile(name: str) -> Profile:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return env_settings, TomlConfigSettingsSource(settings_cls, path)
 
-    try:
-        profile = FileProfile()
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])} = {str(problem['input'])[:80]!r}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ServerError(f"profile {path.name}: {problems}") from error
-    except ValueError as error:  # tomllib.TOMLDecodeError
-        raise ServerError(f"profile {path.name} is not TOML: {error}") from error
-    if not profile.models():
-        raise ServerError(f"profile {path.name} serves no model; give it a section such as [qwen3_asr]")
-    return profile
+    kinds: dict[str, Any] = {name: (kind | None, None) for name, kind in sections().items()}
+    told = create_model("SectionsOfModels", __base__=Sections, **kinds)()
+    return {name: section for name, section in told if section is not None}

@@ -1,21 +1,17 @@
 """The committed model folders, and what of them a profile serves: their config.pbtxt completed from it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from qwen_engine.settings import CaptionSettings, ChatSettings, ModelSettings
+from qwen_engine.models import MODELS
+from qwen_engine.settings import ModelSettings
 from qwen_server import checkpoints
 from qwen_server.home import project_home
 from qwen_server.profiles import Profile
-from qwen_wire.tensors import MODELS
-
-TEMPLATE = "no_think.jinja"
-WITHOUT_THINKING = "{%- set enable_thinking = false -%}\n"
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,8 @@ def folder_of(name: str) -> Path:
 
 def chains() -> dict[str, Path]:
     """Folders of all chains by name, ensembles among them: what is made of other models."""
-    models = {model.name for model in MODELS}
     folders = sorted(file.parent for file in folder_of("").glob("*/config.pbtxt"))
-    return {folder.name: folder for folder in folders if folder.name not in models}
+    return {folder.name: folder for folder in folders if folder.name not in MODELS}
 
 
 def members(folder: Path) -> set[str]:
@@ -76,17 +71,16 @@ def served_models(profile: Profile, grpc_address: str) -> list[ServedModel]:
     Raises:
         ServerError: a checkpoint or another file is missing.
     """
-    models = profile.models()
-    whole = _whole(profile, set(models))
-    names = (*models, *whole)
+    whole = _whole(profile)
+    names = (*profile.models, *whole)
     return [
-        *(_model(name, settings, profile) for name, settings in models.items()),
+        *(_model(name, settings, profile) for name, settings in profile.models.items()),
         *(_chain(folder, profile, grpc_address, names) for folder in whole.values()),
     ]
 
 
-def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
-    """The ensembles and chains that can be served beside the models `served`, in an order in which they can load."""
+def _whole(profile: Profile) -> dict[str, Path]:
+    """The ensembles and chains that can be served beside the profile's models, in an order in which they can load."""
     found: dict[str, Path] = {}
     candidates = {
         name: folder
@@ -96,7 +90,7 @@ def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
     while ready := {
         name: folder
         for name, folder in candidates.items()
-        if name not in found and members(folder) <= {*served, *found}
+        if name not in found and members(folder) <= {*profile.models, *found}
     }:
         found |= ready
     return found
@@ -105,8 +99,7 @@ def _whole(profile: Profile, served: set[str]) -> dict[str, Path]:
 def _model(name: str, settings: ModelSettings, profile: Profile) -> ServedModel:
     source = folder_of(name)
     resolved = settings.model_copy(update={**checkpoints.resolve_all(settings), "tenants": profile.tenants})
-    files = dict(_template(Path(resolved.checkpoint)) if isinstance(resolved, ChatSettings) else ())
-    return ServedModel(name, source, _completed(read_config(source), resolved), files)
+    return ServedModel(name, source, _completed(read_config(source), resolved), resolved.served_files())
 
 
 def _chain(folder: Path, profile: Profile, grpc_address: str, names: tuple[str, ...]) -> ServedModel:
@@ -121,16 +114,6 @@ def _completed(config: ModelConfig, settings: ModelSettings) -> ModelConfig:
     """Add what the profile says; what it does not say stays the code's, such as folders of the user who serves."""
     config.parameters["settings"].string_value = settings.model_dump_json(exclude_unset=True)
     config.instance_group[0].count = settings.instances
-    if isinstance(settings, CaptionSettings):
-        config.sequence_batching.max_sequence_idle_microseconds = int(settings.idle_timeout_s * 1_000_000)
+    if settings.sequence_timeout_s is not None:
+        config.sequence_batching.max_sequence_idle_microseconds = int(settings.sequence_timeout_s * 1_000_000)
     return config
-
-
-def _template(checkpoint: Path) -> Iterator[tuple[str, str]]:
-    """The checkpoint's chat template, by which its answers do not begin with thinking: for frontends that put
-    conversations into a template themselves."""
-    file, config = checkpoint / "chat_template.jinja", checkpoint / "tokenizer_config.json"
-    told = json.loads(config.read_text()) if config.is_file() else {}
-    template = file.read_text() if file.is_file() else told.get("chat_template")
-    if isinstance(template, str):
-        yield TEMPLATE, WITHOUT_THINKING + template

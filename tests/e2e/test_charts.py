@@ -30,7 +30,7 @@ def drawn_here() -> dict[tuple[str, str], bytes]:
     """The files of all examples as the engine makes them in this process."""
     from qwen_server.profiles import load_profile
 
-    settings = load_profile("demo").chart_image
+    settings = load_profile("demo").models["chart_image"]
     engine, options = ChartEngine(settings), ChartOptions()
     return {
         (language, kind): answer(

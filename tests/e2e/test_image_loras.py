@@ -27,9 +27,9 @@ def lora_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drawing(lora_folder: Path) -> Iterator[Client]:
     """A client of a server that draws, and nothing else."""
-    settings = load_profile("demo").qwen_image
+    settings = load_profile("demo").models["qwen_image"]
     settings = settings.model_copy(update={"lora_folder": str(lora_folder), "edit_checkpoint": None})
-    with TritonProcess(Profile(qwen_image=settings), Address.free()) as process:
+    with TritonProcess(Profile({"qwen_image": settings}), Address.free()) as process:
         process.wait_ready()
         with Client(process.address.grpc) as client:
             yield client

@@ -138,5 +138,5 @@ def test_gpu_command_is_well_formed(command):
     from qwen_server.cli import app
 
     words = shlex.split(command)
-    assert load_profile(words[-1]).models()
+    assert load_profile(words[-1]).models
     assert CliRunner().invoke(app, [words[1], "--help"]).exit_code == 0

@@ -34,7 +34,7 @@ from qwen_wire.charts import parse_chart
 from tests.costly_parts import SMALL_CHART, as_json
 from tests.recorder import WAIT_S, Recorder
 
-PROFILE = load_profile("demo")
+SETTINGS = load_profile("demo").models
 FREED_S = 10.0
 TINY = {"steps": 2, "width": 64, "height": 64}
 
@@ -51,42 +51,44 @@ Made = tuple[Model[Any], Callable[[], Any]]
 
 
 def recogniser(audio: Path) -> Made:
-    return AsrEngine(PROFILE.qwen3_asr), lambda: AsrRequest(sound(audio))
+    return AsrEngine(SETTINGS["qwen3_asr"]), lambda: AsrRequest(sound(audio))
 
 
 def aligner(audio: Path) -> Made:
-    return AlignerEngine(PROFILE.qwen3_aligner), lambda: AlignRequest(sound(audio), "Good morning")
+    return AlignerEngine(SETTINGS["qwen3_aligner"]), lambda: AlignRequest(sound(audio), "Good morning")
 
 
 def voice(audio: Path) -> Made:
     def request() -> Speak:
         return Speak("Hello.", 0.5, reference=Reference(sound(audio)), consent="made by espeak-ng")
 
-    return TtsEngine(PROFILE.qwen3_tts), request
+    return TtsEngine(SETTINGS["qwen3_tts"]), request
 
 
 def chat(audio: Path) -> Made:
-    engine = ChatEngine(PROFILE.qwen3_chat)
+    engine = ChatEngine(SETTINGS["qwen3_chat"])
     prompt = engine.checkpoint.tokens.ids("Hello.")
     return engine, lambda: ChatRequest(list(prompt), max_tokens=4, sampling=Sampling(temperature=0.0))
 
 
 def drawing(audio: Path) -> Made:
-    return ImageEngine(PROFILE.qwen_image), lambda: ImageRequest("a ring", num_images=2, **TINY)
+    return ImageEngine(SETTINGS["qwen_image"]), lambda: ImageRequest("a ring", num_images=2, **TINY)
 
 
 def editing(audio: Path) -> Made:
-    return ImageEngine(PROFILE.qwen_image), lambda: ImageRequest("a ring", task="edit", images=(picture(),), steps=2)
+    return ImageEngine(SETTINGS["qwen_image"]), lambda: ImageRequest(
+        "a ring", task="edit", images=(picture(),), steps=2
+    )
 
 
 def vision(audio: Path) -> Made:
-    engine = VisionEngine(PROFILE.qwen3_vl)
+    engine = VisionEngine(SETTINGS["qwen3_vl"])
     return engine, lambda: VisionRequest(engine.checkpoint.processor.look(picture()), "Where?", 4)
 
 
 def charts(audio: Path) -> Made:
     told = as_json(SMALL_CHART)
-    return ChartEngine(PROFILE.chart_image), lambda: ChartRequest(parse_chart(told), len(told), width=400)
+    return ChartEngine(SETTINGS["chart_image"]), lambda: ChartRequest(parse_chart(told), len(told), width=400)
 
 
 @pytest.mark.parametrize("made", [recogniser, aligner, voice, chat, drawing, editing, vision, charts])

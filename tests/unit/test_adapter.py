@@ -58,7 +58,7 @@ class CountingModel(ModelSpec):
     """TEXT says how far to count."""
 
     def __init__(self, wire: ModelWire, engine: Counting, settings: ModelSettings) -> None:
-        self.wire = wire  # type: ignore[misc]
+        self.wire = wire
         self.engine = engine
         self.settings = settings
 
@@ -76,7 +76,7 @@ def adapter_of() -> Iterator[Callable[..., Adapter]]:
 
     def make(wire: ModelWire = COUNTING, model: Counting | None = None, **settings: Any) -> Adapter:
         settings = ModelSettings(**settings)
-        made.append(Adapter(PB_UTILS, CountingModel(wire, model or Counting(), settings)))
+        made.append(Adapter(PB_UTILS, wire, CountingModel(wire, model or Counting(), settings)))
         return made[-1]
 
     yield make
@@ -252,7 +252,7 @@ class Files(CountingModel):
         return 1, parse_options(StreamOptions, inputs["OPTIONS"])
 
     def adapter(self) -> Adapter:
-        return Adapter(PB_UTILS, self)
+        return Adapter(PB_UTILS, self.wire, self)
 
 
 def with_file(name: bytes, **request: Any) -> SmallRequest:

@@ -14,6 +14,7 @@ from perf.report import PROJECT
 from perf.side_by_side import compare, repeat, served
 from qwen_engine.settings import AsrSettings
 from qwen_server.errors import ServerError
+from qwen_server.profiles import Profile
 
 DEMO = PROJECT / "demo" / "checkpoints" / "asr"
 METRIC = Metric("speed", 2.0, "ratio", None, {})
@@ -28,10 +29,11 @@ def test_rounds_are_told_their_number_one_after_another():
 
 def test_a_profile_s_settings_name_a_folder_and_leave_out_what_is_not_measured():
     settings = AsrSettings(checkpoint="demo/checkpoints/asr", aligner_checkpoint="demo/checkpoints/aligner")
-    found = served(settings, "qwen3_asr", aligner_checkpoint=None)
+    profile = Profile({"qwen3_asr": settings})
+    found = served(profile, "qwen3_asr", AsrSettings, aligner_checkpoint=None)
     assert (found.checkpoint, found.aligner_checkpoint) == (str(DEMO), None)
     with pytest.raises(ServerError, match="does not serve qwen3_asr"):
-        served(None, "qwen3_asr")
+        served(Profile({}), "qwen3_asr", AsrSettings)
 
 
 def test_each_baseline_keeps_the_number_of_threads_that_was_faster(monkeypatch):
@@ -46,7 +48,7 @@ def test_each_baseline_keeps_the_number_of_threads_that_was_faster(monkeypatch):
 
 def test_a_comparison_prints_a_line_a_metric(monkeypatch, capsys):
     async def bench(profile, amount):
-        return [METRIC], {"amount": amount, "checkpoint": profile.qwen3_asr.checkpoint}
+        return [METRIC], {"amount": amount, "checkpoint": profile.models["qwen3_asr"].checkpoint}
 
     monkeypatch.setattr("sys.argv", ["bench", "--quick"])
     compare("asr", "About it.", bench, full="all", quick="little")

@@ -1,6 +1,8 @@
 """Dependencies point one way: server -> client -> media, wire <- engine, server -> engine's settings, nothing back."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,10 @@ def test_layer(layer):
 
 
 def test_of_the_engine_the_server_uses_only_what_is_free_of_torch():
+    listed = "import sys, qwen_server.cli, qwen_engine.models; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", listed], check=True)
     used = {name for file in (HOME / "server").rglob("*.py") for name in imported(file)}
-    assert {name for name in used if name.startswith("qwen_engine")} == {"qwen_engine.settings"}
+    assert {name for name in used if name.startswith("qwen_engine")} == {"qwen_engine.models", "qwen_engine.settings"}
 
 
 def test_chains_alone_join_the_client_s_calls_and_the_engine():

@@ -8,6 +8,7 @@ from tritonclient.grpc.model_config_pb2 import TYPE_INT32, TYPE_STRING, DataType
 from qwen_client.cancel_requests import MEMBERS
 from qwen_engine.chains.workflow.chain import WorkflowOptions, graphs_beside
 from qwen_engine.chains.workflow.signatures import chain_wire
+from qwen_engine.models import MODELS as ENGINE_MODELS
 from qwen_engine.settings import ChainSettings
 from qwen_engine.triton import settings_json
 from qwen_media.formats import ALLOWED
@@ -36,7 +37,7 @@ def test_every_model_folder_has_a_table():
 def test_without_settings_those_of_the_demo_profile_count(name):
     """As `qwen serve --profile demo` writes them."""
     profile = load_profile("demo")
-    settings = profile.models().get(name) or profile.chain(name)
+    settings = profile.models.get(name) or profile.chain(name)
     kind = type(settings)
     staged = {model.name: model.config for model in repository.served_models(profile, "127.0.0.1:8001")}
     expected = kind.model_validate_json(staged[name].parameters["settings"].string_value)
@@ -83,9 +84,12 @@ def test_ensembles_agree_with_the_table(ensemble):
     assert [tensor.name for tensor in config.output] == list(ensemble.outputs)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_graphs_share_one_model_file(name):
-    assert (REPOSITORY / name / "1" / "model.py").resolve() == REPOSITORY / "graph_chain.py"
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [*((name, "graph_chain.py") for name in GRAPHS), *((name, "engine_model.py") for name in ENGINE_MODELS)],
+)
+def test_models_share_a_model_file_and_graphs_do(name, shared):
+    assert (REPOSITORY / name / "1" / "model.py").resolve() == REPOSITORY / shared
 
 
 @pytest.mark.parametrize("folder", repository.chains().values(), ids=lambda folder: folder.name)
@@ -101,15 +105,13 @@ def test_ensembles_map_tensors_that_their_members_have(folder):
 
 
 def test_the_wire_protocol_page_names_every_tensor_and_option():
-    from qwen_wire.options import SCHEMAS
-
     page = (HOME / "docs" / "wire-protocol.md").read_text()
     tensors = {
         name
         for model in (*MODELS, *CHAINS)
         for name in [*(t.name for t in model.inputs), *model.outputs, *model.counts]
     }
-    schemas = (*SCHEMAS.values(), WorkflowOptions)
+    schemas = (*(model.options for model in MODELS), WorkflowOptions)
     options = {field.alias or name for schema in schemas for name, field in schema.model_fields.items()}
     missing = {name for name in tensors | options if f"`{name}`" not in page}
     assert missing == set()

@@ -19,7 +19,7 @@ from qwen_server.admin_key import AdminKey
 from qwen_server.errors import ServerError
 from qwen_server.home import work_folder
 from qwen_server.private_files import private_folder
-from qwen_wire.options import SCHEMAS, parse_options
+from qwen_wire.options import parse_options
 from qwen_wire.tensors import MODELS
 from tests.proxies import DEAD_PROXIES
 
@@ -102,7 +102,7 @@ def test_requests_have_the_tensors_of_their_model(model):
 @models
 def test_requests_have_options_that_the_server_accepts(model):
     for options in payloads(model.name, "OPTIONS"):
-        parse_options(SCHEMAS[model.name], options)
+        parse_options(model.options, options)
 
 
 def test_recordings_are_short_audio_files():

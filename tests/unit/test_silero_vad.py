@@ -144,7 +144,7 @@ def test_doctor_and_start_miss_the_package_where_a_profile_asks_for_it(no_packag
     assert "silero-vad is not installed" in missing.found
     assert missing.mend == "pip install 'silero-vad>=6.2.3'"
     with pytest.raises(ServerError, match=r"silero-vad is not installed; pip install"):
-        checkpoints.resolve_all(load_profile(str(file)).models()["qwen3_asr_stream"])
+        checkpoints.resolve_all(load_profile(str(file)).models["qwen3_asr_stream"])
 
 
 def test_without_the_package_the_network_says_what_is_missing(no_package):
@@ -156,4 +156,4 @@ def test_without_the_package_the_network_says_what_is_missing(no_package):
 def test_a_machine_with_the_package_lacks_nothing(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(PROFILE)
-    assert [settings.missing_files() for settings in load_profile(str(file)).models().values()] == [[], []]
+    assert [settings.missing_files() for settings in load_profile(str(file)).models.values()] == [[], []]

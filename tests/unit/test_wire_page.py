@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from qwen_wire import answers, chains, messages, pictures, speech, transcripts
-from qwen_wire.options import SCHEMAS
+from qwen_wire.tensors import SCHEMAS
 from scripts.wire_page import EVENTS, FOLDER, OWN, PAGE, RESULTS, schemas, wire_page
 
 MODULES = (answers, chains, messages, pictures, speech, transcripts)

@@ -1,4 +1,4 @@
-"""The tensors of every model: the one table that config.pbtxt, adapters and docs agree on.
+"""The tensors and OPTIONS of every model: the one table that config.pbtxt, adapters, client and docs agree on.
 
 Every payload is BYTES: encoded audio, UTF-8 text, an encoded image, or JSON. Its shape is [1] per request, and [n]
 where a tensor takes several items. Chat also takes the numbers that other frontends send as tensors of their own.
@@ -6,6 +6,9 @@ where a tensor takes several items. Chat also takes the numbers that other front
 
 from dataclasses import dataclass
 from typing import Literal
+
+from qwen_wire import options
+from qwen_wire.options import Options
 
 DataType = Literal["BYTES", "BOOL", "INT32", "UINT32", "UINT64", "FP32"]
 
@@ -22,7 +25,8 @@ class Tensor:
 @dataclass(frozen=True)
 class ModelWire:
     """Inputs and outputs of one Triton model, the last output being JSON. `counts` are further outputs, INT32, which
-    come where a request asks for them; those in `flat` have the shape [1], not [1, 1].
+    come where a request asks for them; those in `flat` have the shape [1], not [1, 1]. `options`: the schema of a
+    model's OPTIONS; those of chains are elsewhere.
 
     `decoupled` models stream their answers; those with `sequences` answer request by request, and keep state for each
     of Triton's correlation ids from the request that starts its sequence to the one that ends it.
@@ -35,20 +39,37 @@ class ModelWire:
     sequences: bool = False
     counts: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
+    options: type[Options] | None = None
 
 
-ASR = ModelWire("qwen3_asr", (Tensor("AUDIO", file=True), Tensor("OPTIONS")), ("TEXT", "RESULT"), decoupled=False)
+ASR = ModelWire(
+    "qwen3_asr",
+    (Tensor("AUDIO", file=True), Tensor("OPTIONS")),
+    ("TEXT", "RESULT"),
+    decoupled=False,
+    options=options.AsrOptions,
+)
 ALIGNER = ModelWire(
-    "qwen3_aligner", (Tensor("AUDIO", file=True), Tensor("TEXT"), Tensor("OPTIONS")), ("RESULT",), decoupled=False
+    "qwen3_aligner",
+    (Tensor("AUDIO", file=True), Tensor("TEXT"), Tensor("OPTIONS")),
+    ("RESULT",),
+    decoupled=False,
+    options=options.AlignerOptions,
 )
 CAPTIONS = ModelWire(
-    "qwen3_asr_stream", (Tensor("AUDIO"), Tensor("OPTIONS")), ("EVENT",), decoupled=False, sequences=True
+    "qwen3_asr_stream",
+    (Tensor("AUDIO"), Tensor("OPTIONS")),
+    ("EVENT",),
+    decoupled=False,
+    sequences=True,
+    options=options.CaptionOptions,
 )
 TTS = ModelWire(
     "qwen3_tts",
     (Tensor("TEXT"), Tensor("OPTIONS"), Tensor("REF_AUDIO", optional=True, file=True)),
     ("AUDIO", "EVENT"),
     decoupled=True,
+    options=options.TtsOptions,
 )
 IMAGE = ModelWire(
     "qwen_image",
@@ -61,9 +82,14 @@ IMAGE = ModelWire(
     ),
     ("IMAGE", "TEXT", "EVENT"),
     decoupled=True,
+    options=options.ImageOptions,
 )
 VISION = ModelWire(
-    "qwen3_vl", (Tensor("IMAGE", file=True), Tensor("TEXT"), Tensor("OPTIONS")), ("TEXT", "RESULT"), decoupled=False
+    "qwen3_vl",
+    (Tensor("IMAGE", file=True), Tensor("TEXT"), Tensor("OPTIONS")),
+    ("TEXT", "RESULT"),
+    decoupled=False,
+    options=options.VisionOptions,
 )
 # The names, types and shapes are those of TensorRT-LLM's models: Triton's OpenAI frontend and other clients of those
 # models send them. Some have two names, an older one and that of today.
@@ -112,9 +138,17 @@ CHAT = ModelWire(
     decoupled=True,
     counts=("num_input_tokens", "num_output_tokens"),
     flat=("text_output",),
+    options=options.ChatOptions,
 )
-CHART = ModelWire("chart_image", (Tensor("CHART"), Tensor("OPTIONS")), ("IMAGE", "RESULT"), decoupled=False)
+CHART = ModelWire(
+    "chart_image",
+    (Tensor("CHART"), Tensor("OPTIONS")),
+    ("IMAGE", "RESULT"),
+    decoupled=False,
+    options=options.ChartOptions,
+)
 MODELS = (ASR, CAPTIONS, ALIGNER, TTS, CHAT, IMAGE, VISION, CHART)
+SCHEMAS = {model.name: model.options for model in MODELS if model.options is not None}
 ALIGNED_TRANSCRIPT = ModelWire(
     "aligned_transcript",
     (Tensor("AUDIO"), Tensor("ASR_OPTIONS"), Tensor("ALIGN_OPTIONS")),

@@ -9,13 +9,9 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import AlignerSettings
 from qwen_wire.options import AlignerOptions, parse_options, parse_text
-from qwen_wire.tensors import ALIGNER
 
 
 class AlignerModel(ModelSpec):
-    wire = ALIGNER
-    settings_type = AlignerSettings
-
     def __init__(self, settings: AlignerSettings) -> None:
         self.settings = settings
         self.decoders = sound_decoders(settings)

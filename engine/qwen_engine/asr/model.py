@@ -10,13 +10,9 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import AsrSettings
 from qwen_wire.options import AsrOptions, parse_options
-from qwen_wire.tensors import ASR
 
 
 class AsrModel(ModelSpec):
-    wire = ASR
-    settings_type = AsrSettings
-
     def __init__(self, settings: AsrSettings) -> None:
         self.settings = settings
         self.decoders = sound_decoders(settings)

@@ -7,13 +7,9 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import ChartSettings
 from qwen_wire.options import ChartOptions, parse_options
-from qwen_wire.tensors import CHART
 
 
 class ChartModel(ModelSpec):
-    wire = CHART
-    settings_type = ChartSettings
-
     def __init__(self, settings: ChartSettings) -> None:
         self.settings = settings
         self.engine = ChartEngine(settings)

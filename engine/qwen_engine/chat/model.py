@@ -14,13 +14,9 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import ChatSettings
 from qwen_wire.options import parse_text
-from qwen_wire.tensors import CHAT
 
 
 class ChatModel(ModelSpec):
-    wire = CHAT
-    settings_type = ChatSettings
-
     def __init__(self, settings: ChatSettings) -> None:
         self.settings = settings
         self.engine: ChatEngine = ChatEngine(settings)

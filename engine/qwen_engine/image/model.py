@@ -11,13 +11,9 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
 from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions, parse_options, parse_text
-from qwen_wire.tensors import IMAGE
 
 
 class ImageModel(ModelSpec):
-    wire = IMAGE
-    settings_type = ImageSettings
-
     def __init__(self, settings: ImageSettings) -> None:
         self.settings = settings
         self.decoders = picture_decoders(settings)

@@ -20,13 +20,9 @@ from qwen_engine.tts.request import (
     speak_request,
 )
 from qwen_wire.options import TtsOptions, parse_options, parse_text
-from qwen_wire.tensors import TTS
 
 
 class TtsModel(ModelSpec):
-    wire = TTS
-    settings_type = TtsSettings
-
     def __init__(self, settings: TtsSettings) -> None:
         self.settings = settings
         self.decoders = sound_decoders(settings)

@@ -8,13 +8,9 @@ from qwen_engine.vision.answer import answer, read_request
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_wire.options import VisionOptions, parse_options
-from qwen_wire.tensors import VISION
 
 
 class VisionModel(ModelSpec):
-    wire = VISION
-    settings_type = VisionSettings
-
     def __init__(self, settings: VisionSettings) -> None:
         self.settings = settings
         self.decoders = picture_decoders(settings)

@@ -1,8 +1,5 @@
 """OPTIONS of every model: one typed schema each; whatever it does not know it refuses by name."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from qwen_wire.options.base import (
     FILE_NAME,
     MAX_OPTIONS_BYTES,
@@ -34,7 +31,6 @@ __all__ = [
     "MAX_OPTIONS_BYTES",
     "MAX_OPTIONS_VALUES",
     "MAX_SIDE_PX",
-    "SCHEMAS",
     "AlignerOptions",
     "Aspect",
     "AsrOptions",
@@ -62,17 +58,3 @@ __all__ = [
     "parse_options",
     "parse_text",
 ]
-
-SCHEMAS: Mapping[str, type[Options]] = MappingProxyType(
-    {
-        "qwen3_asr": AsrOptions,
-        "qwen3_asr_stream": CaptionOptions,
-        "qwen3_aligner": AlignerOptions,
-        "qwen3_tts": TtsOptions,
-        "qwen3_chat": ChatOptions,
-        "qwen_image": ImageOptions,
-        "qwen3_vl": VisionOptions,
-        "chart_image": ChartOptions,
-    }
-)
-"""By model. Chains have schemas of their own."""

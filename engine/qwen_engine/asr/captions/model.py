@@ -6,14 +6,10 @@ from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import CaptionSettings
 from qwen_wire.options import CaptionOptions, parse_options
-from qwen_wire.tensors import CAPTIONS
 from qwen_wire.transcripts import Caption
 
 
 class CaptionModel(ModelSpec):
-    wire = CAPTIONS
-    settings_type = CaptionSettings
-
     def __init__(self, settings: CaptionSettings) -> None:
         self.settings = settings
         self.engine = CaptionEngine(settings)

@@ -17,7 +17,8 @@ from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.json_text import cut, shown
 from qwen_wire.languages import resolve_language
-from qwen_wire.options import SCHEMAS, Options
+from qwen_wire.options import Options
+from qwen_wire.tensors import SCHEMAS
 
 LANGUAGE = "language"
 Place = Callable[[str], str]
