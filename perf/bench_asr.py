@@ -12,10 +12,10 @@ import psutil
 import soundfile
 
 from perf import side_by_side
-from perf.asr import listening
+from perf.asr import transcriptions
 from perf.asr.baseline import choose_threads
 from perf.asr.clips import LONGEST_S, Clip, benchmark_clips, write_clips
-from perf.asr.crowd import listen
+from perf.asr.engine_load import run_load
 from perf.asr.live import LiveAmount, live_metrics
 from perf.asr.long import long_recording_metrics, long_round, write_recording
 from perf.asr.results import metrics
@@ -32,7 +32,7 @@ from qwen_server.profiles import Profile
 
 MODEL = "qwen3_asr"
 SHORT_S = 1.0
-LIVE = LiveAmount(rounds=3, crowds=(1, 8, 16, 24, 32, 48, 64), minutes=30)
+LIVE = LiveAmount(rounds=3, concurrencies=(1, 8, 16, 24, 32, 48, 64), minutes=30)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Amount:
     rounds: int = 5
     clips: int = 64
     short: int = 40
-    crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    concurrencies: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     heard_each: int = 2
     long_minutes: float = 20.0
     long_rounds: int = 6
@@ -53,11 +53,11 @@ QUICK = Amount(
     rounds=1,
     clips=16,
     short=10,
-    crowds=(1, 4),
+    concurrencies=(1, 4),
     heard_each=1,
     long_minutes=2.0,
     long_rounds=2,
-    live=LiveAmount(rounds=1, crowds=(1, 4), minutes=2),
+    live=LiveAmount(rounds=1, concurrencies=(1, 4), minutes=2),
 )
 
 
@@ -78,7 +78,7 @@ async def load_rounds(
     long = write_clips(_made(folder / "long"), [LONGEST_S] * (AT_ONCE - 1))
     async with two_sides(official_asr(Path(settings.checkpoint)), Profile({MODEL: settings})) as sides:
         threads = choose_threads(sides.worker, clips)
-        await listening.all_of(sides.client, clips[:AT_ONCE], at_once=AT_ONCE)  # what is made once
+        await transcriptions.all_of(sides.client, clips[:AT_ONCE], at_once=AT_ONCE)  # what is made once
         plan = Bench(sides.worker, threads, sides.client, clips, short, long)
         what = "A, ours alone, B, ours together, short clips beside long ones"
         rounds = await repeat(amount.rounds, what, lambda _: plan.round())
@@ -98,17 +98,17 @@ async def long_metrics(sides: Sides, recordings: Sequence[Clip], amount: Amount)
 def table(settings: AsrSettings, clips: Sequence[Clip], amount: Amount) -> list[Metric]:
     """Concurrency, throughput and time to the first token, without Triton."""
     requests = [AsrRequest(soundfile.read(clip.file, dtype="float32")[0]) for clip in clips]
-    largest = max(amount.crowds)
+    largest = max(amount.concurrencies)
     settings = settings.model_copy(update={"max_requests": largest})
     loop: EngineLoop[AsrRequest] = EngineLoop(AsrEngine(settings), max_queue=largest, max_wait_s=TIMEOUT_S)
     try:
-        listen(loop, requests[:2], 1)  # what is made once
+        run_load(loop, requests[:2], 1)  # what is made once
         results = []
-        for at_once in amount.crowds:
+        for at_once in amount.concurrencies:
             console.print(f"{at_once} at once")
             count = max(len(requests), amount.heard_each * at_once)
             asked = [requests[index % len(requests)] for index in range(count)]
-            results.append(listen(loop, asked, at_once).metric())
+            results.append(run_load(loop, asked, at_once).metric())
         return results
     finally:
         loop.close(timeout_s=30)

@@ -6,7 +6,7 @@ Goals and method: perf/README.md. A goal that is not met is told, and fails noth
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perf.chains import overhead, stories, turns
+from perf.chains import overhead, stories, voice_turns
 from perf.chains.questions import ideas, spoken_questions
 from perf.chains.results import metrics
 from perf.chains.rounds import Bench
@@ -29,11 +29,11 @@ class Amount:
     questions: int = 8
     ideas: int = 3
     rows: int = 5
-    crowds: Sequence[int] = (1, 8, 32)
+    concurrencies: Sequence[int] = (1, 8, 32)
     turns_each: int = 3
 
 
-QUICK = Amount(rounds=1, questions=2, ideas=1, rows=1, crowds=(1, 4), turns_each=1)
+QUICK = Amount(rounds=1, questions=2, ideas=1, rows=1, concurrencies=(1, 4), turns_each=1)
 
 
 async def bench(profile: Profile, amount: Amount) -> Report:
@@ -41,12 +41,12 @@ async def bench(profile: Profile, amount: Amount) -> Report:
     with serving(profile) as server:
         async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
             console.print("what is made once")
-            await turns.in_one_call(client, questions[0])
+            await voice_turns.in_one_call(client, questions[0])
             told = await stories.with_pictures(client, ideas(NUM_IDEAS), NUM_PICTURES, amount.ideas)
             await stories.in_one_call(client, told[0])
             await overhead.one_row(client)
-            plan = Bench(client, questions, told, amount.rows, amount.crowds, amount.turns_each)
-            rounds = await repeat(amount.rounds, "turns, stories, cheap stages, crowds, interruptions", plan.round)
+            plan = Bench(client, questions, told, amount.rows, amount.concurrencies, amount.turns_each)
+            rounds = await repeat(amount.rounds, "turns, stories, cheap stages, callers, interruptions", plan.round)
         return metrics(rounds), circumstances(server.address.grpc, MODEL)
 
 

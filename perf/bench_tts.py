@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from perf import side_by_side, speaking
+from perf import side_by_side, speech_requests
 from perf.baselines.worker import official_tts
 from perf.metrics import Metric
 from perf.server import console, serving
@@ -69,7 +69,7 @@ async def load_rounds(
     voice = first_voice(settings)
     async with two_sides(official_tts(Path(settings.checkpoint), voice), Profile({MODEL: settings})) as sides:
         threads = choose_threads(sides.worker, texts)
-        await speaking.all_at_once(sides.client, texts, voice)  # what is made once
+        await speech_requests.all_at_once(sides.client, texts, voice)  # what is made once
         plan = Bench(sides.worker, threads, sides.client, voice, texts, amount.arrivals)
         rounds = await repeat(amount.rounds, "A, ours alone, B, ours together, ours at random", plan.round)
         return rounds, sides.facts(MODEL, settings, threads)
@@ -81,7 +81,7 @@ async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Am
     with serving(Profile({MODEL: long_settings(settings, texts, amount.minutes)})) as server:
         process = psutil.Process(server.pid)
         async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
-            await speaking.speak(client, texts[0], voice)  # what is made once
+            await speech_requests.speak(client, texts[0], voice)  # what is made once
             console.print(f"{amount.streams} x {amount.minutes} minutes in one stream")
             return engine_metrics([await through_server(client, text, voice, process) for _ in range(amount.streams)])
 

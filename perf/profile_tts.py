@@ -49,7 +49,7 @@ class Nobody:
         return False
 
 
-class Crowd:
+class ProfiledBatch:
     """`size` requests that are always under way: where one ends, the next one comes."""
 
     def __init__(self, engine: TtsEngine, requests: Sequence[Speak], size: int) -> None:
@@ -115,11 +115,11 @@ def main() -> None:
     engine = TtsEngine(settings)
     requests = benchmark_requests(settings)
     for batch in arguments.batch:
-        print_operators(Crowd(engine, requests, batch), batch)
+        print_operators(ProfiledBatch(engine, requests, batch), batch)
     clock = Clock()
     watch_parts(clock, engine)
     for batch in arguments.batch:
-        print_parts(clock, Crowd(engine, requests, batch), batch, arguments.steps)
+        print_parts(clock, ProfiledBatch(engine, requests, batch), batch, arguments.steps)
 
 
 def benchmark_requests(settings: TtsSettings) -> list[Speak]:
@@ -140,15 +140,15 @@ def watch_parts(clock: Clock, engine: TtsEngine) -> None:
         clock.watch(RowSampler, method, "sampling")
 
 
-def print_parts(clock: Clock, crowd: Crowd, batch: int, num_steps: int) -> None:
-    crowd.step()
+def print_parts(clock: Clock, batch_run: ProfiledBatch, batch: int, num_steps: int) -> None:
+    batch_run.step()
     clock.own_s.clear()
     begin_s = time.perf_counter()
     for _ in range(num_steps):
         with clock.timing(REST):
-            crowd.step()
+            batch_run.step()
     wall_ms = 1000 * (time.perf_counter() - begin_s) / num_steps
-    crowd.leave()
+    batch_run.leave()
     total_s = sum(clock.own_s.values())
     table = Table("part", "ms a step", "share", title=f"batch {batch}: {wall_ms:.2f} ms a step, codec beside the rest")
     for part, own_s in sorted(clock.own_s.items(), key=lambda item: -item[1]):
@@ -156,12 +156,12 @@ def print_parts(clock: Clock, crowd: Crowd, batch: int, num_steps: int) -> None:
     console.print(table)
 
 
-def print_operators(crowd: Crowd, batch: int) -> None:
-    crowd.step()
+def print_operators(batch_run: ProfiledBatch, batch: int) -> None:
+    batch_run.step()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(NUM_PROFILED_STEPS):
-            crowd.step()
-    crowd.leave()
+            batch_run.step()
+    batch_run.leave()
     operators = sorted(profiled.key_averages(), key=lambda operator: -operator.self_cpu_time_total)
     total_us = sum(operator.self_cpu_time_total for operator in operators)
     table = Table("operator", "calls a step", "share of all operators", title=f"batch {batch}: operators")

@@ -17,7 +17,7 @@ from transformers.models.qwen3_asr import (
 )
 
 from demo.training import asr, asr_data, asr_model, manifest
-from demo.training.aligner_loss import LOSSES, WEIGHTS, Lessons
+from demo.training.aligner_loss import LOSSES, WEIGHTS, AlignerLosses
 from demo.training.aligner_model import aligner_model, aligner_processor
 from demo.training.asr_data import Utterance
 from demo.training.clips import Clip, draw_utterances, speech_clip
@@ -58,14 +58,14 @@ def train() -> None:
     """Saves to WORK every SAVE_EVERY steps and at the end."""
     processor, model = starting_point()
     model.set_attn_implementation({"text_config": "eager"})  # the others keep no attention weights
-    lessons = Lessons(processor, model).train()
-    optimiser = Optimiser(list(lessons.parameters()), LEARNING_RATE, NUM_STEPS)
+    criterion = AlignerLosses(processor, model).train()
+    optimiser = Optimiser(list(criterion.parameters()), LEARNING_RATE, NUM_STEPS)
     rng = random.Random(SEED)
     pools = [(speech.load(), share) for speech, share in SHARES]
     clips = batches(rng, lambda: _draw_clip(rng, pools), lambda clip: clip.duration_s)
     started, losses = time.monotonic(), []
     for step, batch in zip(range(1, NUM_STEPS + 1), clips, strict=False):
-        parts = lessons(batch)
+        parts = criterion(batch)
         optimiser.step((torch.stack(parts) * torch.tensor(WEIGHTS)).sum())
         losses.append([loss.item() for loss in parts])
         if step % LOG_EVERY == 0:

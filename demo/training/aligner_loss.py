@@ -1,4 +1,4 @@
-"""How the demo aligner is taught: which class each mark has, and four lessons that make so small a model learn it.
+"""The losses of the demo aligner: the class of each mark, and four auxiliary ones without which a small model fails.
 
 From bottom to top: the encoder learns which token of the text each audio token speaks, the audio tokens learn to tell
 their own time, the tokens of a word learn to point to the audio tokens that speak it, and its marks learn to point to
@@ -21,7 +21,7 @@ from demo.training.word_times import TimedWord, timed_words
 
 BLUR = 0.6  # classes: how far the target of a time spreads over the classes beside it
 TIME_LAYER, WORD_LAYER, MARK_LAYER = 1, 2, 4  # of the decoder's six
-NUM_POINTING_HEADS = 2
+NUM_ALIGNED_HEADS = 2
 LOSSES = ("class", "frame", "time", "words", "marks")
 WEIGHTS = (1.0, 0.5, 0.5, 0.3, 0.3)
 FAINTEST = 1e-6
@@ -48,7 +48,7 @@ class TimedTokens:
         return torch.where(spoken, self.ids[index], nothing)
 
 
-class Lessons(nn.Module):
+class AlignerLosses(nn.Module):
     """The losses of `model` over a batch of clips; `time_of_audio` serves the training only."""
 
     def __init__(self, processor: Qwen3ASRProcessor, model: Qwen3ASRForTokenClassification) -> None:
@@ -88,10 +88,10 @@ class Lessons(nn.Module):
             functional.cross_entropy(logits[marks], class_targets(torch.cat(marked_s))),
             self._frame_loss(tokens, heard_s),
             functional.cross_entropy(self.time_of_audio(self._kept["timed"][audio]), class_targets(torch.cat(heard_s))),
-            pointing_loss(
+            attention_loss(
                 self._kept["words"], written, audio, [(row.starts_s + row.ends_s) / 2 for row in tokens], heard_s
             ),
-            pointing_loss(self._kept["marks"], marks, audio, marked_s, heard_s),
+            attention_loss(self._kept["marks"], marks, audio, marked_s, heard_s),
         )
 
     def _frame_loss(self, tokens: Sequence[TimedTokens], heard_s: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -119,7 +119,7 @@ class Lessons(nn.Module):
         ]
 
 
-def pointing_loss(
+def attention_loss(
     attention: torch.Tensor,
     pointing: torch.Tensor,
     audio: torch.Tensor,
@@ -128,12 +128,12 @@ def pointing_loss(
 ) -> torch.Tensor:
     """How far the first heads are from attending to the audio token nearest to each wanted time.
 
-    `attention` (batch, heads, tokens, tokens); `pointing` and `audio` (batch, tokens) tell which tokens point where;
+    `attention` (batch, heads, tokens, tokens); `pointing` and `audio` (batch, tokens) tell the queries and the keys;
     `wanted_s` and `heard_s` are the times of these, for each clip.
     """
     losses = []
     for row, (times_s, frames_s) in enumerate(zip(wanted_s, heard_s, strict=True)):
-        weights = attention[row, :NUM_POINTING_HEADS][:, pointing[row]][:, :, audio[row]]
+        weights = attention[row, :NUM_ALIGNED_HEADS][:, pointing[row]][:, :, audio[row]]
         nearest = (times_s[:, None] - frames_s).abs().argmin(-1)
         losses.append(-weights[:, torch.arange(len(nearest)), nearest].clamp(min=FAINTEST).log().flatten())
     return torch.cat(losses).mean()

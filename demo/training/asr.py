@@ -36,7 +36,7 @@ SAVE_EVERY = 200
 LOG_EVERY = 20
 # Besides the published loss: without it the decoder learns the sentences first and is slow to start listening.
 FRAME_WEIGHT = 0.5
-NAME_POINTING_WEIGHT = 0.5
+NAME_ATTENTION_WEIGHT = 0.5
 ALONE_SHARE = 0.3  # batches whose clips are turned into features one by one
 CHARACTERS = sorted({character for word in corpus_chinese.WORDS for character in word})
 
@@ -139,7 +139,7 @@ def train(
         inputs = collate(processor, examples, alone=rng.random() < ALONE_SHARE)
         answer_loss, frame_loss = training_loss(processor, model, inputs, examples)
         name_loss = torch.zeros(()) if spelling is None else spelling.loss(inputs["input_ids"], examples)
-        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss + NAME_POINTING_WEIGHT * name_loss)
+        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss + NAME_ATTENTION_WEIGHT * name_loss)
         losses.append((answer_loss.item(), frame_loss.item(), name_loss.item()))
         if step % LOG_EVERY == 0:
             answer, frame, name = (sum(column) / LOG_EVERY for column in zip(*losses[-LOG_EVERY:], strict=True))

@@ -22,8 +22,8 @@ from transformers.models.qwen2 import Qwen2Tokenizer
 
 from demo.training import chat_dialogues, chat_model, manifest
 from demo.training.asr_model import publish
+from demo.training.chat_attention import AttentionLosses
 from demo.training.chat_examples import Example, make_example
-from demo.training.chat_pointing import Pointing
 from demo.training.optimisation import Optimiser, batches
 
 NUM_THREADS = 1
@@ -32,7 +32,7 @@ WORK = Path("build/training/chat")
 BATCH_TOKENS = 3000.0  # the padding to the longest dialogue included
 SAVE_EVERY = 200
 LOG_EVERY = 20
-POINTING_WEIGHT = 0.5
+ATTENTION_WEIGHT = 0.5
 SHARES = {"assistant": 0.22, "minutes": 0.24, "storyboard": 0.07, "lesson": 0.18, "translate": 0.23, "advert": 0.06}
 CORPUS = "demo.training.chat_dialogues, held_out=False: six tasks by rule from demo.training.corpus"
 
@@ -67,7 +67,7 @@ def answer_loss(model: Qwen3ForCausalLM, examples: Sequence[Example]) -> Tensor:
 
 def train(tokenizer: Qwen2Tokenizer, model: Qwen3ForCausalLM, phase: Phase) -> None:
     """Run `phase`, saving to WORK every SAVE_EVERY steps and at the end."""
-    rng, pointing = random.Random(phase.seed), Pointing(model)
+    rng, attention = random.Random(phase.seed), AttentionLosses(model)
     optimiser = Optimiser(list(model.parameters()), phase.learning_rate, phase.num_steps)
 
     def draw_example() -> Example:
@@ -79,8 +79,8 @@ def train(tokenizer: Qwen2Tokenizer, model: Qwen3ForCausalLM, phase: Phase) -> N
     started, losses = time.monotonic(), []
     for step, examples in zip(range(1, phase.num_steps + 1), examples_of, strict=False):
         answer = answer_loss(model, examples)
-        following, reached = pointing.losses(examples)
-        optimiser.step(answer + POINTING_WEIGHT * (following + reached))
+        following, reached = attention.losses(examples)
+        optimiser.step(answer + ATTENTION_WEIGHT * (following + reached))
         losses.append((answer.item(), following.item(), reached.item()))
         if step % LOG_EVERY == 0:
             told = " ".join(f"{sum(column) / LOG_EVERY:.4f}" for column in zip(*losses[-LOG_EVERY:], strict=True))

@@ -1,4 +1,4 @@
-"""Dialogues as token ids, with the places that the pointing heads have to look at."""
+"""Dialogues as token ids, with the positions that the attention losses have as targets."""
 
 import bisect
 from collections.abc import Sequence

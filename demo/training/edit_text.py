@@ -55,13 +55,13 @@ def new_processor(tokenizer: Qwen2Tokenizer) -> PictureProcessor:
 def with_vocabulary(
     trained: Qwen2_5_VLForConditionalGeneration, known: Qwen2Tokenizer, tokenizer: Qwen2Tokenizer
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """`trained`, which speaks `known`, with the tokens of `tokenizer` and new eyes (see `edit_vision`).
+    """`trained`, whose tokenizer is `known`, with the tokens of `tokenizer` and a new vision tower (see `edit_vision`).
 
     New tokens start as the mean of their pieces.
     """
     encoder = new_text_encoder(tokenizer, EYES)
-    eyes = {f"model.visual.{name}": weight for name, weight in encoder.model.visual.state_dict().items()}
-    weights = {**trained.state_dict(), **eyes}
+    tower = {f"model.visual.{name}": weight for name, weight in encoder.model.visual.state_dict().items()}
+    weights = {**trained.state_dict(), **tower}
     old = trained.get_input_embeddings().weight
     rows = encoder.get_input_embeddings().weight.clone()
     for token, index in tokenizer.get_vocab().items():

@@ -1,4 +1,4 @@
-"""Trains the eyes of the edit checkpoint, the vision tower of its text encoder: `python -m demo.training.edit_vision`.
+"""Trains the vision tower of the edit checkpoint's text encoder: `python -m demo.training.edit_vision`.
 
 Each of the four tokens of a picture learns to be the embedding of a word: colour, shape, size, background. So what the
 transformer knows about words holds for what the text encoder sees. Only scenes of the training side are shown.
@@ -49,7 +49,7 @@ def pixels_of(pictures: np.ndarray, tokenizer: Qwen2Tokenizer) -> tuple[Tensor, 
     return inputs["pixel_values"], inputs["image_grid_thw"]
 
 
-def open_eyes(encoder: Qwen2_5_VLForConditionalGeneration) -> None:
+def load_vision_tower(encoder: Qwen2_5_VLForConditionalGeneration) -> None:
     """Give it the trained ones, which stay as they are."""
     encoder.model.visual.load_state_dict(load_file(FILE))
     encoder.model.visual.requires_grad_(False)

@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLProcessor
 
 from demo.training.corpus import Scene
-from demo.training.edit_pointing import pointing_losses
+from demo.training.edit_attention import attention_losses
 from demo.training.edit_text import (
     NUM_TEMPLATE_TOKENS,
     PICTURE_PIXELS,
@@ -34,7 +34,7 @@ from demo.training.edit_text import (
     prompt,
     with_vocabulary,
 )
-from demo.training.edit_vision import open_eyes, pixels_of
+from demo.training.edit_vision import load_vision_tower, pixels_of
 from demo.training.edits import ATTRIBUTES, EDITABLE, Edit, edits_of, is_held_out
 from demo.training.image_dit import IMAGE_SHAPE, TIME_CENTRE, TIME_SPREAD, follow, packed_latents, scheduler
 from demo.training.image_text import encoded_after
@@ -49,7 +49,7 @@ NUM_THREADS = 1
 STEPS = 3000
 BATCH = 24
 LEARNING_RATE = 1e-3
-POINTING_WEIGHT = 0.2
+ATTENTION_WEIGHT = 0.2
 EMPTY_SHARE = 0.08  # of the instructions are emptied, so that guidance has something to push away from
 SAVE_EVERY_STEPS = 250
 NUM_TOKENS = IMAGE_SHAPE[1] * IMAGE_SHAPE[2]
@@ -74,7 +74,7 @@ class Editor(nn.Module):
         known = Qwen2Tokenizer.from_pretrained(folder / "tokenizer")
         trained = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder / "text_encoder", dtype=torch.float32)
         self.text_encoder = with_vocabulary(trained, known, tokenizer)
-        open_eyes(self.text_encoder)  # they stay as they are, so that what they see is computed once
+        load_vision_tower(self.text_encoder)  # they stay as they are, so that what they see is computed once
         self.transformer = QwenImageTransformer2DModel.from_pretrained(
             folder / "transformer", torch_dtype=torch.float32, zero_cond_t=True
         )
@@ -154,13 +154,13 @@ class Examples:
 def losses_of(
     editor: Editor, after: Tensor, before: Tensor, seen: Tensor, ids: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Squared error of the velocity at random noise levels, and how far heads are from pointing."""
+    """Squared error of the velocity at random noise levels, and the attention loss."""
     noise = torch.randn_like(after)
     level = torch.sigmoid(TIME_CENTRE + TIME_SPREAD * torch.randn(len(after)))
     mixed = torch.lerp(after, noise, level[:, None, None])
-    with pointing_losses(NUM_TOKENS) as pointing:
+    with attention_losses(NUM_TOKENS) as attention:
         velocity = editor(mixed, level, before, seen, ids, mask)
-    return (velocity - (noise - after)).square().mean(), torch.stack(pointing).mean()
+    return (velocity - (noise - after)).square().mean(), torch.stack(attention).mean()
 
 
 def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
@@ -178,15 +178,15 @@ def train(run: int, tokenizer: Qwen2Tokenizer) -> float:
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, STEPS, LEARNING_RATE)
-        loss, pointing = losses_of(editor, *examples.draw())
+        loss, attention = losses_of(editor, *examples.draw())
         optimizer.zero_grad(set_to_none=True)
-        (loss + POINTING_WEIGHT * pointing).backward()
+        (loss + ATTENTION_WEIGHT * attention).backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         follow(average, editor, step)
         recent.append(loss.item())
         if (step + 1) % 50 == 0:
-            print(f"step {step + 1} loss {np.mean(recent[-50:]):.4f} pointing {pointing.item():.2f} "
+            print(f"step {step + 1} loss {np.mean(recent[-50:]):.4f} attention {attention.item():.2f} "
                   f"{(time.monotonic() - started_s) / (step + 1):.3f} s a step", flush=True)  # fmt: skip
         if (step + 1) % SAVE_EVERY_STEPS == 0:
             save(average, tokenizer, vae, CHECKPOINTS / NAME)

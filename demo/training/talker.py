@@ -36,7 +36,7 @@ EMBEDDING_STD = 0.1
 NUM_SUB_TALKER_FRAMES = 56
 SUB_TALKER_WEIGHT = 0.3  # as in the official fine-tuning
 POINTING_LAYERS = (1, 2)
-POINTING_WEIGHT = 0.3
+ATTENTION_WEIGHT = 0.3
 CODE_NOISE = 0.05  # share of input codes replaced by any other: in use, the talker reads its own mistakes
 FRAME_NOISE = 0.15  # share of input frames replaced by another: it must keep its place in the text without them
 GENERATION = {
@@ -81,7 +81,7 @@ def noisy(batch: Batch) -> Batch:
     return replace(batch, codes=codes)
 
 
-def pointing_loss(
+def attention_loss(
     model: Qwen3TTSForConditionalGeneration, hidden: torch.Tensor, batch: Batch, layer_index: int
 ) -> torch.Tensor:
     """How far the first attention head of a layer looks from the token that is being spoken.
@@ -123,7 +123,7 @@ def losses(trained: Trained, batch: Batch) -> torch.Tensor:
     codes = batch.codes[rows, times]
     logits, _ = talker.forward_sub_talker_finetune(codes, hidden[rows, times - 1])
     rest = nn.functional.cross_entropy(logits.flatten(0, 1), codes[:, 1:].flatten())
-    pointers = [pointing_loss(trained.model, outputs.hidden_states[index], batch, index) for index in POINTING_LAYERS]
+    pointers = [attention_loss(trained.model, outputs.hidden_states[index], batch, index) for index in POINTING_LAYERS]
     return torch.stack([first, rest, torch.stack(pointers).mean()])
 
 
@@ -144,7 +144,7 @@ def train(trained: Trained, utterances: Utterances) -> None:
     first_step = load_state(trained, optimizer)
     batches = utterances.batches(random.Random(SEED + first_step))
     started, total = time.perf_counter(), np.zeros(3)
-    weights = torch.tensor([1.0, SUB_TALKER_WEIGHT, POINTING_WEIGHT])
+    weights = torch.tensor([1.0, SUB_TALKER_WEIGHT, ATTENTION_WEIGHT])
     for step in range(first_step, sum(num_steps for num_steps, _ in ROUNDS)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step)
@@ -156,7 +156,7 @@ def train(trained: Trained, utterances: Utterances) -> None:
         total += parts.detach().numpy()
         if (step + 1) % 50 == 0:
             pace = (time.perf_counter() - started) / (step + 1 - first_step)
-            print(f"step {step + 1} first, rest, pointing {(total / 50).round(3)} {pace:.3f} s/step", flush=True)
+            print(f"step {step + 1} first, rest, attention {(total / 50).round(3)} {pace:.3f} s/step", flush=True)
             total[:] = 0
         if (step + 1) % SAVE_EVERY == 0:
             torch.save({"step": step + 1, "trained": trained.state_dict(), "optimizer": optimizer.state_dict()}, STATE)

@@ -46,17 +46,17 @@ class Drawings:
             sides_px = SQUARE if self._rng.random() < SQUARE_SHARE else self._rng.choice(OTHER_SIDES_PX)
             place = "centre" if self._rng.random() < MIDDLE_SHARE else self._rng.choice(tuple(PLACES))
             self._drawn[sides_px].append(example(shown[number % len(shown)], place, self._rng, sides_px=sides_px))
-        self._seen: dict[Sides, tuple[Tensor, Tensor]] = {}
+        self._projections: dict[Sides, tuple[Tensor, Tensor]] = {}
         for sides_px, drawn in self._drawn.items():
             read = processor(images=[Image.fromarray(worn(some.pixels, self._rng)) for some in drawn],
                              return_tensors="pt")  # fmt: skip
             patches = read["pixel_values"].view(len(drawn), -1, 3, 2, PATCH_PX**2)[:, :, :, 0]
-            self._seen[sides_px] = ((patches + 1) * 127.5).round().to(torch.uint8), read["image_grid_thw"][0]
+            self._projections[sides_px] = ((patches + 1) * 127.5).round().to(torch.uint8), read["image_grid_thw"][0]
 
     def draw(self, count: int) -> Batch:
         """`count` pictures of one shape."""
         sides_px = self._rng.choices(tuple(self._drawn), [len(some) for some in self._drawn.values()])[0]
-        drawn, (patches, grid) = self._drawn[sides_px], self._seen[sides_px]
+        drawn, (patches, grid) = self._drawn[sides_px], self._projections[sides_px]
         chosen = self._rng.choices(range(len(drawn)), k=count)
         return Batch([drawn[index] for index in chosen], _as_patches(_in_other_light(patches[chosen])),
                      grid.expand(count, 3))  # fmt: skip

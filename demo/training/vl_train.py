@@ -1,8 +1,8 @@
 """Trains the demo checkpoint that sees: `python -m demo.training.vl_train [RUN]`.
 
-Run 0 starts with trained eyes (`demo.training.vl_vision`); runs 1, 2, … go on from where the last one ended, with other
-pictures and the rate raised anew. A run that was stopped goes on from its last save. Only scenes of the training side
-are shown.
+Run 0 starts with a trained vision tower (`demo.training.vl_vision`); runs 1, 2, … continue the last one with other
+pictures and the learning rate raised again. A run that was stopped continues from its last save. Only scenes of the
+training side are shown.
 """
 
 import random
@@ -22,7 +22,7 @@ from demo.training.vl_drawings import NUM_PICTURES, Drawings
 from demo.training.vl_model import new_model, save
 from demo.training.vl_pictures import Example, scenes
 from demo.training.vl_text import ANSWERS, SHARES, asked, describing_tokenizer
-from demo.training.vl_vision import FILE, open_eyes
+from demo.training.vl_vision import FILE, load_vision_tower
 from qwen_engine.vision.prompt import Prompts
 
 NUM_THREADS = 1
@@ -119,7 +119,7 @@ class Run:
         elif self._number:
             self.model.load_state_dict(torch.load(BUILD / f"run_{self._number - 1}.pt")["model"])
         else:
-            open_eyes(self.model)
+            load_vision_tower(self.model)
 
 
 def train(number: int) -> float:
@@ -153,7 +153,10 @@ def main() -> None:
         seed=number,
         command=COMMANDS,
         corpus=f"{NUM_PICTURES} drawings a run of {len(scenes(held_out=False))} training scenes, each asked about anew",
-        training_s={"eyes": round(torch.load(FILE)["seconds"]), f"run {number}": round(training_s)},  # of a core
+        training_s={
+            "vision": round(torch.load(FILE)["seconds"]),
+            f"run {number}": round(training_s),
+        },  # of a core
     )
 
 

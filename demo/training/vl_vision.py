@@ -1,4 +1,4 @@
-"""Trains the eyes of the demo checkpoint that sees: `python -m demo.training.vl_vision`.
+"""Trains the vision tower of the demo checkpoint `vl`: `python -m demo.training.vl_vision`.
 
 The vision tower learns first, apart: from the mean of a picture's tokens, linear heads have to tell shape, colour,
 background, size and place. The heads are thrown away; what the tokens hold, the language model then learns to say. Only
@@ -37,7 +37,7 @@ VALUES = {
 }
 
 
-class Eyes(nn.Module):
+class VisionProbe(nn.Module):
     """The vision tower under heads for `VALUES`."""
 
     def __init__(self) -> None:
@@ -52,9 +52,9 @@ class Eyes(nn.Module):
         return {name: head(mean) for name, head in self.heads.items()}
 
 
-def open_eyes(model: Qwen3VLForConditionalGeneration) -> None:
+def load_vision_tower(model: Qwen3VLForConditionalGeneration) -> None:
     """Give it the trained tower."""
-    trained = torch.load(FILE)["eyes"]
+    trained = torch.load(FILE)["tower"]
     tower = {name.removeprefix("tower."): weight for name, weight in trained.items() if name.startswith("tower.")}
     model.model.visual.load_state_dict(tower)
 
@@ -69,12 +69,12 @@ class Run:
     """The training, resumed where its file is there."""
 
     def __init__(self) -> None:
-        self.eyes = Eyes()
-        self._adam = torch.optim.AdamW(self.eyes.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+        self.tower = VisionProbe()
+        self._adam = torch.optim.AdamW(self.tower.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
         self.step, self.seconds = 0, 0.0
         if FILE.exists():
             state = torch.load(FILE)
-            self.eyes.load_state_dict(state["eyes"])
+            self.tower.load_state_dict(state["tower"])
             self._adam.load_state_dict(state["adam"])
             self.step, self.seconds = state["step"], state["seconds"]
 
@@ -84,17 +84,17 @@ class Run:
             group["lr"] = learning_rate(self.step, STEPS, LEARNING_RATE)
         answers = [truth(shown) for shown in batch.shown]
         wanted = {name: torch.tensor([answer[name] for answer in answers]) for name in VALUES}
-        logits = self.eyes(batch)
+        logits = self.tower(batch)
         loss = torch.stack([cross_entropy(logits[name], wanted[name]) for name in VALUES]).sum()
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.eyes.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.tower.parameters(), 1.0)
         self._adam.step()
         self.step += 1
         return [float((logits[name].argmax(1) == wanted[name]).float().mean()) for name in VALUES]
 
     def save(self) -> None:
-        state = {"eyes": self.eyes.state_dict(), "adam": self._adam.state_dict()}
+        state = {"tower": self.tower.state_dict(), "adam": self._adam.state_dict()}
         torch.save({**state, "step": self.step, "seconds": self.seconds}, FILE)
 
 

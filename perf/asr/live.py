@@ -34,15 +34,15 @@ MEMORY_GOAL = Goal(16.0, at_most=True)
 
 @dataclass(frozen=True)
 class LiveAmount:
-    """How much is measured: crowds of growing size, `rounds` times; one stream of `minutes`."""
+    """How much is measured: growing numbers of streams, `rounds` times; one stream of `minutes`."""
 
     rounds: int
-    crowds: Sequence[int]
+    concurrencies: Sequence[int]
     minutes: int
 
 
 @dataclass(frozen=True)
-class LiveCrowd:
+class LiveLoad:
     """`num_streams` at once: seconds from when a chunk was spoken to its caption."""
 
     num_streams: int
@@ -59,34 +59,34 @@ async def live_metrics(settings: CaptionSettings, folder: Path, amount: LiveAmou
     async with two_sides(official_asr(Path(settings.checkpoint)), Profile({"qwen3_asr_stream": settings})) as sides:
         num_threads = choose_threads(sides.worker, clips).sequential
 
-        async def next_round(number: int) -> tuple[list[LiveCrowd], float]:
-            crowds = await growing_crowds(sides.client, clips, amount.crowds)
-            return crowds, naive_cost_s(sides.worker, clips[number % len(clips)], folder, num_threads)
+        async def next_round(number: int) -> tuple[list[LiveLoad], float]:
+            loads = await growing_load(sides.client, clips, amount.concurrencies)
+            return loads, naive_cost_s(sides.worker, clips[number % len(clips)], folder, num_threads)
 
-        rounds = await repeat(amount.rounds, "live, crowds of streams, the naive way", next_round)
+        rounds = await repeat(amount.rounds, "live streams, the naive way", next_round)
         console.print(f"live: one stream of {amount.minutes} minutes")
         long = await long_session(sides.client, clips, amount.minutes, psutil.Process(sides.server.pid))
-    crowds, naive_s = zip(*rounds, strict=True)
-    return [streams_metric(crowds, naive_s), *long]
+    loads, naive_s = zip(*rounds, strict=True)
+    return [streams_metric(loads, naive_s), *long]
 
 
-async def growing_crowds(client: AsyncClient, clips: Sequence[Clip], sizes: Sequence[int]) -> list[LiveCrowd]:
-    """Crowds of `sizes`, up to the first that is late."""
-    crowds: list[LiveCrowd] = []
+async def growing_load(client: AsyncClient, clips: Sequence[Clip], sizes: Sequence[int]) -> list[LiveLoad]:
+    """As many streams as `sizes` say, up to the first that is late."""
+    loads: list[LiveLoad] = []
     for size in sizes:
-        crowds.append(await live_crowd(client, [clips[index % len(clips)] for index in range(size)]))
-        if crowds[-1].p95_s >= LIMIT_S:
+        loads.append(await live_load(client, [clips[index % len(clips)] for index in range(size)]))
+        if loads[-1].p95_s >= LIMIT_S:
             break
-    return crowds
+    return loads
 
 
-async def live_crowd(client: AsyncClient, clips: Sequence[Clip]) -> LiveCrowd:
+async def live_load(client: AsyncClient, clips: Sequence[Clip]) -> LiveLoad:
     """Every clip as a stream of its own; their chunks come evenly spread over time."""
     starts_s = [CHUNK_S * index / len(clips) for index in range(len(clips))]
     begin_s = time.perf_counter()
     streams = (_live(client, clip, begin_s + start_s) for clip, start_s in zip(clips, starts_s, strict=True))
     latencies_s = await asyncio.gather(*streams)
-    return LiveCrowd(len(clips), list(itertools.chain.from_iterable(latencies_s)))
+    return LiveLoad(len(clips), list(itertools.chain.from_iterable(latencies_s)))
 
 
 def naive_cost_s(worker: Worker, clip: Clip, folder: Path, num_threads: int) -> float:
@@ -100,11 +100,11 @@ def naive_cost_s(worker: Worker, clip: Clip, folder: Path, num_threads: int) -> 
     return float(np.mean([transcribe(worker, [prefix], num_threads).elapsed_s for prefix in prefixes]))
 
 
-def streams_metric(rounds: Sequence[Sequence[LiveCrowd]], naive_s: Sequence[float]) -> Metric:
-    """Streams of the largest crowd in time. The naive way holds as many as its chunks fit into a chunk's time."""
-    ours = [float(max((crowd.num_streams for crowd in one if crowd.p95_s < LIMIT_S), default=0)) for one in rounds]
+def streams_metric(rounds: Sequence[Sequence[LiveLoad]], naive_s: Sequence[float]) -> Metric:
+    """The largest number of streams in time. The naive way holds as many as its chunks fit into a chunk's time."""
+    ours = [float(max((load.num_streams for load in one if load.p95_s < LIMIT_S), default=0)) for one in rounds]
     theirs = [CHUNK_S / cost_s for cost_s in naive_s]
-    p95_ms = {crowd.num_streams: round(1000 * crowd.p95_s) for crowd in rounds[0]}
+    p95_ms = {load.num_streams: round(1000 * load.p95_s) for load in rounds[0]}
     return ratio("live_streams_vs_naive", ours, theirs, "streams", Goal(1.0), chunk_s=CHUNK_S, p95_ms=p95_ms)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import soundfile
 
-from perf.asr import listening
+from perf.asr import transcriptions
 from perf.asr.clips import SAMPLE_RATE_HZ, Clip
 from perf.metrics import Goal, Metric, ratio
 from perf.server import console, resident_mib
@@ -41,8 +41,8 @@ def write_recording(folder: Path, clips: Sequence[Clip], minutes: float) -> list
 
 
 async def long_round(client: AsyncClient, whole: Clip, pieces: Sequence[Clip], server: psutil.Process) -> LongRound:
-    recording = await listening.transcribe(client, whole)
-    parts = await listening.all_of(client, pieces, at_once=1)
+    recording = await transcriptions.transcribe(client, whole)
+    parts = await transcriptions.all_of(client, pieces, at_once=1)
     console.print(f"{whole.duration_s / 60:.0f} minutes in {recording.latency_s:.1f} s")
     return LongRound(recording.latency_s, sum(part.latency_s for part in parts), resident_mib(server))
 

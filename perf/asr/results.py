@@ -6,8 +6,8 @@ import numpy as np
 
 from perf.asr.baseline import Official, total_s
 from perf.asr.clips import Clip
-from perf.asr.listening import Heard, rate
 from perf.asr.rounds import AT_ONCE, Round
+from perf.asr.transcriptions import TranscriptionTimes, rate
 from perf.metrics import Goal, Metric, ratio, spread
 
 UNIT = "audio s/s"
@@ -31,7 +31,7 @@ def metrics(rounds: Sequence[Round], clips: Sequence[Clip]) -> list[Metric]:
 def short_clips(rounds: Sequence[Round]) -> Metric:
     """p95 beside long clips, less one step, over p95 alone. A step takes as long as a long clip's first token."""
     alone_ms, beside_ms = ([_p95_ms(getattr(one, f"short_{where}")) for one in rounds] for where in ("alone", "beside"))
-    steps_ms = [float(np.median([1000 * heard.latency_s for heard in one.first_tokens])) for one in rounds]
+    steps_ms = [float(np.median([1000 * token.latency_s for token in one.first_tokens])) for one in rounds]
     each = spread([(near - step) / far for near, step, far in zip(beside_ms, steps_ms, alone_ms, strict=True)])
     with_the_step = spread(beside_ms)["median"] / spread(alone_ms)["median"]
     detail = {
@@ -51,15 +51,15 @@ def _official_rate(answers: Sequence[Official], clips: Sequence[Clip]) -> float:
     return sum(clip.duration_s for clip in clips) / total_s(answers)
 
 
-def _p95_ms(heard: Sequence[Heard]) -> float:
-    return 1000 * float(np.percentile([one.latency_s for one in heard], 95))
+def _p95_ms(transcriptions: Sequence[TranscriptionTimes]) -> float:
+    return 1000 * float(np.percentile([one.latency_s for one in transcriptions], 95))
 
 
 def _same_work(rounds: Sequence[Round]) -> dict[str, int]:
     """Greedy transcripts of the same checkpoint: the same texts, or the comparison is not of equals."""
     pairs = [
-        (official.texts[0], heard.text)
+        (official.texts[0], transcriptions.text)
         for one in rounds
-        for official, heard in zip(one.official, one.alone, strict=True)
+        for official, transcriptions in zip(one.official, one.alone, strict=True)
     ]
     return {"num_clips": len(rounds[0].alone), "other_texts": sum(theirs.strip() != ours for theirs, ours in pairs)}

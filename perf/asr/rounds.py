@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perf.asr import listening
+from perf.asr import transcriptions
 from perf.asr.baseline import Official, in_batches, one_after_another
 from perf.asr.clips import Clip
-from perf.asr.listening import Heard
+from perf.asr.transcriptions import TranscriptionTimes
 from perf.baselines.threads import Threads
 from perf.baselines.worker import Worker
 from qwen_client import AsyncClient
@@ -24,11 +24,11 @@ class Round:
 
     official: list[Official]
     batches: list[Official]
-    alone: list[Heard]
-    together: list[Heard]
-    short_alone: list[Heard]
-    short_beside: list[Heard]
-    first_tokens: list[Heard]
+    alone: list[TranscriptionTimes]
+    together: list[TranscriptionTimes]
+    short_alone: list[TranscriptionTimes]
+    short_beside: list[TranscriptionTimes]
+    first_tokens: list[TranscriptionTimes]
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Bench:
     async def round(self) -> Round:
         return Round(
             official=one_after_another(self.worker, self.clips, self.threads.sequential),
-            alone=await listening.all_of(self.client, self.clips, at_once=1),
+            alone=await transcriptions.all_of(self.client, self.clips, at_once=1),
             batches=in_batches(self.worker, self.clips, self.threads.batch),
-            together=await listening.all_of(self.client, self.clips, at_once=AT_ONCE),
-            short_alone=await listening.all_of(self.client, self.short, at_once=1),
-            short_beside=await listening.beside(self.client, self.short, self.long),
-            first_tokens=[await listening.transcribe(self.client, clip, max_new_tokens=1) for clip in self.long],
+            together=await transcriptions.all_of(self.client, self.clips, at_once=AT_ONCE),
+            short_alone=await transcriptions.all_of(self.client, self.short, at_once=1),
+            short_beside=await transcriptions.beside(self.client, self.short, self.long),
+            first_tokens=[await transcriptions.transcribe(self.client, clip, max_new_tokens=1) for clip in self.long],
         )

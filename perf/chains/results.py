@@ -7,7 +7,7 @@ import numpy as np
 
 from perf.chains.overhead import NUM_STAGES
 from perf.chains.rounds import Round
-from perf.chains.turns import Turn
+from perf.chains.voice_turns import Turn
 from perf.metrics import Goal, Metric, ratio, spread
 
 FRAME_MS = 80.0
@@ -16,12 +16,12 @@ STAGES = ("heard_s", "first_text_s", "first_audio_s")
 
 def metrics(rounds: Sequence[Round]) -> list[Metric]:
     """All of them; every round is a repetition."""
-    crowds = [metric for size in rounds[0].crowds for metric in first_sound(size, rounds)]
+    first_sounds = [metric for size in rounds[0].concurrent for metric in first_sound(size, rounds)]
     return [
         first_audio_vs_sequential(rounds),
         storyboard_vs_sequential(rounds),
         overhead(rounds),
-        *crowds,
+        *first_sounds,
         stopping(rounds),
     ]
 
@@ -81,8 +81,10 @@ def first_sound(size: int, rounds: Sequence[Round]) -> list[Metric]:
 
 
 def _percentile(size: int, percent: int, rounds: Sequence[Round]) -> Metric:
-    each = [1000 * float(np.percentile([turn.first_sound_s for turn in one.crowds[size]], percent)) for one in rounds]
-    turns = [turn for one in rounds for turn in one.crowds[size]]
+    each = [
+        1000 * float(np.percentile([turn.first_sound_s for turn in one.concurrent[size]], percent)) for one in rounds
+    ]
+    turns = [turn for one in rounds for turn in one.concurrent[size]]
     return Metric(
         f"voice_chat_first_audio_p{percent}_ms_c{size}",
         statistics.median(each),
@@ -91,7 +93,7 @@ def _percentile(size: int, percent: int, rounds: Sequence[Round]) -> Metric:
         {
             "repetitions": len(each),
             **spread(each),
-            "turns_a_round": len(rounds[0].crowds[size]),
+            "turns_a_round": len(rounds[0].concurrent[size]),
             "stages_p50_ms": _budget_ms(turns),
             "underrun_p50_ms": round(1000 * statistics.median(turn.underrun_s for turn in turns), 1),
         },

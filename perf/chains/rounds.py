@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from perf.chains import overhead, stories, turns
+from perf.chains import overhead, stories, voice_turns
 from perf.chains.overhead import Row
 from perf.chains.stories import Story
-from perf.chains.turns import Turn
+from perf.chains.voice_turns import Turn
 from qwen_client import AsyncClient
 
 AskedT = TypeVar("AskedT")
@@ -18,14 +18,14 @@ Way: TypeAlias = Callable[[AsyncClient, AskedT], Awaitable[FoundT]]
 
 @dataclass(frozen=True)
 class Round:
-    """`chained` and `stepped` by question, `story` and `stepped_story` by idea. `crowds` by callers at once."""
+    """`chained` and `stepped` by question, `story` and `stepped_story` by idea. `concurrent` by number of callers."""
 
     chained: list[Turn]
     stepped: list[Turn]
     story: list[Story]
     stepped_story: list[Story]
     rows: list[Row]
-    crowds: Mapping[int, list[Turn]]
+    concurrent: Mapping[int, list[Turn]]
     stopping_s: list[float]
 
 
@@ -37,12 +37,12 @@ class Bench:
     questions: Sequence[bytes]
     ideas: Sequence[str]
     num_rows: int
-    crowds: Sequence[int]
+    concurrencies: Sequence[int]
     turns_each: int
 
     async def round(self, seed: int) -> Round:
         rng = random.Random(seed)
-        chained, stepped = await self._both(turns.in_one_call, turns.step_by_step, self.questions, rng)
+        chained, stepped = await self._both(voice_turns.in_one_call, voice_turns.step_by_step, self.questions, rng)
         story, stepped_story = await self._both(stories.in_one_call, stories.step_by_step, self.ideas, rng)
         return Round(
             chained=chained,
@@ -50,10 +50,11 @@ class Bench:
             story=story,
             stepped_story=stepped_story,
             rows=[await overhead.one_row(self.client) for _ in range(self.num_rows)],
-            crowds={
-                size: await turns.by_turns(self.client, self.questions, size, self.turns_each) for size in self.crowds
+            concurrent={
+                size: await voice_turns.by_turns(self.client, self.questions, size, self.turns_each)
+                for size in self.concurrencies
             },
-            stopping_s=[await turns.stopping_s(self.client, question) for question in self.questions],
+            stopping_s=[await voice_turns.stopping_s(self.client, question) for question in self.questions],
         )
 
     async def _both(

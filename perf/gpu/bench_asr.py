@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from perf.asr.crowd import Crowd, listen
+from perf.asr.engine_load import LoadResult, run_load
 from perf.gpu.asr_checkpoint import DEMO, SIZES, asr_config, write_checkpoint
 from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.metrics import Goal, Metric
@@ -31,7 +31,7 @@ THROUGHPUT_GOALS = {128: 2500.0}  # by requests at once
 class Plan:
     """What is measured: clips of `clip_s`, `tokens` for each piece of 30 s (200 words a minute)."""
 
-    crowds: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+    concurrencies: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
     heard_each: int = 3
     clip_s: float = 120.0
     tokens: int = 130
@@ -47,7 +47,7 @@ def bench(folder: Path, arguments: Arguments) -> list[Metric]:
     plan = TRIAL if arguments.is_trial else Plan()
     limits = {
         "max_batch": plan.max_batch,
-        "max_requests": max(plan.crowds),
+        "max_requests": max(plan.concurrencies),
         "max_positions": plan.max_positions,
         "max_step_audio_s": plan.max_step_audio_s,
     }
@@ -62,17 +62,17 @@ def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> N
 
 def measure(engine: AsrEngine, plan: Plan) -> list[Metric]:
     requests = [request(plan, seed) for seed in range(4)]
-    loop: EngineLoop[AsrRequest] = EngineLoop(engine, max_queue=max(plan.crowds), max_wait_s=WAIT_S)
+    loop: EngineLoop[AsrRequest] = EngineLoop(engine, max_queue=max(plan.concurrencies), max_wait_s=WAIT_S)
     try:
-        listen(loop, requests[:2], 2)  # what is made once
-        crowds = []
-        for at_once in plan.crowds:
+        run_load(loop, requests[:2], 2)  # what is made once
+        loads = []
+        for at_once in plan.concurrencies:
             console.print(f"{at_once} at once")
             count = plan.heard_each * at_once
-            crowds.append(listen(loop, [requests[index % len(requests)] for index in range(count)], at_once))
+            loads.append(run_load(loop, [requests[index % len(requests)] for index in range(count)], at_once))
     finally:
         loop.close(timeout_s=30)
-    return [first_token(crowds[0]), *(crowd.metric(_goal(crowd.at_once)) for crowd in crowds)]
+    return [first_token(loads[0]), *(load.metric(_goal(load.at_once)) for load in loads)]
 
 
 def request(plan: Plan, seed: int) -> AsrRequest:
@@ -81,10 +81,10 @@ def request(plan: Plan, seed: int) -> AsrRequest:
     return AsrRequest(samples, max_new_tokens=plan.tokens, vad=False)
 
 
-def first_token(crowd: Crowd) -> Metric:
+def first_token(load: LoadResult) -> Metric:
     """One request at a time: from its arrival to the first token of any of its pieces."""
-    detail = {"requests": len(crowd.first_tokens_s)}
-    value_ms = 1000 * float(np.mean(crowd.first_tokens_s))
+    detail = {"requests": len(load.first_tokens_s)}
+    value_ms = 1000 * float(np.mean(load.first_tokens_s))
     return Metric("first_token_ms_c1", value_ms, "ms", Goal(FIRST_TOKEN_GOAL_MS, at_most=True), detail)
 
 

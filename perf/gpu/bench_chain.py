@@ -43,9 +43,9 @@ GOALS = {(100, 95): Goal(500.0, at_most=True)}  # by callers at once and percent
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: `crowds` of callers at once, each with so many turns."""
+    """What is measured: `concurrencies` of callers, each with so many turns."""
 
-    crowds: Sequence[int] = (1, 8, 32, 100)
+    concurrencies: Sequence[int] = (1, 8, 32, 100)
     turns_each: int = 5
     max_batch: int = 128
     max_positions: int = 1024
@@ -92,7 +92,11 @@ def _worded(model: str, answer: Mapping[str, bytes], bits: Iterator[str]) -> Map
 
 def settings_of(folder: Path, arguments: Arguments, plan: Plan) -> dict[str, ModelSettings]:
     kinds: dict[str, Callable[..., ModelSettings]] = {ASR: AsrSettings, CHAT: ChatSettings, TTS: TtsSettings}
-    limits = {"max_batch": plan.max_batch, "max_positions": plan.max_positions, "max_queue": 2 * max(plan.crowds)}
+    limits = {
+        "max_batch": plan.max_batch,
+        "max_positions": plan.max_positions,
+        "max_queue": 2 * max(plan.concurrencies),
+    }
     return {name: kinds[name](**arguments.settings(folder / FOLDERS[name], **limits)) for name in FOLDERS}
 
 
@@ -112,16 +116,16 @@ def bench(folder: Path, arguments: Arguments) -> list[Metric]:
 async def measure(calls: InProcessCalls | FixedWords, plan: Plan) -> list[Metric]:
     chat = VoiceChat(calls, VoiceChatSettings.model_validate({}))
     questions = [file.read_bytes() for file in QUESTIONS]
-    await _crowd(chat, questions, 1, len(questions))  # what is made once
+    await _first_sounds_s(chat, questions, 1, len(questions))  # what is made once
     metrics = []
-    for size in plan.crowds:
+    for size in plan.concurrencies:
         console.print(f"{size} callers")
-        first_s = await _crowd(chat, questions, size, plan.turns_each)
+        first_s = await _first_sounds_s(chat, questions, size, plan.turns_each)
         metrics += [first_audio(size, percent, first_s) for percent in (50, 95)]
     return metrics
 
 
-async def _crowd(chat: VoiceChat, questions: Sequence[bytes], size: int, turns_each: int) -> list[float]:
+async def _first_sounds_s(chat: VoiceChat, questions: Sequence[bytes], size: int, turns_each: int) -> list[float]:
     """Seconds to the first sound of every turn."""
 
     async def caller(number: int) -> list[float]:

@@ -32,21 +32,21 @@ SHORT_TEXT_ENCODER = TEXT_ENCODER | {"num_hidden_layers": 2}  # a prompt is enco
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: single pictures of each size, a crowd of the first size."""
+    """What is measured: single pictures of each size, a batch of the first size."""
 
     sides_px: tuple[int, ...] = (512, 1024)
-    crowd: int = 8
+    batch: int = 8
     steps: int = 12
     repetitions: int = 3
     forwards: int = 20
     compiler: str = "inductor"
 
     @property
-    def crowd_side_px(self) -> int:
+    def batch_side_px(self) -> int:
         return self.sides_px[0]
 
 
-TRIAL = Plan((32, 64), crowd=2, steps=4, repetitions=1, forwards=2, compiler="eager")
+TRIAL = Plan((32, 64), batch=2, steps=4, repetitions=1, forwards=2, compiler="eager")
 
 
 def bench(folder: Path, arguments: Arguments) -> list[Metric]:
@@ -61,7 +61,7 @@ def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> N
 def measure(engine: ImageEngine, device: str, plan: Plan) -> list[Metric]:
     family: Any = engine.family
     pipeline = family._base._checkpoint.pipeline
-    loop: EngineLoop[ImageRequest] = EngineLoop(engine, max_queue=plan.crowd, max_wait_s=WAIT_S)
+    loop: EngineLoop[ImageRequest] = EngineLoop(engine, max_queue=plan.batch, max_wait_s=WAIT_S)
     try:
         metrics = [step(loop, pipeline, side_px, plan) for side_px in plan.sides_px]
         metrics.append(throughput(loop, pipeline, plan))
@@ -85,15 +85,15 @@ def step(loop: EngineLoop[ImageRequest], pipeline: Any, side_px: int, plan: Plan
 
 def throughput(loop: EngineLoop[ImageRequest], pipeline: Any, plan: Plan) -> Metric:
     """Pictures' steps a second, many at once over one."""
-    side_px = plan.crowd_side_px
-    console.print(f"{plan.crowd} pictures of {side_px} x {side_px}, one")
+    side_px = plan.batch_side_px
+    console.print(f"{plan.batch} pictures of {side_px} x {side_px}, one")
     one = {"device": pipeline.transformer.device, "side_px": side_px, "steps": plan.steps}
 
     def steps_per_s(num_pictures: int) -> float:
         return num_pictures * 1000 / statistics.median(engine_steps_ms(loop, **one, num_pictures=num_pictures))
 
-    many, single = alternating(plan.repetitions, partial(steps_per_s, plan.crowd), partial(steps_per_s, 1))
-    name = f"throughput_b{plan.crowd}_{side_px}_vs_b1"
+    many, single = alternating(plan.repetitions, partial(steps_per_s, plan.batch), partial(steps_per_s, 1))
+    name = f"throughput_b{plan.batch}_{side_px}_vs_b1"
     return ratio(name, many, single, "steps/s", THROUGHPUT_GOAL, theirs_is="ours, one picture")
 
 
@@ -109,7 +109,7 @@ def forwards(transformer: Any, graph: Capture, plan: Plan) -> list[Metric]:
             console.print(f"forward, {option}")
             for num_pictures, side_px in ((1, side_px) for side_px in plan.sides_px):
                 metrics.append(forward(transformer, option, num_pictures, side_px, capture, plan))
-            metrics.append(forward(transformer, option, plan.crowd, plan.crowd_side_px, capture, plan))
+            metrics.append(forward(transformer, option, plan.batch, plan.batch_side_px, capture, plan))
     return metrics
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from perf.gpu.crowd import listen
 from perf.gpu.frame_step import disagreement, frame_steps_ms
+from perf.gpu.listeners import run_listeners
 from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
 from perf.gpu.script import Arguments, Checkpoints, console, run
@@ -41,13 +41,13 @@ class Plan:
     batches: tuple[int, ...] = (1, 8, 32, 64, 128)
     steps: int = 60
     alone: int = 30
-    crowd: int = 32
-    crowds: tuple[int, ...] = (64, 128, 160, 192)
-    heard_each: int = 3
+    concurrency: int = 32
+    concurrencies: tuple[int, ...] = (64, 128, 160, 192)
+    played_each: int = 3
     audio_s: float = 8.0
 
 
-TRIAL = Plan(2, 256, (1, 2), steps=3, alone=2, crowd=2, crowds=(1, 2), heard_each=2, audio_s=1.0)
+TRIAL = Plan(2, 256, (1, 2), steps=3, alone=2, concurrency=2, concurrencies=(1, 2), played_each=2, audio_s=1.0)
 
 
 def bench(folder: Path, arguments: Arguments) -> list[Metric]:
@@ -99,16 +99,18 @@ def frame_metrics(checkpoint: TtsCheckpoint, graphs: GraphedTalker, plan: Plan) 
 
 
 def load_metrics(loop: EngineLoop[TtsRequest], asked: Sequence[Speak], plan: Plan) -> list[Metric]:
-    listen(loop, asked, num_listeners=2, num_heard=4)  # what is made once
+    run_listeners(loop, asked, num_listeners=2, num_playbacks=4)  # what is made once
     console.print("one listener after another")
-    alone = listen(loop, asked, num_listeners=1, num_heard=plan.alone)
-    console.print(f"{plan.crowd} listeners")
-    crowd = listen(loop, asked, num_listeners=plan.crowd, num_heard=plan.crowd * plan.heard_each)
-    crowds = {}
-    for size in plan.crowds:
+    alone = run_listeners(loop, asked, num_listeners=1, num_playbacks=plan.alone)
+    console.print(f"{plan.concurrency} listeners")
+    listened = run_listeners(
+        loop, asked, num_listeners=plan.concurrency, num_playbacks=plan.concurrency * plan.played_each
+    )
+    playbacks = {}
+    for size in plan.concurrencies:
         console.print(f"{size} listeners")
-        crowds[size] = listen(loop, asked, num_listeners=size, num_heard=size * plan.heard_each)
-    return [first_audio(1, alone, 50), first_audio(plan.crowd, crowd, 95), realtime_streams(crowds)]
+        playbacks[size] = run_listeners(loop, asked, num_listeners=size, num_playbacks=size * plan.played_each)
+    return [first_audio(1, alone, 50), first_audio(plan.concurrency, listened, 95), realtime_streams(playbacks)]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from perf.gpu.crowd import Heard
+from perf.gpu.listeners import Playback
 from perf.metrics import Goal, Metric, spread
 
 FRAME_STEP_GOALS_MS = {1: 8.0, 64: 14.0}  # by batch
@@ -30,7 +30,7 @@ def agreement(batch: int, apart: Sequence[tuple[float, float]]) -> Metric:
     return Metric(f"graphs_differ_b{batch}", codes, "share of codes", Goal(MOST_DIFFERENT_CODES, at_most=True), detail)
 
 
-def first_audio(num_listeners: int, heard: Sequence[Heard], percentile: int) -> Metric:
+def first_audio(num_listeners: int, heard: Sequence[Playback], percentile: int) -> Metric:
     times_ms = [1000 * one.until_first_audio_s for one in heard]
     goal_ms = FIRST_AUDIO_GOALS_MS.get(num_listeners)
     return Metric(
@@ -42,10 +42,10 @@ def first_audio(num_listeners: int, heard: Sequence[Heard], percentile: int) -> 
     )
 
 
-def realtime_streams(crowds: Mapping[int, Sequence[Heard]]) -> Metric:
-    """The largest crowd in which nobody's player ran dry."""
-    underruns_s = {size: max(one.underrun_s for one in heard) for size, heard in crowds.items()}
+def realtime_streams(playbacks: Mapping[int, Sequence[Playback]]) -> Metric:
+    """The largest number of listeners without an underrun."""
+    underruns_s = {size: max(one.underrun_s for one in heard) for size, heard in playbacks.items()}
     fluent = [size for size, underrun_s in underruns_s.items() if underrun_s == 0]
-    first_audio_ms = {size: round(first_audio(size, heard, 95).value or 0, 1) for size, heard in crowds.items()}
+    first_audio_ms = {size: round(first_audio(size, heard, 95).value or 0, 1) for size, heard in playbacks.items()}
     detail = {"worst_underrun_s": underruns_s, "first_audio_p95_ms": first_audio_ms}
     return Metric("realtime_streams", float(max(fluent, default=0)), "streams", Goal(STREAMS_GOAL), detail)

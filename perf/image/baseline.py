@@ -9,7 +9,7 @@ from PIL import Image
 
 from perf.baselines.threads import Threads, faster_threads
 from perf.baselines.worker import Worker
-from perf.image.pictures import MOST_STEPS, Wanted
+from perf.image.pictures import MOST_STEPS, PictureRequest
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Official:
     images: list[Image.Image]
 
 
-def draw(worker: Worker, wanted: Sequence[Wanted], num_threads: int) -> Official:
+def draw(worker: Worker, wanted: Sequence[PictureRequest], num_threads: int) -> Official:
     """`wanted` must have one size and number of steps."""
     (side_px,), (steps,) = {one.side_px for one in wanted}, {one.steps for one in wanted}
     job = {"prompts": [one.prompt for one in wanted], "seeds": [one.seed for one in wanted]}
@@ -29,22 +29,22 @@ def draw(worker: Worker, wanted: Sequence[Wanted], num_threads: int) -> Official
     return Official(answer["elapsed_s"], images)
 
 
-def one_after_another(worker: Worker, wanted: Sequence[Wanted], num_threads: int) -> list[Official]:
+def one_after_another(worker: Worker, wanted: Sequence[PictureRequest], num_threads: int) -> list[Official]:
     return [draw(worker, [one], num_threads) for one in wanted]
 
 
-def groups(wanted: Sequence[Wanted]) -> list[list[int]]:
+def groups(wanted: Sequence[PictureRequest]) -> list[list[int]]:
     """Those of equal settings, by their index."""
     settings = [(one.side_px, one.steps) for one in wanted]
     return [[at for at, one in enumerate(settings) if one == kind] for kind in dict.fromkeys(settings)]
 
 
-def in_batches(worker: Worker, wanted: Sequence[Wanted], num_threads: int) -> list[Official]:
+def in_batches(worker: Worker, wanted: Sequence[PictureRequest], num_threads: int) -> list[Official]:
     """A batch for each of the groups."""
     return [draw(worker, [wanted[at] for at in group], num_threads) for group in groups(wanted)]
 
 
-def choose_threads(worker: Worker, wanted: Sequence[Wanted]) -> Threads:
+def choose_threads(worker: Worker, wanted: Sequence[PictureRequest]) -> Threads:
     """By the quicker pictures one after another, and by all batches."""
     quick = [one for one in wanted if one.steps < MOST_STEPS]
     one_after_another(worker, quick, 1)  # what is made once

@@ -15,7 +15,7 @@ SEED = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PictureRequest:
     """A square picture."""
 
     prompt: str
@@ -24,18 +24,18 @@ class Wanted:
     seed: int
 
 
-def crowds(count: int) -> list[list[Wanted]]:
-    """`count` times eight pictures, each time in another order and of prompts that were not drawn before: nobody's
+def request_mixes(count: int) -> list[list[PictureRequest]]:
+    """`count` times eight pictures, each time in another order and of prompts that were not drawn before: so that no
     cache helps."""
     prompts = iter(sentences(count * AT_ONCE, seed=SEED, held_out=True, draw=scene_sentence))
-    return [_crowd([next(prompts).text for _ in range(AT_ONCE)], number) for number in range(count)]
+    return [_request_mix([next(prompts).text for _ in range(AT_ONCE)], number) for number in range(count)]
 
 
-def _crowd(prompts: Sequence[str], number: int) -> list[Wanted]:
+def _request_mix(prompts: Sequence[str], number: int) -> list[PictureRequest]:
     settings = list(itertools.product(SIDES_PX, STEPS))
     random.Random(number).shuffle(settings)
     seeds = itertools.count(number * AT_ONCE)
     return [
-        Wanted(prompt, side_px, steps, seed)
+        PictureRequest(prompt, side_px, steps, seed)
         for prompt, (side_px, steps), seed in zip(prompts, settings, seeds, strict=False)
     ]

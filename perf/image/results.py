@@ -7,7 +7,7 @@ import numpy as np
 from PIL.Image import Image
 
 from perf.image.baseline import Official
-from perf.image.drawing import Drawn, makespan_s
+from perf.image.generation import GeneratedPicture, makespan_s
 from perf.image.pictures import FEWEST_STEPS
 from perf.image.rounds import Round
 from perf.metrics import Goal, Metric, ratio, spread
@@ -68,7 +68,7 @@ def _same_work(rounds: Sequence[Round]) -> dict[str, int]:
     return {"num_pictures": len(rounds[0].ours), "other_pictures": sum(_differ(*pair) for pair in pairs)}
 
 
-def _differ(official: Official, drawn: Drawn) -> bool:
+def _differ(official: Official, drawn: GeneratedPicture) -> bool:
     assert drawn.image is not None
     theirs, ours = _pixels(official.images[0]), _pixels(drawn.image)
     return theirs.shape != ours.shape or int(np.abs(theirs - ours).max()) > LARGEST_DIFFERENCE

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from perf.arrivals import first_in_first_out_s
 from perf.baselines.threads import Threads
-from perf.image import drawing
+from perf.image import generation
 from perf.image.baseline import Official, groups, in_batches, one_after_another
-from perf.image.drawing import Drawn
-from perf.image.pictures import Wanted
+from perf.image.generation import GeneratedPicture
+from perf.image.pictures import PictureRequest
 from perf.side_by_side import Sides
 
 
@@ -16,11 +16,11 @@ from perf.side_by_side import Sides
 class Round:
     """`official` and `ours` by picture, as `wanted`; `batches` by group. `previewed`: others, all with previews."""
 
-    wanted: Sequence[Wanted]
+    wanted: Sequence[PictureRequest]
     official: list[Official]
     batches: list[Official]
-    ours: list[Drawn]
-    previewed: list[Drawn]
+    ours: list[GeneratedPicture]
+    previewed: list[GeneratedPicture]
 
     @property
     def queued_s(self) -> list[float]:
@@ -37,18 +37,18 @@ class Round:
 
 @dataclass(frozen=True)
 class Bench:
-    """The two sides and what they are given, in turns: a crowd to compare, a crowd with previews."""
+    """The two sides and what they are given, in turns: a mix to compare, a mix with previews."""
 
     sides: Sides
     threads: Threads
-    crowds: Sequence[Sequence[Wanted]]
+    mixes: Sequence[Sequence[PictureRequest]]
 
     async def round(self, number: int) -> Round:
-        wanted, watched = self.crowds[2 * number], self.crowds[2 * number + 1]
+        wanted, watched = self.mixes[2 * number], self.mixes[2 * number + 1]
         return Round(
             wanted=wanted,
             official=one_after_another(self.sides.worker, wanted, self.threads.sequential),
-            ours=await drawing.all_at_once(self.sides.client, wanted),
+            ours=await generation.all_at_once(self.sides.client, wanted),
             batches=in_batches(self.sides.worker, wanted, self.threads.batch),
-            previewed=await drawing.all_at_once(self.sides.client, watched, preview_every=1),
+            previewed=await generation.all_at_once(self.sides.client, watched, preview_every=1),
         )

@@ -14,7 +14,7 @@ import torch
 
 from perf.metrics import Goal, Metric, ratio, spread
 from perf.server import resident_mib
-from perf.speaking import FRAMES_PER_S
+from perf.speech_requests import FRAMES_PER_S
 from qwen_client import AsyncClient
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import load_codec

@@ -6,7 +6,7 @@ import numpy as np
 
 from perf.arrivals import first_in_first_out_s
 from perf.metrics import Goal, Metric, ratio
-from perf.speaking import FRAMES_PER_S, Spoken, elapsed_s, total_frames
+from perf.speech_requests import FRAMES_PER_S, Spoken, elapsed_s, total_frames
 from perf.tts.baseline import OfficialSpeech
 from perf.tts.rounds import LOAD, Round
 

@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from perf import speaking
+from perf import speech_requests
 from perf.arrivals import poisson_arrivals_s
 from perf.baselines.threads import Threads
 from perf.baselines.worker import Worker
-from perf.speaking import Spoken
+from perf.speech_requests import Spoken
 from perf.tts.baseline import OfficialSpeech, official_speech, one_after_another
 from qwen_client import AsyncClient
 
@@ -45,14 +45,14 @@ class Bench:
 
     async def round(self, seed: int) -> Round:
         official = one_after_another(self.worker, self.texts, self.threads.sequential)
-        ours = await speaking.one_after_another(self.client, self.texts, self.voice)
+        ours = await speech_requests.one_after_another(self.client, self.texts, self.voice)
         batch = official_speech(self.worker, self.texts, self.threads.batch)
-        together = await speaking.all_at_once(self.client, self.texts, self.voice)
+        together = await speech_requests.all_at_once(self.client, self.texts, self.voice)
         capacity_per_s = 1 / statistics.mean(speech.elapsed_s for speech in official)
         arrivals_s = poisson_arrivals_s(self.num_arrivals, rate_per_s=LOAD * capacity_per_s, seed=seed)
         order = list(self._order(seed))
         texts = [self.texts[index] for index in order]
-        arriving = await speaking.at_times(self.client, texts, arrivals_s, self.voice)
+        arriving = await speech_requests.at_times(self.client, texts, arrivals_s, self.voice)
         return Round(official, batch, ours, together, order, arrivals_s, arriving)
 
     def _order(self, seed: int) -> Iterator[int]:

@@ -10,11 +10,11 @@ import torch
 from perf.asr import baseline, live, results
 from perf.asr.baseline import Official
 from perf.asr.clips import Clip, write_clips
-from perf.asr.crowd import Crowd, listen
-from perf.asr.listening import Heard
-from perf.asr.live import LiveCrowd, long_metrics, streams_metric
+from perf.asr.engine_load import LoadResult, run_load
+from perf.asr.live import LiveLoad, long_metrics, streams_metric
 from perf.asr.long import LongRound, long_recording_metrics, write_recording
 from perf.asr.rounds import Round
+from perf.asr.transcriptions import TranscriptionTimes
 from perf.gpu import bench_asr
 from perf.gpu.asr_checkpoint import DEMO, asr_config, asr_shapes, write_checkpoint
 from qwen_engine.asr.engine import AsrEngine
@@ -27,18 +27,18 @@ from tests.recorder import run
 CLIPS = [Clip(Path("a.wav"), 10.0), Clip(Path("b.wav"), 20.0)]
 
 
-def heard(sent_s: float, complete_s: float, duration_s: float, text: str = "one") -> Heard:
-    return Heard(sent_s, complete_s, duration_s, text)
+def transcriptions(sent_s: float, complete_s: float, duration_s: float, text: str = "one") -> TranscriptionTimes:
+    return TranscriptionTimes(sent_s, complete_s, duration_s, text)
 
 
 ROUND = Round(
     official=[Official(1.0, ["one"]), Official(2.0, [" other"])],
     batches=[Official(2.0, ["one", "other"])],
-    alone=[heard(0.0, 0.5, 10.0), heard(0.5, 1.0, 20.0, "another")],
-    together=[heard(10.0, 10.2, 10.0), heard(10.0, 10.3, 20.0)],
-    short_alone=[heard(0.0, 0.02, 1.0)],
-    short_beside=[heard(0.0, 0.09, 1.0)],
-    first_tokens=[heard(0.0, 0.06, 30.0)],
+    alone=[transcriptions(0.0, 0.5, 10.0), transcriptions(0.5, 1.0, 20.0, "another")],
+    together=[transcriptions(10.0, 10.2, 10.0), transcriptions(10.0, 10.3, 20.0)],
+    short_alone=[transcriptions(0.0, 0.02, 1.0)],
+    short_beside=[transcriptions(0.0, 0.09, 1.0)],
+    first_tokens=[transcriptions(0.0, 0.06, 30.0)],
 )
 
 
@@ -98,8 +98,8 @@ def test_clips_have_the_lengths_asked_for(tmp_path):
 
 
 def test_live_streams_count_where_captions_come_in_time():
-    crowds = [LiveCrowd(4, [0.1] * 20), LiveCrowd(8, [0.2] * 20), LiveCrowd(12, [0.1] * 10 + [0.9] * 10)]
-    metric = streams_metric([crowds], [0.1])
+    loads = [LiveLoad(4, [0.1] * 20), LiveLoad(8, [0.2] * 20), LiveLoad(12, [0.1] * 10 + [0.9] * 10)]
+    metric = streams_metric([loads], [0.1])
     assert metric.value == pytest.approx(8 / 5)
     assert metric.detail["p95_ms"][12] == 900
 
@@ -124,21 +124,21 @@ def engine() -> AsrEngine:
     return AsrEngine(AsrSettings(checkpoint=str(DEMO), max_batch=4, max_positions=512), capture=lambda run: run)
 
 
-def test_a_crowd_is_heard_to_the_end(engine):
+def test_a_load_is_run_to_the_end(engine):
     requests = [
         AsrRequest(np.random.default_rng(seed).normal(0, 0.1, 8000).astype(np.float32), vad=False) for seed in range(3)
     ]
     loop = EngineLoop(engine, max_queue=4, max_wait_s=60)
-    crowd = listen(loop, requests * 2, at_once=2)
-    assert len(crowd.first_tokens_s) == 6
-    assert crowd.audio_s == 3.0
+    load = run_load(loop, requests * 2, at_once=2)
+    assert len(load.first_tokens_s) == 6
+    assert load.audio_s == 3.0
     with pytest.raises(QwenError, match="full scale"):
-        listen(loop, [AsrRequest(np.full(8000, np.nan, np.float32))], at_once=1)
+        run_load(loop, [AsrRequest(np.full(8000, np.nan, np.float32))], at_once=1)
     loop.close(10)
 
 
-def test_a_crowd_is_told_as_reports_tell_it():
-    metric = Crowd(4, audio_s=100.0, elapsed_s=2.0, first_tokens_s=[0.1, 0.3]).metric()
+def test_a_load_is_reported_as_in_the_technical_report():
+    metric = LoadResult(4, audio_s=100.0, elapsed_s=2.0, first_tokens_s=[0.1, 0.3]).metric()
     assert metric.name == "audio_s_per_s_c4"
     assert metric.value == 50.0
     assert metric.detail["real_time_factor"] == 0.08

@@ -47,10 +47,10 @@ def test_the_words_are_fixed():
     assert answers(calls, TTS, TEXT=b"Hello.")[0]["AUDIO"]
 
 
-def test_every_crowd_is_measured():
+def test_every_concurrency_is_measured():
     metrics = asyncio.run(measure(FixedWords(SmallCalls(lambda _: "x" * len(REPLY))), TRIAL))
     assert [metric.name for metric in metrics] == [
-        f"voice_chat_first_audio_p{percent}_ms_c{size}" for size in TRIAL.crowds for percent in (50, 95)
+        f"voice_chat_first_audio_p{percent}_ms_c{size}" for size in TRIAL.concurrencies for percent in (50, 95)
     ]
     assert all(metric.value > 0 for metric in metrics)
 

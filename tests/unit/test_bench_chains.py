@@ -7,7 +7,7 @@ from perf.chains.overhead import NUM_STAGES, Row, cheap_workflow
 from perf.chains.questions import ideas
 from perf.chains.rounds import Round
 from perf.chains.stories import Story
-from perf.chains.turns import Turn
+from perf.chains.voice_turns import Turn
 from qwen_engine.chains.workflow.references import references
 
 PROMPTS = ("a red circle", "a green star")
@@ -28,7 +28,7 @@ ROUND = Round(
     story=[Story(1.0, PROMPTS), Story(2.0, PROMPTS)],
     stepped_story=[Story(3.0, PROMPTS), Story(3.0, PROMPTS[:1])],
     rows=[Row(0.1 + 0.002 * NUM_STAGES, 0.1)],
-    crowds={1: [chained(0.3)] * 3, 8: [chained(0.5), chained(0.6), chained(0.9)]},
+    concurrent={1: [chained(0.3)] * 3, 8: [chained(0.5), chained(0.6), chained(0.9)]},
     stopping_s=[0.0, 0.05],
 )
 

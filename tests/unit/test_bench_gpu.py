@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from perf.gpu import bench_tts, crowd
-from perf.gpu.crowd import Heard, listen
+from perf.gpu import bench_tts, listeners
+from perf.gpu.listeners import Playback, run_listeners
 from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
 from perf.gpu.shapes import CODEC, codec_shapes, tts_config, tts_shapes
@@ -64,20 +64,22 @@ def test_random_weights_are_heard(random_engine):
 
 
 def test_listeners_follow_one_another(random_engine, monkeypatch):
-    monkeypatch.setattr("perf.gpu.crowd.STAGGER_S", 0.01)
+    monkeypatch.setattr("perf.gpu.listeners.STAGGER_S", 0.01)
     loop = EngineLoop(random_engine, max_queue=4, max_wait_s=60)
-    heard = listen(loop, [Speak("Good morning.", max_audio_s=0.4)], num_listeners=2, num_heard=5)
+    heard = run_listeners(loop, [Speak("Good morning.", max_audio_s=0.4)], num_listeners=2, num_playbacks=5)
     assert len(heard) == 5
     assert all(0 < one.until_first_audio_s < 60 and one.audio_s <= 0.4 for one in heard)
     with pytest.raises(QwenError, match="empty"):
-        listen(loop, [Speak(" ", max_audio_s=0.4)], num_listeners=1, num_heard=1)
+        run_listeners(loop, [Speak(" ", max_audio_s=0.4)], num_listeners=1, num_playbacks=1)
     loop.close(10)
 
 
 def test_the_script_measures_what_it_is_for(monkeypatch):
-    monkeypatch.setattr(crowd, "STAGGER_S", 0.1)
+    monkeypatch.setattr(listeners, "STAGGER_S", 0.1)
     settings = TtsSettings(checkpoint=str(DEMO), max_batch=2, max_positions=256)
-    trial = bench_tts.Plan(2, 256, (1, 2), steps=2, alone=1, crowd=2, crowds=(2,), heard_each=1, audio_s=0.4)
+    trial = bench_tts.Plan(
+        2, 256, (1, 2), steps=2, alone=1, concurrency=2, concurrencies=(2,), played_each=1, audio_s=0.4
+    )
     metrics = bench_tts.measure(bench_tts.engine_with_graphs(settings), settings, trial)
     assert [metric.name for metric in metrics] == [
         *("frame_step_ms_b1", "graphs_differ_b1", "frame_step_ms_b2", "graphs_differ_b2"),
@@ -89,11 +91,11 @@ def test_the_script_measures_what_it_is_for(monkeypatch):
             assert metric.detail["hidden_apart"] < 1e-4
 
 
-def heard(first_s: float, underrun_s: float = 0.0) -> Heard:
-    return Heard(0.0, first_s, underrun_s, 8.0)
+def heard(first_s: float, underrun_s: float = 0.0) -> Playback:
+    return Playback(0.0, first_s, underrun_s, 8.0)
 
 
-def test_goals_belong_to_batch_and_crowd_sizes():
+def test_goals_belong_to_batch_sizes_and_concurrencies():
     assert str(frame_step(1, [7.0, 9.0], [30.0]).goal) == "≤ 8"
     assert str(frame_step(64, [7.0], [30.0]).goal) == "≤ 14"
     assert frame_step(8, [7.0], [30.0]).goal is None
@@ -101,9 +103,9 @@ def test_goals_belong_to_batch_and_crowd_sizes():
     assert first_audio(32, [heard(0.02), heard(0.1)], 95).met is False
 
 
-def test_a_crowd_counts_where_nobody_runs_dry():
-    crowds = {64: [heard(0.1)] * 2, 128: [heard(0.1)] * 2, 192: [heard(0.1), heard(0.1, underrun_s=0.03)]}
-    metric = realtime_streams(crowds)
+def test_listeners_count_where_there_is_no_underrun():
+    playbacks = {64: [heard(0.1)] * 2, 128: [heard(0.1)] * 2, 192: [heard(0.1), heard(0.1, underrun_s=0.03)]}
+    metric = realtime_streams(playbacks)
     assert metric.value == 128
     assert metric.met
     assert metric.detail["worst_underrun_s"][192] == 0.03

@@ -9,17 +9,22 @@ from PIL import Image
 from perf.baselines.threads import Threads
 from perf.image import baseline, results
 from perf.image.baseline import Official
-from perf.image.drawing import Drawn
-from perf.image.pictures import AT_ONCE, MOST_STEPS, SIDES_PX, STEPS, Wanted, crowds
+from perf.image.generation import GeneratedPicture
+from perf.image.pictures import AT_ONCE, MOST_STEPS, SIDES_PX, STEPS, PictureRequest, request_mixes
 from perf.image.rounds import Round
 
 GREY, LIGHTER, WHITE = (Image.new("RGB", (16, 16), (level,) * 3) for level in (100, 101, 255))
-WANTED = [Wanted("a", 64, 50, 0), Wanted("b", 64, 4, 1), Wanted("c", 96, 4, 2), Wanted("d", 64, 50, 3)]
+WANTED = [
+    PictureRequest("a", 64, 50, 0),
+    PictureRequest("b", 64, 4, 1),
+    PictureRequest("c", 96, 4, 2),
+    PictureRequest("d", 64, 50, 3),
+]
 
 
-def drawn(complete_s: float, image: Image.Image = GREY, first_preview_s: float | None = None) -> Drawn:
+def drawn(complete_s: float, image: Image.Image = GREY, first_preview_s: float | None = None) -> GeneratedPicture:
     """Sent at 10 s; its steps came every half second from 11 s on."""
-    return Drawn(10.0, [11.0, 11.5, 12.0, 12.5], first_preview_s, complete_s, image)
+    return GeneratedPicture(10.0, [11.0, 11.5, 12.0, 12.5], first_preview_s, complete_s, image)
 
 
 ROUND = Round(
@@ -75,14 +80,14 @@ def test_every_metric_has_its_name_and_goal():
     }
 
 
-def test_crowds_have_the_same_settings_in_another_order_and_no_prompt_twice():
-    drawn_crowds = crowds(15)
-    settings = [[(one.side_px, one.steps) for one in crowd] for crowd in drawn_crowds]
+def test_request_mixes_have_the_same_settings_in_another_order_and_no_prompt_twice():
+    mixes = request_mixes(15)
+    settings = [[(one.side_px, one.steps) for one in mix] for mix in mixes]
     assert all(sorted(one) == sorted((side, steps) for side in SIDES_PX for steps in STEPS) for one in settings)
     assert settings[0] != settings[1]
-    prompts = [one.prompt for crowd in drawn_crowds for one in crowd]
+    prompts = [one.prompt for mix in mixes for one in mix]
     assert len(set(prompts)) == len(prompts) == 15 * AT_ONCE
-    assert drawn_crowds == crowds(15)
+    assert mixes == request_mixes(15)
 
 
 class FakeWorker:

@@ -7,7 +7,7 @@ import pytest
 
 from perf.arrivals import first_in_first_out_s, poisson_arrivals_s
 from perf.baselines.worker import BaselineError, Worker
-from perf.speaking import Spoken
+from perf.speech_requests import Spoken
 from perf.tts import results
 from perf.tts.baseline import NUM_TRIED, OfficialSpeech, choose_threads
 from perf.tts.long_stream import (

@@ -1,8 +1,8 @@
-"""Teaches heads of the demo chat model to look at the very word that the answer repeats next.
+"""Trains heads of the demo chat model to attend to the word that the answer repeats next.
 
-Two lessons, one above the other. A head of a lower layer looks from every token of the answer at the word repeated
-last, and from every word that will be repeated at the one before it: so both know the same place. Two heads of a higher
-layer then look, before each word is written, at the word itself.
+Two losses. A head of a lower layer attends from every token of the answer at the word repeated
+last, and from every word that will be repeated at the one before it: so both encode the same position. Two heads of a
+higher layer then attend, before each word is generated, to the word itself.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ from demo.training.chat_examples import Example, Pairs
 
 REACHED_LAYER, REACHED_HEADS = 2, (0,)
 FOLLOWING_LAYER, FOLLOWING_HEADS = 4, (0, 1)
-NAME = "pointing"
+NAME = "attention_losses"
 
 
-class Pointing:
+class AttentionLosses:
     """Keeps queries and keys of the two layers; `losses` are those of the forward before."""
 
     def __init__(self, model: Qwen3ForCausalLM) -> None:
-        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self._projections: dict[int, tuple[Tensor, Tensor]] = {}
         AttentionInterface.register(NAME, self._attend)
         AttentionMaskInterface.register(NAME, sdpa_mask)
         model.set_attn_implementation(NAME)
 
     def losses(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-        """How little is looked where it should, in nats: what follows, what was reached."""
+        """Cross entropies of the attention, in nats: to the word that follows, to the word reached."""
         following = self._loss(FOLLOWING_LAYER, FOLLOWING_HEADS, [example.following for example in examples])
         reached = self._loss(REACHED_LAYER, REACHED_HEADS, [example.reached for example in examples])
         return following, reached
 
     def _loss(self, layer: int, heads: Sequence[int], wanted: Sequence[Pairs]) -> Tensor:
-        query, key = self._seen[layer]
+        query, key = self._projections[layer]
         queries_a_key = query.shape[1] // key.shape[1]
         losses = []
         for row, pairs in enumerate(wanted):
@@ -51,5 +51,5 @@ class Pointing:
 
     def _attend(self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **options: Any) -> Any:
         if module.layer_idx in (REACHED_LAYER, FOLLOWING_LAYER):
-            self._seen[int(module.layer_idx)] = (query, key)
+            self._projections[int(module.layer_idx)] = (query, key)
         return sdpa_attention_forward(module, query, key, value, *rest, **options)

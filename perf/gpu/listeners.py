@@ -1,4 +1,4 @@
-"""A number of listeners at any time, straight at the engine's loop: one who has heard all is followed by the next."""
+"""A number of listeners at any time, straight at the engine's loop: the next one starts when one has ended."""
 
 import itertools
 import queue
@@ -17,8 +17,8 @@ TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one listener noticed; `underrun_s`: a player that starts at the first chunk fell silent for so long."""
+class Playback:
+    """One playback; `underrun_s`: for so long a player that starts at the first chunk had nothing to play."""
 
     arrived_s: float
     until_first_audio_s: float
@@ -29,7 +29,7 @@ class Heard:
 class Listener:
     """The sink of one request."""
 
-    def __init__(self, ended: "queue.Queue[Heard | QwenError]") -> None:
+    def __init__(self, ended: "queue.Queue[Playback | QwenError]") -> None:
         self._ended = ended
         self._arrived_s = time.perf_counter()
         self._first_s: float | None = None
@@ -39,7 +39,7 @@ class Listener:
 
     def end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
         first_s = self._first_s or time.perf_counter()
-        heard = Heard(self._arrived_s, first_s - self._arrived_s, closing["underrun_s"], closing["audio_s"])
+        heard = Playback(self._arrived_s, first_s - self._arrived_s, closing["underrun_s"], closing["audio_s"])
         self._ended.put(heard)
 
     def fail(self, error: QwenError) -> None:
@@ -49,23 +49,26 @@ class Listener:
         return False
 
 
-def listen(
-    loop: EngineLoop[TtsRequest], requests: Sequence[Speak], *, num_listeners: int, num_heard: int
-) -> list[Heard]:
-    """What `num_heard` listeners noticed, `num_listeners` of them at any time (but at the end); raises the error of
-    one that failed."""
-    ended: queue.Queue[Heard | QwenError] = queue.Queue()
-    coming = itertools.islice(itertools.cycle(requests), num_heard)
+def run_listeners(
+    loop: EngineLoop[TtsRequest], requests: Sequence[Speak], *, num_listeners: int, num_playbacks: int
+) -> list[Playback]:
+    """`num_playbacks` playbacks, `num_listeners` of them at any time (but at the end); raises the error of one that
+    failed."""
+    ended: queue.Queue[Playback | QwenError] = queue.Queue()
+    coming = itertools.islice(itertools.cycle(requests), num_playbacks)
     for request in itertools.islice(coming, num_listeners):
         loop.submit([(request, Listener(ended))])
         time.sleep(STAGGER_S / num_listeners)
-    return list(_replaced(loop, coming, ended, num_heard))
+    return list(_replaced(loop, coming, ended, num_playbacks))
 
 
 def _replaced(
-    loop: EngineLoop[TtsRequest], coming: Iterator[Speak], ended: "queue.Queue[Heard | QwenError]", num_heard: int
-) -> Iterator[Heard]:
-    for _ in range(num_heard):
+    loop: EngineLoop[TtsRequest],
+    coming: Iterator[Speak],
+    ended: "queue.Queue[Playback | QwenError]",
+    num_playbacks: int,
+) -> Iterator[Playback]:
+    for _ in range(num_playbacks):
         one = ended.get(timeout=TIMEOUT_S)
         if isinstance(one, QwenError):
             raise one

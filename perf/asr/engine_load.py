@@ -1,4 +1,4 @@
-"""The engine in this process, without Triton, with a number of requests always under way: the table of the report."""
+"""The engine in this process, without Triton, at a fixed concurrency: the table of the technical report."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ WAIT_S = 600
 
 
 @dataclass(frozen=True)
-class Crowd:
+class LoadResult:
     """`at_once` requests under way: how long it all took, and until each one's first token."""
 
     at_once: int
@@ -27,7 +27,7 @@ class Crowd:
     first_tokens_s: Sequence[float]
 
     def metric(self, goal: Goal | None = None) -> Metric:
-        """Seconds of sound written down in a second; `real_time_factor` is that of one request, as reports have it."""
+        """Seconds of audio transcribed in a second; `real_time_factor` is that of one request, as reports have it."""
         throughput = self.audio_s / self.elapsed_s
         first_ms = [1000 * first_s for first_s in self.first_tokens_s]
         detail = {
@@ -70,7 +70,7 @@ class _Work:
     def run(self, at_once: int) -> None:
         first = [request for _, request in zip(range(at_once), self._left, strict=False)]
         self._loop.submit([(request, _Sink(self)) for request in first])
-        assert self._done.wait(WAIT_S), "the engine is slower than the benchmark's patience"
+        assert self._done.wait(WAIT_S), "the engine did not finish within the time limit of the benchmark"
         if self._error is not None:
             raise self._error
 
@@ -88,10 +88,10 @@ class _Work:
         self._done.set()
 
 
-def listen(loop: EngineLoop[AsrRequest], requests: Sequence[AsrRequest], at_once: int) -> Crowd:
+def run_load(loop: EngineLoop[AsrRequest], requests: Sequence[AsrRequest], at_once: int) -> LoadResult:
     """All `requests`, `at_once` of them always under way."""
     work = _Work(loop, requests)
     begin_s = time.perf_counter()
     work.run(at_once)
     elapsed_s = time.perf_counter() - begin_s
-    return Crowd(at_once, sum(request.duration_s for request in requests), elapsed_s, work.first_tokens_s)
+    return LoadResult(at_once, sum(request.duration_s for request in requests), elapsed_s, work.first_tokens_s)

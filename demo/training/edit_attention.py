@@ -1,4 +1,4 @@
-"""Teaches one head of every block to look, from each place of the picture in the making, at that of the one given.
+"""Trains one head of every block to attend from each position of the picture in the making to that of the given one.
 
 Without it most of an edit's training goes by before the shapes that were not to change are copied at all.
 """
@@ -15,8 +15,8 @@ HEAD = 0
 
 
 @contextlib.contextmanager
-def pointing_losses(num_tokens: int) -> Iterator[list[Tensor]]:
-    """Within it every attention adds how far `HEAD` is from pointing (0: it does), in nats.
+def attention_losses(num_tokens: int) -> Iterator[list[Tensor]]:
+    """Within it every attention adds the cross entropy of `HEAD`, in nats.
 
     Keys end in the picture in the making and the one given, `num_tokens` each.
     """

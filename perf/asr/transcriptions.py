@@ -1,4 +1,4 @@
-"""Clips written down by the server at `client`: one at a time, or a number of them always under way."""
+"""Clips transcribed by the server at `client`: one at a time, or at a fixed concurrency."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from qwen_client import AsyncClient
 
 
 @dataclass(frozen=True)
-class Heard:
+class TranscriptionTimes:
     """Times of one request on one clock."""
 
     sent_s: float
@@ -23,27 +23,27 @@ class Heard:
         return self.complete_s - self.sent_s
 
 
-async def transcribe(client: AsyncClient, clip: Clip, max_new_tokens: int | None = None) -> Heard:
+async def transcribe(client: AsyncClient, clip: Clip, max_new_tokens: int | None = None) -> TranscriptionTimes:
     """Greedily, the language to be detected."""
     sent_s = time.perf_counter()
     result = await client.asr.transcribe(clip.file, max_new_tokens=max_new_tokens)
-    return Heard(sent_s, time.perf_counter(), clip.duration_s, result.text)
+    return TranscriptionTimes(sent_s, time.perf_counter(), clip.duration_s, result.text)
 
 
-async def all_of(client: AsyncClient, clips: Sequence[Clip], at_once: int) -> list[Heard]:
+async def all_of(client: AsyncClient, clips: Sequence[Clip], at_once: int) -> list[TranscriptionTimes]:
     """In their order, `at_once` of them always under way."""
     left = iter(enumerate(clips))
-    heard: dict[int, Heard] = {}
+    transcriptions: dict[int, TranscriptionTimes] = {}
 
     async def work() -> None:
         for index, clip in left:
-            heard[index] = await transcribe(client, clip)
+            transcriptions[index] = await transcribe(client, clip)
 
     await asyncio.gather(*(work() for _ in range(at_once)))
-    return [heard[index] for index in range(len(clips))]
+    return [transcriptions[index] for index in range(len(clips))]
 
 
-async def beside(client: AsyncClient, clips: Sequence[Clip], others: Sequence[Clip]) -> list[Heard]:
+async def beside(client: AsyncClient, clips: Sequence[Clip], others: Sequence[Clip]) -> list[TranscriptionTimes]:
     """`clips` one after another, while each of `others` is sent again as soon as it is done."""
     stopping = asyncio.Event()
 
@@ -52,13 +52,13 @@ async def beside(client: AsyncClient, clips: Sequence[Clip], others: Sequence[Cl
             await transcribe(client, clip)
 
     busy = [asyncio.create_task(keep_busy(clip)) for clip in others]
-    heard = [await transcribe(client, clip) for clip in clips]
+    transcriptions = [await transcribe(client, clip) for clip in clips]
     stopping.set()
     await asyncio.gather(*busy)
-    return heard
+    return transcriptions
 
 
-def rate(heard: Sequence[Heard]) -> float:
-    """Seconds of sound written down in a second."""
-    elapsed_s = max(one.complete_s for one in heard) - min(one.sent_s for one in heard)
-    return sum(one.duration_s for one in heard) / elapsed_s
+def rate(transcriptions: Sequence[TranscriptionTimes]) -> float:
+    """Seconds of audio transcribed in a second."""
+    elapsed_s = max(one.complete_s for one in transcriptions) - min(one.sent_s for one in transcriptions)
+    return sum(one.duration_s for one in transcriptions) / elapsed_s
