@@ -160,7 +160,7 @@ def test_many_long_recordings_take_turns(engine, steps, clips, long):
     for _ in range(120):
         steps.step()
     assert not any(sink.ends for sink in sinks)
-    begun = [session for session, job in engine._jobs.items() if job.heard]
+    begun = [session for session, job in engine._jobs.items() if job.results]
     assert len(begun) > NUM_ROWS
 
 

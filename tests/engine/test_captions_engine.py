@@ -175,8 +175,8 @@ def test_windows_that_are_complete_are_encoded_once(engine):
 
 def test_half_a_character_is_not_shown():
     running = RunningSegment.__new__(RunningSegment)
-    running.start = running.heard_until = 0
-    running.write((), PieceResult((1, 2), "你好\ufffd", "Chinese", "stop", 0.0))
+    running.start = running.transcribed_until = 0
+    running.update((), PieceResult((1, 2), "你好\ufffd", "Chinese", "stop", 0.0))
     assert running.text == "你好"
 
 

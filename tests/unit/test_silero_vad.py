@@ -63,7 +63,7 @@ def test_frames_are_as_likely_as_the_package_s_own_model_says(gain):
     published.reset_states()
     with torch.inference_mode():
         expected = [published(frame, RATE_HZ).item() for frame in frames]
-    probabilities = SileroStream(load_network()).hear(samples).probabilities
+    probabilities = SileroStream(load_network()).feed(samples).probabilities
     assert min(expected) < 0.1 < 0.9 < max(expected)
     assert probabilities == pytest.approx(expected, abs=1e-3)
 
@@ -72,11 +72,16 @@ def test_frames_are_as_likely_as_the_package_s_own_model_says(gain):
 @pytest.mark.parametrize("sizes", [[511], [1, 512, 7000, 63, 2500], [20_000]])
 def test_where_a_stream_is_cut_changes_no_frame(sizes):
     samples = recording()[0]
-    whole, follower, found, at = detector_of("silero").detect(samples), detector_of("silero").follow(), [], 0
+    whole, stream, found, at = (
+        detector_of("silero").detect(samples),
+        detector_of("silero").streaming(),
+        [],
+        0,
+    )
     for size in itertools.cycle(sizes):
         if at >= len(samples):
             break
-        found += follower.feed(samples[at : at + size])
+        found += stream.feed(samples[at : at + size])
         at += size
     assert len(whole.loud) == len(found) + 1  # the last frame is not complete
     assert [frame.loud for frame in found] == whole.loud[:-1].tolist()
@@ -88,7 +93,7 @@ def test_where_a_stream_is_cut_changes_no_frame(sizes):
 def test_a_long_recording_is_heard_in_blocks_as_if_at_once():
     samples = spoken(2.5 * BLOCK / RATE_HZ).astype(np.float32)[:-100]
     whole = np.pad(samples, (0, 100))
-    probabilities = SileroStream(load_network()).hear(whole).probabilities
+    probabilities = SileroStream(load_network()).feed(whole).probabilities
     activity = detector_of("silero").detect(samples)
     assert len(whole) > 2 * BLOCK + CONTEXT
     assert len(whole) % FRAME == 0

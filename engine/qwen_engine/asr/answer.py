@@ -1,4 +1,4 @@
-"""A transcript as the caller wants it: TEXT and RESULT of `qwen3_asr`."""
+"""TEXT and RESULT of `qwen3_asr`, in the form that the options ask for."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from qwen_wire.subtitles import subtitles
 from qwen_wire.transcripts import Cue, Segment, Transcript, Word
 
 
-def answer(heard: Recognition, options: AsrOptions) -> tuple[str, Transcript]:
+def answer(recognition: Recognition, options: AsrOptions) -> tuple[str, Transcript]:
     """TEXT (plain, or the subtitle document) and RESULT."""
-    shown = _in_figures(heard) if options.itn else heard
+    shown = _in_figures(recognition) if options.itn else recognition
     cues = None if options.timestamps == "none" else _cues(shown, options)
     result = Transcript(
         language=shown.language,
         duration_s=shown.duration_s,
         text=shown.text,
-        raw_text=heard.text if options.itn else None,
+        raw_text=recognition.text if options.itn else None,
         damage_s=shown.damage_s,
         failed=tuple(shown.failed),
         finish_reason=shown.finish_reason,
@@ -45,13 +45,13 @@ def _brief(segment: Segment) -> Segment:
     return Segment(segment.start_s, segment.end_s, segment.text)
 
 
-def _in_figures(heard: Recognition) -> Recognition:
+def _in_figures(recognition: Recognition) -> Recognition:
     segments = [
-        replace(segment, text=write_figures(segment.text, segment.language or heard.language))
-        for segment in heard.segments
+        replace(segment, text=write_figures(segment.text, segment.language or recognition.language))
+        for segment in recognition.segments
     ]
-    text = join_texts((segment.text for segment in segments), heard.language)
-    return replace(heard, text=text, segments=segments)
+    text = join_texts((segment.text for segment in segments), recognition.language)
+    return replace(recognition, text=text, segments=segments)
 
 
 def _cues(shown: Recognition, options: AsrOptions) -> list[Cue]:

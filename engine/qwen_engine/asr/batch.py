@@ -6,8 +6,8 @@ A step gives every row its next token:
     start     new pieces go to the encoder; prompts with pieces that are encoded are prefilled into free rows
     draw      every row gets its next token, or its end
 
-Where a step takes the longer the more rows it has (without graphs, on a CPU), short pieces that came last go on alone
-for a while: rows of much longer ones wait for them.
+Where a step takes longer with more rows (without graphs, on a CPU), short pieces that came last are decoded alone for a
+while: rows of much longer ones pause.
 """
 
 import logging
@@ -36,12 +36,12 @@ from qwen_wire.messages import FinishReason
 log = logging.getLogger(__name__)
 
 PAUSES_A_STEP = 4  # of a long row whose patience has ended
-LOOK_UP_S = 0.005  # how long nothing but sound may be waited for: somebody else may have come
+POLL_S = 0.005  # how long a step without rows waits for the encoder; a new request may have come meanwhile
 
 
 @dataclass(eq=False)
 class _Row:
-    """A piece that is being written down; `positions` of its slot are filled."""
+    """A piece that is being transcribed; `positions` of its slot are filled."""
 
     piece: Piece
     positions: int
@@ -58,7 +58,7 @@ class AsrBatch:
     """Owns the rows of a checkpoint's language model. `capture`: how graphs are made, where not as the device does it.
 
     Example:
-        batch.add(Piece(samples, group="me", hear=print, on_error=print))
+        batch.add(Piece(samples, group="me", on_result=print, on_error=print))
         while batch.step():
             pass
     """
@@ -77,12 +77,12 @@ class AsrBatch:
         self._sampler: tuple[int, RowSampler] | None = None
 
     def add(self, piece: Piece) -> None:
-        """Have `piece` written down as soon as it is its turn."""
+        """Queue `piece` for transcription."""
         self._waiting.add(piece)
 
     @torch.inference_mode()
     def drop(self, group: Hashable) -> None:
-        """Forget all pieces of `group`; nobody is told."""
+        """Forget all pieces of `group`, without a callback."""
         self._waiting.drop(group)
         self._encoder_worker.drop(group)
         for row in [row for row in self._rows if row.piece.group == group]:
@@ -90,17 +90,17 @@ class AsrBatch:
 
     @torch.inference_mode()
     def step(self) -> bool:
-        """The next token of every row, or of the last ones; False where there was nothing to write down."""
+        """The next token of every row, or of the last ones; False: there is nothing to transcribe."""
         first_row = self._first_row()
         self._advance(first_row)
         self._start()
         if not self._rows:
-            return self._encoder_worker.wait(LOOK_UP_S)
+            return self._encoder_worker.wait(POLL_S)
         self._draw(first_row)
         return True
 
     def _first_row(self) -> int:
-        """The row from which on all go on. Those before it wait; after a while they get every fifth step."""
+        """The first row to advance. Those before it pause; after a while they get every fifth step."""
         first_row = first_much_shorter([row.piece.duration_s for row in self._rows]) if self._pauses else 0
         if not first_row or self._num_paused >= PATIENCE_STEPS:
             self._num_paused = max(0, self._num_paused - PAUSES_A_STEP)

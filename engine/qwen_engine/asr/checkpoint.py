@@ -1,4 +1,4 @@
-"""A Qwen3-ASR checkpoint folder, loaded: ears, language model and tokenizer."""
+"""A Qwen3-ASR checkpoint folder, loaded: audio encoder, language model and tokenizer."""
 
 from pathlib import Path
 
@@ -34,6 +34,6 @@ class AsrCheckpoint:
 
     @property
     def window_s(self) -> float:
-        """How much sound the encoder sees at once."""
+        """The audio in one encoder window."""
         features = self.config.features
         return self.config.encoder.window_frames * features.hop / features.sample_rate_hz

@@ -1,4 +1,4 @@
-"""What a published Qwen3-ASR checkpoint (transformers' native layout) says about itself."""
+"""The configuration of a published Qwen3-ASR checkpoint (transformers' native layout)."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from qwen_engine.decoder import DecoderConfig
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """The log-mel front end; `min_samples`: shorter clips are filled up with silence."""
+    """The log-mel front end; `min_samples`: shorter clips are padded with silence."""
 
     sample_rate_hz: int
     num_mel_bins: int
@@ -33,7 +33,7 @@ class FeatureConfig:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The audio encoder; `chunk_frames` go through the convolutions together, `window_frames` see each other."""
+    """The audio encoder; `chunk_frames` go through the convolutions together, `window_frames` attend to each other."""
 
     num_layers: int
     hidden_size: int

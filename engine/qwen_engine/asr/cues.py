@@ -20,7 +20,7 @@ SHORTEST_MS, LONGEST_MS = 1000, 7000
 PAUSE_MS = 700
 NEVER_MS = 10**12
 SENTENCE_ENDS, CLAUSE_ENDS = ".!?…。！？؟", ",;:，；：、،؛"
-LONELY = 3  # times shorter than the cue before
+ORPHAN_RATIO = 3  # times shorter than the cue before
 CLAUSE_WORTH_COLUMNS = 12  # how uneven two lines may be for a break after a clause
 SEARCHED_CHARS = 16  # how much of the text may stand between two words
 TOKEN = re.compile(r"\S+")
@@ -44,13 +44,13 @@ class _Unit:
 
 
 def cues_of_words(words: Sequence[Word], text: str, language: str | None, duration_s: float) -> list[Cue]:
-    """Cues of what was said in `duration_s`; `text` shows how the words are spaced, else their script tells."""
+    """Cues of the speech in `duration_s`; `text` shows how the words are spaced, else their script decides."""
     units = [part for unit in _merged(_units(words, text, language)) for part in _cut(unit)]
     return _timed(_evened(_filled(units)), round(1000 * duration_s))
 
 
 def cues_of_segments(segments: Sequence[Segment], language: str | None, duration_s: float) -> list[Cue]:
-    """Cues where only whole segments have times: their words are taken to be spoken at an even speed."""
+    """Cues where only whole segments have times: their words are assumed to be evenly spoken."""
     words = [word for segment in segments for word in words_of(segment)]
     return cues_of_words(words, " ".join(segment.text for segment in segments), language, duration_s)
 
@@ -77,7 +77,7 @@ def _single_cjk(token: str) -> list[str]:
 
 
 def _units(words: Sequence[Word], text: str, language: str | None) -> Iterator[_Unit]:
-    """One a word, in ms, begins in order; what is no printable text is left out."""
+    """One a word, in ms, in order of their starts; words without printable text are left out."""
     end_of_last, last_char, latest_ms = 0, "", 0
     for word in words:
         shown = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", word.text).split())
@@ -150,8 +150,8 @@ def _filled(units: Sequence[_Unit]) -> list[list[_Unit]]:
 def _evened(cues: list[list[_Unit]]) -> list[list[_Unit]]:
     """Where the rest of a sentence is a mere word or two, it gets half of the cue before."""
     for before, rest in pairwise(cues):
-        lonely = LONELY * _columns(rest) < _columns(before)
-        if not lonely or _ends_before(before, rest[0]) or before[-1].ends_with(SENTENCE_ENDS + CLAUSE_ENDS):
+        orphan = ORPHAN_RATIO * _columns(rest) < _columns(before)
+        if not orphan or _ends_before(before, rest[0]) or before[-1].ends_with(SENTENCE_ENDS + CLAUSE_ENDS):
             continue
         while len(before) > 1 and _columns([before[-1], *rest]) <= _columns(before[:-1]) and _fits([before[-1], *rest]):
             rest.insert(0, before.pop())
@@ -221,7 +221,7 @@ def _timed(cues: Sequence[Sequence[_Unit]], duration_ms: int) -> list[Cue]:
     free_ms = 0
     for cue, (begin_ms, next_ms) in zip(cues, pairwise([*begins, NEVER_MS]), strict=True):
         start_ms = max(begin_ms, free_ms)
-        wished_ms = max(max(unit.end_ms for unit in cue), min(start_ms + SHORTEST_MS, duration_ms))
-        free_ms = max(start_ms + 1, min(wished_ms, next_ms, start_ms + LONGEST_MS))
+        wanted_ms = max(max(unit.end_ms for unit in cue), min(start_ms + SHORTEST_MS, duration_ms))
+        free_ms = max(start_ms + 1, min(wanted_ms, next_ms, start_ms + LONGEST_MS))
         timed.append(Cue(start_ms / 1000, free_ms / 1000, "\n".join(_lines(cue) or [_line(cue)])))
     return timed

@@ -1,7 +1,7 @@
 """The audio encoder: one second of features at a time through the convolutions, attention within windows of eight.
 
-A window of a clip sees nothing of the windows around it. So the window is the unit here: windows of any clips and any
-lengths share a forward, and one that is complete may be kept, since what follows cannot change it.
+Windows of a clip do not attend to each other. So the window is the unit here: windows of any clips and any lengths
+share a forward, and a complete one is final, since later audio cannot change it.
 """
 
 import math

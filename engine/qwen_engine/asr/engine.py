@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from qwen_engine.asr.batch import LOOK_UP_S, AsrBatch
+from qwen_engine.asr.batch import POLL_S, AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.request import (
     AsrRequest,
@@ -34,19 +34,19 @@ log = logging.getLogger(__name__)
 
 
 class WordTimer(Protocol):
-    """Finds out when words were said: the forced aligner, for the engine."""
+    """Times words: the forced aligner, for the engine."""
 
     def times(self, samples: np.ndarray, text: str, language: str | None, *, chars: bool) -> list[Word]:
-        """Words (or characters) of `text`, said in `samples` (n,), in seconds from their beginning."""
+        """Words (or characters) of `text`, the transcript of `samples` (n,), in seconds from their beginning."""
         ...
 
 
 @dataclass(eq=False)
 class _Job:
-    """One request on its way: what has become of each of its pieces."""
+    """One live request: the outcome of each of its pieces."""
 
     session: Session[AsrRequest]
-    heard: dict[int, PieceResult] = field(default_factory=dict)
+    results: dict[int, PieceResult] = field(default_factory=dict)
     words: dict[int, Future[list[Word]]] = field(default_factory=dict)
     errors: dict[int, QwenError] = field(default_factory=dict)
 
@@ -56,16 +56,16 @@ class _Job:
 
     @property
     def complete(self) -> bool:
-        return len(self.heard) + len(self.errors) == len(self.request.spans) and not self.untimed
+        return len(self.results) + len(self.errors) == len(self.request.spans) and not self.untimed
 
     @property
     def untimed(self) -> list[Future[list[Word]]]:
-        """Those of `words` that are still being found out."""
+        """Those of `words` that are not timed yet."""
         return [words for words in self.words.values() if not words.done()]
 
 
 class AsrEngine(Model[AsrRequest]):
-    """A `Model` for the engine loop. A request takes one of `max_requests` places, its pieces take turns at the rows.
+    """A `Model` for the engine loop. A request takes one of `max_requests` places; all pieces share the rows.
 
     `word_timer` serves requests for the times of words; without one they are refused. `capture`: see `AsrBatch`.
     """
@@ -79,7 +79,7 @@ class AsrEngine(Model[AsrRequest]):
         self._settings = settings
         detector_of(settings.vad_method)  # loaded here, not when the first recording comes
         self._timer = word_timer
-        self._timing = ThreadPoolExecutor(1, thread_name_prefix="words")  # others are written down meanwhile
+        self._timing = ThreadPoolExecutor(1, thread_name_prefix="words")  # other pieces are decoded meanwhile
         self._batch = AsrBatch(self.checkpoint, settings, capture)
         self._jobs: dict[Session[AsrRequest], _Job] = {}
 
@@ -110,8 +110,8 @@ class AsrEngine(Model[AsrRequest]):
             self._jobs[session] = _Job(session)
             with fail_alone(session):
                 self._begin(self._jobs[session])
-        wrote = self._batch.step()
-        return self._finish_timed(0.0 if wrote else LOOK_UP_S) or wrote or bool(new)
+        stepped = self._batch.step()
+        return self._finish_timed(0.0 if stepped else POLL_S) or stepped or bool(new)
 
     def retire(self, session: Session[AsrRequest]) -> None:
         if (job := self._jobs.pop(session, None)) is not None:
@@ -122,16 +122,16 @@ class AsrEngine(Model[AsrRequest]):
     def _begin(self, job: _Job) -> None:
         request = job.request
         for index in range(len(request.spans)):
-            on_result, on_error = partial(self._hear, job, index), partial(self._fail, job, index)
+            on_result, on_error = partial(self._take_result, job, index), partial(self._fail, job, index)
             self._batch.add(request.piece(index, group=job.session, on_result=on_result, on_error=on_error))
-        if job.complete:  # nothing was said
+        if job.complete:  # there is no speech
             self._finish(job)
 
-    def _hear(self, job: _Job, index: int, heard: PieceResult) -> None:
+    def _take_result(self, job: _Job, index: int, result: PieceResult) -> None:
         with fail_alone(job.session):
-            job.heard[index] = heard
-            if self._timer is not None and job.request.timestamps in ("word", "char") and heard.text:
-                job.words[index] = self._timing.submit(self._times, self._timer, job.request, index, heard)
+            job.results[index] = result
+            if self._timer is not None and job.request.timestamps in ("word", "char") and result.text:
+                job.words[index] = self._timing.submit(self._times, self._timer, job.request, index, result)
             if job.complete:
                 self._finish(job)
 
@@ -143,7 +143,7 @@ class AsrEngine(Model[AsrRequest]):
             self._finish(job)
 
     def _finish_timed(self, timeout_s: float) -> bool:
-        """Finish what waited for its words' times only, after `timeout_s` at most; False where nobody has such."""
+        """Finish the jobs that waited only for word times, after `timeout_s` at most; False: no job waits for any."""
         timed = [job for job in self._jobs.values() if job.words and not job.session.ended]
         concurrent.futures.wait([words for job in timed for words in job.untimed], timeout_s, FIRST_COMPLETED)
         for job in timed:
@@ -153,13 +153,13 @@ class AsrEngine(Model[AsrRequest]):
         return bool(timed)
 
     @staticmethod
-    def _times(timer: WordTimer, request: AsrRequest, index: int, heard: PieceResult) -> list[Word]:
-        """The words of a piece in the recording's time; called on the thread for it."""
+    def _times(timer: WordTimer, request: AsrRequest, index: int, result: PieceResult) -> list[Word]:
+        """The words of a piece in the recording's time; called on the timing thread."""
         span = request.spans[index]
         start_s = span.start / SAMPLE_RATE_HZ
         chars = request.timestamps == "char"
         try:
-            words = timer.times(request.samples[span.start : span.end], heard.text, heard.language, chars=chars)
+            words = timer.times(request.samples[span.start : span.end], result.text, result.language, chars=chars)
         except QwenError:
             raise
         except Exception:
@@ -168,7 +168,7 @@ class AsrEngine(Model[AsrRequest]):
         return [Word(word.text, start_s + word.start_s, start_s + word.end_s) for word in words]
 
     def _finish(self, job: _Job) -> None:
-        first_tokens = [heard.first_token_s for heard in job.heard.values()]
+        first_tokens = [result.first_token_s for result in job.results.values()]
         figures = {"first_token_s": round(min(first_tokens) - job.session.arrived_s, 4)} if first_tokens else {}
         transcript = _transcript(job)
         job.session.emit(transcript)
@@ -177,21 +177,21 @@ class AsrEngine(Model[AsrRequest]):
 
 def _transcript(job: _Job) -> Recognition:
     request = job.request
-    pieces = [(span, job.heard[index]) for index, span in enumerate(request.spans) if index in job.heard]
+    pieces = [(span, job.results[index]) for index, span in enumerate(request.spans) if index in job.results]
     language = _language(pieces)
     timed = request.timestamps in ("word", "char")
     return Recognition(
-        text=join_texts((heard.text for _, heard in pieces), language),
+        text=join_texts((result.text for _, result in pieces), language),
         language=language,
         duration_s=request.duration_s,
         damage_s=request.damage_s,
         segments=[
-            VerboseSegment(*_seconds(span), heard.text, heard.language, len(heard.ids))
-            for span, heard in pieces
-            if heard.text
+            VerboseSegment(*_seconds(span), result.text, result.language, len(result.ids))
+            for span, result in pieces
+            if result.text
         ],
         words=_words(job) if timed else None,
-        finish_reason="length" if any(heard.finish_reason == "length" for _, heard in pieces) else "stop",
+        finish_reason="length" if any(result.finish_reason == "length" for _, result in pieces) else "stop",
         failed=[FailedPiece(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
     )
 
@@ -203,20 +203,20 @@ def _words(job: _Job) -> list[Word]:
 
 
 def _failures(job: _Job) -> Iterator[tuple[int, str]]:
-    """What went wrong, by piece."""
+    """Messages by piece."""
     for index, error in job.errors.items():
         yield index, str(error)
     for index, words in job.words.items():
-        if (untold := words.exception()) is not None:
-            yield index, f"no times of words: {untold}"
+        if (timing_error := words.exception()) is not None:
+            yield index, f"no times of words: {timing_error}"
 
 
 def _language(pieces: Sequence[tuple[Span, PieceResult]]) -> str | None:
-    """What most of the speech is in."""
+    """The language of most of the speech."""
     spoken: Counter[str] = Counter()
-    for span, heard in pieces:
-        if heard.language and heard.text:
-            spoken[heard.language] += len(span)
+    for span, result in pieces:
+        if result.language and result.text:
+            spoken[result.language] += len(span)
     return max(spoken, key=spoken.__getitem__, default=None)
 
 

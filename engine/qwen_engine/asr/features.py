@@ -13,7 +13,7 @@ HIGHEST_HZ = 8000.0
 
 
 class LogMel:
-    """Turns samples into features on `device`; the clips of a call share its transforms and nothing else.
+    """Turns samples into features on `device`; the clips of a call share only its transforms.
 
     Example:
         first, second = LogMel(config, "cpu")([samples, other_samples])  # each (frames, mel bins)
@@ -41,7 +41,7 @@ class LogMel:
         return [scaled(powers, powers.max()) for powers in self.powers(clips)]
 
     def powers(self, clips: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        """Powers of ten, before `scaled`: a frame's depend on no more than the samples around it."""
+        """Powers of ten, before `scaled`: those of a frame depend only on the samples around it."""
         hop = self._config.hop
         padded = [self._padded(clip) for clip in clips]
         samples = torch.from_numpy(np.concatenate(padded)).to(self._device)

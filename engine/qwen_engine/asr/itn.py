@@ -24,7 +24,7 @@ BETWEEN_CLAUSES = re.compile(r'([,;:!?…，；：、。！？"\\\x00-\x08\x0e-\
 _LOCK = threading.Lock()
 WINDOW = 200  # words or characters that are compared at once
 SURE = 0.7
-Change: TypeAlias = tuple[str, int, int, int, int]  # as difflib tells it
+Change: TypeAlias = tuple[str, int, int, int, int]  # as difflib returns it
 
 
 def write_figures(text: str, language: str | None) -> str:
@@ -38,7 +38,7 @@ def write_figures(text: str, language: str | None) -> str:
 
 
 def timed_figures(words: Sequence[Word], written: Sequence[str], *, chars: bool) -> list[Word]:
-    """What was `written` for the `words` (or `chars`) that were spoken: "$25" while "twenty five dollars" was said."""
+    """What was `written` for the `words` (or `chars`) that were spoken: "$25" for "twenty five dollars"."""
     join = "".join if chars else join_texts
     timed: list[Word] = []
     changes = _changes([word.text for word in words], written)
@@ -74,7 +74,7 @@ def _sure(found: Sequence[Change]) -> Sequence[Change]:
 
 
 def _rewritten(clause: str, rules: str) -> str:
-    """One clause, the space around it kept."""
+    """One clause, without change of the space around it."""
     spoken = clause.strip()
     if not spoken:
         return clause

@@ -6,7 +6,7 @@ import unicodedata
 from qwen_engine.asr.text_join import is_closing
 
 MAX_COLUMNS = 42
-MAX_HANGING = 4  # so many closing signs may be kept together with what they close
+MAX_HANGING = 4  # so many closing signs stay on the line of what they close
 
 
 def width(text: str) -> int:

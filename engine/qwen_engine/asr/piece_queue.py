@@ -1,4 +1,4 @@
-"""Whose turn it is: pieces that wait for a row, taken so that short recordings never wait for long ones."""
+"""Pieces that wait for a row, in an order in which short recordings never wait for long ones."""
 
 import itertools
 import math
@@ -10,24 +10,24 @@ from qwen_engine.asr.request import Piece
 PATIENCE_STEPS = 32
 STEPS_BETWEEN = 8  # about as many as a second of speech takes
 MUCH_SHORTER = 0.25
-RESERVED_SHARE = 8  # one row in so many is kept for groups that have none
+RESERVED_SHARE = 8  # one row in so many is reserved for groups that have none
 
 
 class PieceQueue:
-    """Pieces of every group in their order, and the rule by which they come to a row.
+    """A queue for each group, and the rule by which pieces get rows.
 
-    The group with the fewest rows comes first, then the shortest piece. While a much shorter piece is being written
-    down, a long one does not begin: its sound would be encoded at the other's cost. Patience ends after some steps, so
-    that a crowd of short ones does not shut out the long ones, which then come one at a time.
+    The group with the fewest rows comes first, then the shortest piece. While a much shorter piece is being
+    decoded, a long one does not begin: encoding it would delay the other. After PATIENCE_STEPS it does, so that many
+    short pieces do not starve the long ones, which then come one at a time.
     """
 
     def __init__(self, max_rows: int) -> None:
         self._max_rows = max_rows
         self._reserved = max_rows // RESERVED_SHARE
         self._groups: dict[Hashable, deque[Piece]] = {}
-        self._since: dict[Hashable, int] = {}  # the step at which a group's first piece came to be the first
+        self._since: dict[Hashable, int] = {}  # the step since which a group's first piece has waited
         self._step = 0
-        self._overdue_step = -STEPS_BETWEEN  # the step at which one whose patience had ended last began
+        self._overdue_step = -STEPS_BETWEEN  # the step at which an overdue piece last began
 
     def add(self, piece: Piece) -> None:
         if piece.group not in self._groups:
@@ -41,7 +41,7 @@ class PieceQueue:
         self._since.pop(group, None)
 
     def take(self, running: list[Piece], max_audio_s: float) -> list[Piece]:
-        """The pieces to begin with in this step, the longest first; their sound is `max_audio_s` long, or one piece."""
+        """The pieces to begin in this step, the longest first: up to `max_audio_s` of audio, or one piece."""
         self._step += 1
         rows = Counter(piece.group for piece in running)
         shortest_s = min((piece.duration_s for piece in running), default=math.inf)
@@ -66,7 +66,7 @@ class PieceQueue:
         ready = [
             group
             for group in self._groups
-            if (not rows[group] or num_free > self._reserved) and not self._is_put_off(group, shortest_s)
+            if (not rows[group] or num_free > self._reserved) and not self._is_deferred(group, shortest_s)
         ]
         return min(ready, key=lambda group: self._rank(group, rows), default=None)
 
@@ -74,11 +74,11 @@ class PieceQueue:
         overdue = self._is_overdue(group) and not rows[group]
         return not overdue, rows[group], self._groups[group][0].duration_s
 
-    def _is_put_off(self, group: Hashable, shortest_s: float) -> bool:
+    def _is_deferred(self, group: Hashable, shortest_s: float) -> bool:
         return shortest_s < MUCH_SHORTER * self._groups[group][0].duration_s and not self._is_overdue(group)
 
     def _is_overdue(self, group: Hashable) -> bool:
-        """Whether it has waited long enough to go before shorter ones; not all that have, at once."""
+        """Whether it has waited long enough to go before shorter ones. Only one in some steps is."""
         is_its_turn = self._step - self._overdue_step >= STEPS_BETWEEN
         return is_its_turn and self._step - self._since[group] > PATIENCE_STEPS
 

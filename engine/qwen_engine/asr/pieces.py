@@ -1,4 +1,4 @@
-"""Long recordings in pieces that the recogniser can take, cut where nobody speaks."""
+"""Long recordings in pieces that the recogniser can take, cut in pauses."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the language model reads around the audio, and how its answer is told apart; laid out as the official template.
+"""The prompt around the audio, as in the official template, and the parser of the answer.
 
     <|im_start|>system\\n CONTEXT <|im_end|>\\n<|im_start|>user\\n<|audio_start|> AUDIO <|audio_end|><|im_end|>\\n
     <|im_start|>assistant\\n [language NAME<asr_text>] [answer so far]
@@ -30,7 +30,7 @@ class Prompt:
 
 
 class Prompts:
-    """The tokenizer of one checkpoint folder. Text of callers is text, whatever it spells.
+    """The tokenizer of one checkpoint folder. Control tokens in callers' text are escaped.
 
     Example:
         prompt = prompts.build(context="Anna, Grace", language="English")
@@ -70,8 +70,8 @@ class Prompts:
         """
         answer = list(answer)
         if self._text not in answer:
-            told = self.text(answer).strip()
-            return None, "" if not forced and CUT_PREFIX.fullmatch(told) else told
+            text = self.text(answer).strip()
+            return None, "" if not forced and CUT_PREFIX.fullmatch(text) else text
         cut = answer.index(self._text)
         return _language(self.text(answer[:cut])), self.text(answer[cut + 1 :]).strip()
 
@@ -82,12 +82,12 @@ class Prompts:
         return found
 
 
-def _language(told: str) -> str | None:
+def _language(header: str) -> str | None:
     """The name in "language NAME", from the first line that is not blank.
 
     As `_parse_single_output` of transformers' `models/qwen3_asr/processing_qwen3_asr.py`.
     """
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    lines = [line.strip() for line in header.splitlines() if line.strip()]
     if not lines:
         return None
     name = lines[0]

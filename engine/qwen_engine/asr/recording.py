@@ -34,7 +34,7 @@ def read_request(audio: bytes, options: AsrOptions, settings: AsrSettings, decod
 
 
 def decode_recording(audio: bytes, options: AudioOptions, decoders: Decoders, *, max_s: float) -> Sound:
-    """What is heard, at 16 kHz, in an AUDIO payload in whatever form its options state.
+    """The samples, at 16 kHz, of an AUDIO payload in the form that its options state.
 
     Raises:
         InvalidRequest: no audio, or longer than `max_s`.

@@ -1,4 +1,4 @@
-"""Repetition repair: a model that goes round in circles writes one thing dozens of times; keep it once.
+"""Repetition repair: text that a looping model repeats dozens of times is reduced to one copy.
 
 The same result as upstream's post-processing (`_detect_and_fix_repetitions` of transformers'
 `models/qwen3_asr/processing_qwen3_asr.py`), in linear time: upstream copies the rest of the text at each repair and
@@ -15,5 +15,5 @@ REPEATED_PATTERN = re.compile(r"(?=.{40})(.{1,20}?)\1{19,}", re.DOTALL)
 
 def repair_repetitions(text: str) -> str:
     """`text` with every character that stands more than 20 times in a row, and then every pattern of up to 20
-    characters that stands at least 20 times in a row, kept once."""
+    characters that stands at least 20 times in a row, reduced to one."""
     return REPEATED_PATTERN.sub(r"\1", REPEATED_CHAR.sub(r"\1", text))

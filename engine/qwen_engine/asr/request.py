@@ -1,4 +1,4 @@
-"""What a recogniser is asked and what it answers. Samples are float32, mono, 16 kHz."""
+"""Requests and results of recognition. Samples are float32, mono, 16 kHz."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,12 +29,12 @@ TimestampKind = Literal["none", "segment", "word", "char"]
 
 @dataclass(frozen=True)
 class AsrRequest:
-    """One recording to write down.
+    """One recording to transcribe.
 
     `language`: as `resolve_language` takes it; `context`: words to expect; `max_new_tokens`: budget of each piece of
     the recording, None: from its duration; `temperature` 0: greedy; `vad`: leave out what `detector`
     takes for silence; `max_piece_s`: longer recordings are cut; `damage_s`: seconds of it that are missing or could not
-    be decoded; `pieces`: what is to be written down of it, once the request is prepared.
+    be decoded; `pieces`: the spans to transcribe, once the request is prepared.
     """
 
     samples: np.ndarray
@@ -61,7 +61,7 @@ class AsrRequest:
 
     @property
     def spans(self) -> Sequence[Span]:
-        """The pieces to write down, in order; to look for them takes a moment, unless the request is `prepared`."""
+        """The pieces to transcribe, in order; computed at each call, unless the request is `prepared`."""
         return self._found() if self.pieces is None else self.pieces
 
     def prepared(self) -> Self:
@@ -69,7 +69,7 @@ class AsrRequest:
         return replace(self, language=self.forced_language, pieces=tuple(self._found()))
 
     def _found(self) -> Sequence[Span]:
-        """One piece with little silence around it is taken as it came."""
+        """A single piece with little silence around it is the whole recording."""
         found = split(self.samples, self.max_piece_s, vad=self.vad, detector=self.detector)
         if len(found) == 1 and len(self.samples) - len(found[0]) <= KEPT_SILENCE_S * SAMPLE_RATE_HZ:
             return [Span(0, len(self.samples))]
@@ -83,7 +83,7 @@ class AsrRequest:
         on_result: Callable[["PieceResult"], None],
         on_error: Callable[[QwenError], None],
     ) -> "Piece":
-        """The work that span number `index` is for the batch."""
+        """Span number `index`, for the batch."""
         span = self.spans[index]
         return Piece(
             self.samples[span.start : span.end],
@@ -100,7 +100,7 @@ class AsrRequest:
 
 @dataclass(frozen=True)
 class Recognition:
-    """`words`: only where they were asked for; `language`: that of most of the speech, None where nothing was said."""
+    """`words`: only where they were asked for; `language`: that of most of the speech, None without speech."""
 
     text: str
     language: str | None
@@ -128,10 +128,10 @@ class PieceResult:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A unit of the batch's work: at most half a minute of sound, and who wants to know.
+    """A unit of the batch's work: at most half a minute of audio, and the callbacks for its result.
 
     `audio`: samples (n,), or what the encoder made of them (tokens, hidden); `encoder_state`: what was encoded of them
-    before. `prefix`: token ids of an answer to go on with; where a language is forced, that comes before them. Pieces
+    before. `prefix`: token ids of an answer to continue; where a language is forced, that comes before them. Pieces
     of one `group` share the rows with other groups fairly. Exactly one of `on_result` and `on_error` is called, on the
     device thread.
     """

@@ -1,4 +1,4 @@
-"""Where somebody speaks in a recording, and where it is softest."""
+"""Where a recording has speech, and where it is softest."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""Sound on its way to what the language model reads. It may grow: windows that are complete are encoded once.
+"""The encoder's state for one clip, which may grow: complete windows are encoded once.
 
-Features are measured by the loudest moment of their clip, of a running segment: of what was said so far. A window that
-was encoded keeps the measure it had then, so what is heard live may differ from what the finished segment sounds like.
-It is told as partial text only: a finished segment is heard anew.
+Features are scaled by the loudest moment of their clip; for a running segment, of the audio so far. A window that is
+encoded keeps the scale it had then, so embeddings of a running segment may differ from those of the finished one. They
+are used for partial text only: a finished segment is encoded anew.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class StreamingEncoderState:
         return len(self._sealed) * self._window_frames
 
     def tail(self, samples: np.ndarray) -> np.ndarray:
-        """What has to be heard of the clip's `samples` (n,) so far: the rest is known."""
+        """The part of the clip's `samples` (n,) so far that is not encoded, with its context."""
         return samples[(self._num_sealed_frames - self._context()) * self._hop :]
 
     def windows(self, powers: torch.Tensor) -> list[torch.Tensor]:
@@ -43,11 +43,11 @@ class StreamingEncoderState:
 
     def take(self, encoded: Sequence[torch.Tensor], num_samples: int) -> torch.Tensor:
         """(tokens, hidden) of the whole clip, `num_samples` long so far, whose last windows are `encoded`."""
-        heard = torch.cat([*self._sealed, *encoded])
+        whole = torch.cat([*self._sealed, *encoded])
         num_complete = ((num_samples - self._reach) // self._hop + 1) // self._window_frames
         self._sealed += encoded[: max(0, num_complete - len(self._sealed))]
-        return heard
+        return whole
 
     def _context(self) -> int:
-        """Frames before the tail that its first ones reach into."""
+        """Frames before the tail that the windows of its first ones reach into."""
         return min(self._context_frames, self._num_sealed_frames)

@@ -1,4 +1,4 @@
-"""Texts that follow one another become one text, spaced as their scripts are."""
+"""Joins texts with the spacing of their scripts."""
 
 import unicodedata
 from collections.abc import Iterable

@@ -1,1 +1,1 @@
-"""Live captions: speech written down while it is spoken."""
+"""Live captions: streaming recognition."""

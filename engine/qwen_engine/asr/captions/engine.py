@@ -1,7 +1,7 @@
-"""The caption engine: many live streams, the chunks of all of them worked on in one batch.
+"""The caption engine: many live streams, whose chunks share one batch.
 
-A chunk may end segments, which are then written down as the recognition engine would, and it may make the running
-segment due: that is written anew from the sound so far, but for what was written before and will hardly change.
+A chunk may end segments, which are then transcribed as by the recognition engine, and it may make the running segment
+due: that is transcribed again from the audio so far, with the settled part of its text as a prefix.
 """
 
 import time
@@ -28,25 +28,25 @@ from qwen_wire.languages import resolve_language
 
 @dataclass(eq=False)
 class _Job:
-    """A chunk on its way: segments that ended in it, what was heard in each of their pieces, how many are to come.
+    """A chunk in work: the segments that ended in it, the results of each one's pieces, how many are missing.
 
-    `token`: of the stream that it opened.
+    `token`: of the stream, if the chunk opened it.
     """
 
     session: Session[CaptionRequest]
     stream: CaptionStream
     token: str | None
     ended: list[EndedSegment]
-    heard: list[dict[int, PieceResult]] = field(default_factory=list)
+    results: list[dict[int, PieceResult]] = field(default_factory=list)
     num_missing: int = 0
     is_complete: bool = False
 
 
 class CaptionEngine(Model[CaptionRequest]):
-    """A `Model` for the engine loop. A request is a chunk, answered by one `Caption` when it has been worked on.
+    """A `Model` for the engine loop. A request is a chunk, answered by one `Caption`.
 
-    Streams are known by their ids, which are a tenant's own, and by the tokens that their first captions tell. One that
-    is silent for `idle_timeout_s` of `clock` is forgotten. `capture`: see `AsrBatch`.
+    Streams are identified by tenant and id, and by the token in their first caption. One without chunks for
+    `idle_timeout_s` of `clock` is closed. `capture`: see `AsrBatch`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class CaptionEngine(Model[CaptionRequest]):
         return self._batch.step() or bool(begun)
 
     def idle(self) -> None:
-        """Forget streams nobody feeds any more."""
+        """Close streams that get no more chunks."""
         now_s, timeout_s = self._clock(), self._settings.idle_timeout_s
         for tenant, stream_id, stream in self._streams:
             if not stream.is_busy and now_s - stream.used_s > timeout_s:
@@ -101,11 +101,11 @@ class CaptionEngine(Model[CaptionRequest]):
         self._batch.drop(session)
         job.stream.is_busy = False
         job.stream.used_s = self._clock()
-        if not job.is_complete:  # what its caller did not get is missing in all that would follow
+        if not job.is_complete:  # later captions would lack what its caller did not get
             self._streams.close(session.tenant, session.request.stream_id, job.stream)
 
     def _begun(self, session: Session[CaptionRequest]) -> _Job | None:
-        """The job of a chunk that is new, unless the one before it in its stream is still worked on."""
+        """The job of a new chunk, unless the one before it in its stream is still in work."""
         if session in self._jobs:
             return None
         with fail_alone(session):
@@ -114,7 +114,7 @@ class CaptionEngine(Model[CaptionRequest]):
         return None
 
     def _stream(self, session: Session[CaptionRequest]) -> CaptionStream:
-        """Where a chunk belongs: with a token to what was opened with it, also if Triton has it start a sequence."""
+        """The stream of a chunk: with a token the one opened with it, even if Triton starts a sequence here."""
         request = session.request
         if request.opens:
             self._streams.require_room(session.tenant, request.stream_id)
@@ -123,30 +123,30 @@ class CaptionEngine(Model[CaptionRequest]):
 
     def _begin(self, session: Session[CaptionRequest], stream: CaptionStream) -> _Job:
         request = session.request
-        if request.end:  # whatever becomes of this chunk, none will follow
+        if request.end:  # even if this chunk fails, none will follow
             self._streams.close(session.tenant, request.stream_id, stream)
         stream.check_options(request)
-        ended = stream.hear(request)
+        ended = stream.feed(request)
         token = None
         if request.opens and not request.end:
             token = self._streams.open(session.tenant, request.stream_id, stream)
         stream.is_busy = True
         job = self._jobs[session] = _Job(session, stream, token, ended, [{} for _ in ended])
         for number, segment in enumerate(ended):
-            self._write_down(job, number, segment)
-        self._write_on(job)
+            self._transcribe(job, number, segment)
+        self._transcribe_running(job)
         return job
 
-    def _write_down(self, job: _Job, number: int, segment: EndedSegment) -> None:
+    def _transcribe(self, job: _Job, number: int, segment: EndedSegment) -> None:
         for index in range(len(segment.request.spans)):
-            on_result = partial(self._hear, job, number, index)
+            on_result = partial(self._take_result, job, number, index)
             job.num_missing += 1
             self._batch.add(
                 segment.request.piece(index, group=job.session, on_result=on_result, on_error=partial(self._fail, job))
             )
 
-    def _write_on(self, job: _Job) -> None:
-        """Have the running segment written on, if it is due."""
+    def _transcribe_running(self, job: _Job) -> None:
+        """Queue the running segment, if it is due."""
         running, samples = job.stream.running, job.stream.due()
         if running is None or samples is None:
             return
@@ -157,7 +157,7 @@ class CaptionEngine(Model[CaptionRequest]):
             Piece(
                 samples,
                 group=job.session,
-                on_result=partial(self._write, job, running, prefix),
+                on_result=partial(self._update_running, job, running, prefix),
                 on_error=partial(self._fail, job),
                 context=job.stream.options.context,
                 language=job.stream.language,
@@ -167,15 +167,15 @@ class CaptionEngine(Model[CaptionRequest]):
             )
         )
 
-    def _hear(self, job: _Job, number: int, index: int, heard: PieceResult) -> None:
-        job.heard[number][index] = heard
-        self._one_less(job)
+    def _take_result(self, job: _Job, number: int, index: int, result: PieceResult) -> None:
+        job.results[number][index] = result
+        self._count_result(job)
 
-    def _write(self, job: _Job, running: RunningSegment, prefix: Sequence[int], heard: PieceResult) -> None:
-        running.write(prefix, heard)
-        self._one_less(job)
+    def _update_running(self, job: _Job, running: RunningSegment, prefix: Sequence[int], result: PieceResult) -> None:
+        running.update(prefix, result)
+        self._count_result(job)
 
-    def _one_less(self, job: _Job) -> None:
+    def _count_result(self, job: _Job) -> None:
         job.num_missing -= 1
         self._finish_if_complete(job)
 
@@ -186,11 +186,11 @@ class CaptionEngine(Model[CaptionRequest]):
         if job.num_missing or job.session.ended:
             return
         with fail_alone(job.session):
-            ended = [(segment, *_final(heard)) for segment, heard in zip(job.ended, job.heard, strict=True)]
+            ended = [(segment, *_final(results)) for segment, results in zip(job.ended, job.results, strict=True)]
             caption = job.stream.caption(ended, token=job.token, is_final=job.session.request.end)
             job.is_complete = True
             job.session.emit(caption)
-            pieces = [one for segment in job.heard for one in segment.values()]
+            pieces = [one for segment in job.results for one in segment.values()]
             job.session.finish("length" if any(one.finish_reason == "length" for one in pieces) else "stop")
 
     def _check_context(self, context: str) -> None:
@@ -204,8 +204,8 @@ class CaptionEngine(Model[CaptionRequest]):
             )
 
 
-def _final(heard: dict[int, PieceResult]) -> tuple[str, str | None]:
+def _final(results: dict[int, PieceResult]) -> tuple[str, str | None]:
     """Text and language of a segment's pieces."""
-    pieces = [heard[index] for index in sorted(heard)]
+    pieces = [results[index] for index in sorted(results)]
     language = next((one.language for one in pieces if one.text), None)
     return join_texts((one.text for one in pieces), language), language

@@ -10,8 +10,8 @@ from qwen_wire.options import CaptionOptions
 class CaptionRequest:
     """One chunk of stream `stream_id`; `audio` is raw samples, and empty where only `start` or `end` is meant.
 
-    `options` count where the stream starts; later chunks may repeat them, or leave them out, but for the token that the
-    first `Caption` told.
+    `options` count where the stream starts; later chunks may repeat them, or leave them out, but for the token of
+    the first `Caption`.
     """
 
     stream_id: Hashable
@@ -22,5 +22,5 @@ class CaptionRequest:
 
     @property
     def opens(self) -> bool:
-        """Whether a stream begins with it: one that has a token goes on."""
+        """Whether it begins a stream: a chunk with a token continues one."""
         return self.start and self.options.token is None

@@ -15,7 +15,7 @@ FULL_SCALE = np.float32(2**15)
 
 
 class ChunkReader:
-    """Reads the chunks of one stream, in the form its `options` state; where it is cut changes no sample.
+    """Reads the chunks of one stream, in the form its `options` state; how it is cut changes no sample.
 
     Channels are averaged.
     """
@@ -28,22 +28,22 @@ class ChunkReader:
         self._num_frames = 0
 
     @property
-    def heard_s(self) -> float:
+    def duration_s(self) -> float:
         return self._num_frames / self._options.sample_rate_hz
 
     def read(self, audio: bytes, *, last: bool, max_s: float) -> np.ndarray:
-        """Samples (n,) float32; the resampler keeps some back until the `last` chunk.
+        """Samples (n,) float32; the resampler holds some back until the `last` chunk.
 
         Raises:
             InvalidRequest: no whole frames, no sound, longer than `max_s`, or more samples than a file of that length
-                may have; the chunk is then as if never sent.
+                may have; the chunk then has no effect.
         """
         mono = _mono(self._frames(audio, max_s))
         self._num_frames += len(mono)
         return mono if self._resampler is None else self._resampler.resample_chunk(mono, last=last)
 
     def _frames(self, audio: bytes, max_s: float) -> np.ndarray:
-        """(frames, channels) as they came: how many they are is looked at before anything is done with them."""
+        """(frames, channels) as they came; their number is checked before they are processed."""
         rate_hz, num_channels = self._options.sample_rate_hz, self._options.num_channels
         with told_of("AUDIO"):
             frames = pcm_frames(audio, self._options.audio_format, num_channels)

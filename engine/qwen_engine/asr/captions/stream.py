@@ -22,7 +22,7 @@ from qwen_wire.languages import resolve_language
 from qwen_wire.options import CaptionOptions, Options
 from qwen_wire.transcripts import Caption, Segment
 
-SETTLED_S = 2.0  # what was written of less sound is not gone on with
+SETTLED_S = 2.0  # text of less audio is no prefix of the next step
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class EndedSegment:
 
 
 class RunningSegment:
-    """A segment that has not ended: what was written of it, and up to where it has been heard (samples)."""
+    """A segment that has not ended: its text so far, of the audio up to `transcribed_until` (samples)."""
 
     def __init__(self, start: int, checkpoint: AsrCheckpoint) -> None:
-        self.start = self.heard_until = start
-        self.fresh_s = 0.0  # how much of that was new in the last step
+        self.start = self.transcribed_until = start
+        self.fresh_s = 0.0  # new audio of the last step
         self.encoder_state = StreamingEncoderState(checkpoint.config)
         self.ids: Sequence[int] = ()
         self.text = ""
@@ -46,23 +46,23 @@ class RunningSegment:
         self.is_speech = False
 
     def prefix(self, rollback: int) -> Sequence[int]:
-        """The ids to go on with: those of the last step without the last `rollback`."""
+        """The ids to continue: those of the last step without the last `rollback`."""
         return self.ids[: max(0, len(self.ids) - rollback)]
 
     def budget(self, prefix: Sequence[int], rollback: int) -> int | None:
         """The most tokens that may follow `prefix`; None: as for a recording."""
         return MIN_TOKENS + rollback + int(self.fresh_s * TOKENS_PER_S) if prefix else None
 
-    def write(self, prefix: Sequence[int], heard: PieceResult) -> None:
-        """Take the answer of a step that went on with `prefix`."""
-        settled = self.heard_until - self.start >= SETTLED_S * SAMPLE_RATE_HZ
-        # One that ran out of tokens went round in circles: the next one begins anew.
-        self.ids = (*prefix, *heard.ids) if settled and heard.finish_reason == "stop" else ()
-        self.text, self.language = heard.text.rstrip(HALF_CHARACTER), heard.language
+    def update(self, prefix: Sequence[int], result: PieceResult) -> None:
+        """Take the result of a step that continued `prefix`."""
+        settled = self.transcribed_until - self.start >= SETTLED_S * SAMPLE_RATE_HZ
+        # A step that ran out of tokens was repetitive: the next one starts without a prefix.
+        self.ids = (*prefix, *result.ids) if settled and result.finish_reason == "stop" else ()
+        self.text, self.language = result.text.rstrip(HALF_CHARACTER), result.language
 
 
 class CaptionStream:
-    """All that is kept of a stream, bounded but for its text: silence is dropped, and a segment's sound at its end."""
+    """The state of a stream, bounded but for its text: silence is dropped, and a segment's audio at its end."""
 
     def __init__(self, opening: CaptionRequest, checkpoint: AsrCheckpoint, settings: CaptionSettings) -> None:
         self.options = opening.options
@@ -77,18 +77,18 @@ class CaptionStream:
         limits = EndpointLimits(settings.end_silence_s, settings.max_segment_s)
         self._endpoints = Endpoints(limits, self._detector)
         self._samples = np.zeros(0, np.float32)
-        self._first = 0  # position of the first of them in the stream
+        self._first = 0  # position of the first sample in the stream
         self._stable = ""
-        self._heard_language: str | None = None
+        self._detected_language: str | None = None
         self._num_segments = 0
         self._index = 0
 
     def check_options(self, request: CaptionRequest) -> None:
-        """Refuse what a later chunk states otherwise than the first."""
-        given = request.options.model_fields_set - Options.model_fields.keys() - {"token"}
+        """Refuse options of a later chunk that differ from the first one's."""
+        stated = request.options.model_fields_set - Options.model_fields.keys() - {"token"}
         if _language(request.options) == self.language:
-            given -= {"language"}
-        for name in given:
+            stated -= {"language"}
+        for name in stated:
             value, begun_with = getattr(request.options, name), getattr(self.options, name)
             if value != begun_with:
                 raise InvalidRequest(
@@ -96,8 +96,8 @@ class CaptionStream:
                     "end it and start another"
                 )
 
-    def hear(self, request: CaptionRequest) -> list[EndedSegment]:
-        """Take the chunk of `request`; the segments that have ended in it."""
+    def feed(self, request: CaptionRequest) -> list[EndedSegment]:
+        """Add the chunk of `request`; the segments that have ended in it."""
         self._check_length(request)
         samples = self._reader.read(request.audio, last=request.end, max_s=self._settings.max_chunk_s)
         self._samples = np.concatenate((self._samples, samples))
@@ -105,22 +105,22 @@ class CaptionStream:
         if request.end and (last := self._endpoints.finish()) is not None:
             spans.append(last)
         ended = [EndedSegment(span, self._request(span)) for span in spans]
-        self._follow()
+        self._update_running()
         return ended
 
     def due(self) -> np.ndarray | None:
-        """The running segment's samples (n,), if more of it has been said than was heard."""
+        """The running segment's samples (n,), if enough of them are new."""
         running, endpoints = self.running, self._endpoints
-        if running is None or endpoints.speech_end <= running.heard_until:
+        if running is None or endpoints.speech_end <= running.transcribed_until:
             return None
         samples = self._samples[running.start - self._first :]
         until = running.start + len(samples)
-        if until - running.heard_until < self._settings.min_step_s * SAMPLE_RATE_HZ:
+        if until - running.transcribed_until < self._settings.min_step_s * SAMPLE_RATE_HZ:
             return None
         running.is_speech = running.is_speech or bool(speech_spans(samples, self._detector))
         if not running.is_speech:
             return None
-        running.fresh_s, running.heard_until = (until - running.heard_until) / SAMPLE_RATE_HZ, until
+        running.fresh_s, running.transcribed_until = (until - running.transcribed_until) / SAMPLE_RATE_HZ, until
         return samples
 
     def caption(
@@ -130,23 +130,23 @@ class CaptionStream:
         segments = [self._ended(segment.span, text, language) for segment, text, language in ended if text]
         partial = "" if self.running is None or is_final else self.running.text
         language = self.running.language if self.running and partial else None
-        self._heard_language = language or self._heard_language
+        self._detected_language = language or self._detected_language
         self._index += 1
         return Caption(
             index=self._index - 1,
             stable=self._stable,
             partial=self._spaced(partial, language) if partial else "",
-            language=self.language or self._heard_language,
+            language=self.language or self._detected_language,
             segment=self._num_segments,
             segments=tuple(segments),
-            audio_s=self._reader.heard_s,
+            audio_s=self._reader.duration_s,
             is_final=is_final,
             token=token,
         )
 
     def _check_length(self, request: CaptionRequest) -> None:
         limit_s = self._settings.max_stream_s
-        if request.audio and self._reader.heard_s >= limit_s:
+        if request.audio and self._reader.duration_s >= limit_s:
             raise InvalidRequest(
                 f"stream {request.stream_id} has lasted {limit_s:g} s, the limit; end it, start another"
             )
@@ -160,8 +160,8 @@ class CaptionStream:
             max_piece_s=self._settings.max_segment_s,
         ).prepared()
 
-    def _follow(self) -> None:
-        """Know which segment is running; forget the samples that nobody needs."""
+    def _update_running(self) -> None:
+        """Update the running segment; forget samples that are not needed any more."""
         start = self._endpoints.start
         if start is None:
             self.running = None
@@ -174,12 +174,12 @@ class CaptionStream:
     def _ended(self, span: Span, text: str, language: str | None) -> Segment:
         self._stable += self._spaced(text, language)
         self._num_segments += 1
-        self._heard_language = language or self._heard_language
-        start, end = (min(at / SAMPLE_RATE_HZ, self._reader.heard_s) for at in (span.start, span.end))
+        self._detected_language = language or self._detected_language
+        start, end = (min(at / SAMPLE_RATE_HZ, self._reader.duration_s) for at in (span.start, span.end))
         return Segment(start, end, text)
 
     def _spaced(self, text: str, language: str | None) -> str:
-        """`text` as it follows the stable text."""
+        """`text` with the space that follows the stable text."""
         spaced = bool(self._stable) and has_space_between(self._stable[-1], text[0], language)
         return " " * spaced + text
 

@@ -1,1 +1,1 @@
-"""Voice activity: in which moments of a recording or a live stream somebody speaks."""
+"""Voice activity detection in recordings and live streams."""

@@ -1,4 +1,4 @@
-"""What a detector says of each frame, and what it has to be for recordings and for live streams."""
+"""The output of voice activity detection, and its interface for recordings and live streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Activity:
-    """Of each frame (n,) bool: `loud`, sure to be speech; `soft`, speech where it is beside what is loud.
+    """Of each frame (n,) bool: `loud`, surely speech; `soft`, speech if next to loud frames.
 
     `hop` samples lie between one frame and the next.
     """
@@ -27,8 +27,8 @@ class FrameActivity(NamedTuple):
     level: float
 
 
-class Follower(Protocol):
-    """Follows one stream; what it says of a frame depends on nothing after it, or on little, and not on the chunks."""
+class StreamingDetector(Protocol):
+    """Detects speech in one stream. A frame's result depends on little or nothing after it, and not on the chunks."""
 
     @property
     def hop(self) -> int:
@@ -36,7 +36,7 @@ class Follower(Protocol):
         ...
 
     def feed(self, samples: np.ndarray) -> Sequence[FrameActivity]:
-        """Go on by `samples` (n,): the frames that are known now, the next ones in order."""
+        """Add `samples` (n,): the next frames that are known now, in order."""
         ...
 
 
@@ -47,6 +47,6 @@ class Detector(Protocol):
         """Frame by frame of a whole recording (n,), float32."""
         ...
 
-    def follow(self) -> Follower:
+    def streaming(self) -> StreamingDetector:
         """A new stream."""
         ...

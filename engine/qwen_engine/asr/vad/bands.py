@@ -1,4 +1,4 @@
-"""The spectrum where speech is, 200 to 4000 Hz, in bands: hum and rumble below it leave no trace there."""
+"""The spectrum where speech is, 200 to 4000 Hz, in bands: hum and rumble lie below."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def band_powers(samples: np.ndarray) -> np.ndarray:
 
 
 def _frames(samples: np.ndarray, first: int, end: int) -> np.ndarray:
-    """Frames `first` up to `end`: each is in the middle of its window, and the outermost samples go on for ever."""
+    """Frames `first` up to `end`: each in the middle of its window; beyond the edges, the outermost samples repeat."""
     start, stop = first * HOP - BEFORE, (end - 1) * HOP - BEFORE + WINDOW
     inside = samples[max(start, 0) : stop]
     padding = (max(-start, 0), max(stop - len(samples), 0))

@@ -1,4 +1,4 @@
-"""The detector that needs no model: by the evidence of the bands (see `evidence`)."""
+"""The detector without a model: by the evidence of the bands (see `evidence`)."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from qwen_engine.asr.vad.floors import BLOCK_FRAMES, recording_floors_db, stream
 
 MEMORY_FRAMES = 500  # the floor of a stream is that of its last ten seconds
 GROUP_FRAMES = 10  # frames of a stream that are judged together
-# A stream may begin with speech: until it is known better, the room is taken to be quiet, for a moment.
+# A stream may begin with speech: at first, the room is assumed to be quiet.
 ROOM_DB = -75.0  # of a band
 ROOM_FRAMES = 5
 
@@ -38,12 +38,12 @@ class EnergyDetector:
         snr_db, moves = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return Activity(*judged(snr_db, moves, ahead=DENSITY_FRAMES // 2), HOP)
 
-    def follow(self) -> "EnergyFollower":
-        return EnergyFollower()
+    def streaming(self) -> "StreamingEnergyDetector":
+        return StreamingEnergyDetector()
 
 
-class EnergyFollower:
-    """A `Follower`: a frame is known 0.1 to 0.3 s later."""
+class StreamingEnergyDetector:
+    """A `StreamingDetector`: a frame is known 0.1 to 0.3 s later."""
 
     hop = HOP
 
@@ -55,15 +55,15 @@ class EnergyFollower:
         self._moves = np.zeros(DENSITY_FRAMES - 1, bool)
 
     def feed(self, samples: np.ndarray) -> list[FrameActivity]:
-        """As `Follower.feed`."""
-        self._hear(samples)
+        """As `StreamingDetector.feed`."""
+        self._add_powers(samples)
         known: list[FrameActivity] = []
         while len(self._powers) >= GROUP_FRAMES + 2 * REACH:
             known += self._judged(self._powers[: GROUP_FRAMES + 2 * REACH])
             self._powers = self._powers[GROUP_FRAMES:]
         return known
 
-    def _hear(self, samples: np.ndarray) -> None:
+    def _add_powers(self, samples: np.ndarray) -> None:
         if self._samples is None:
             self._samples = samples[:1].repeat(BEFORE) if len(samples) else None
         if self._samples is None:

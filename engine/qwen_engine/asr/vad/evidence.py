@@ -23,7 +23,7 @@ SOFT_DENSITY = 0.2
 
 FLOOR_PERCENTILE = 10
 QUIETEST_FLOOR_DB = -88.0  # of a band: what is softer than that is silence
-DEEPEST_PAUSE_DB = 55.0  # below the loudest of a band; what is lower tells nothing about the room's noise
+DEEPEST_PAUSE_DB = 55.0  # below the loudest of a band; lower levels are not the room's noise
 
 
 def evidence(powers: np.ndarray, floors_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

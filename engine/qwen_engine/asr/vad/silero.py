@@ -1,6 +1,6 @@
-"""The detector of the package silero-vad, a small recurrent network that has learnt from recordings what speech is.
+"""The detector of the package silero-vad, a small recurrent network.
 
-Of the package only the weights are used. To import it would set torch to one thread in the whole process, and its own
+Of the package only the weights are used: importing it would set torch to one thread in the whole process, and its own
 model goes frame by frame and keeps the state of one stream only.
 """
 
@@ -18,17 +18,17 @@ from torch.nn.functional import pad
 from qwen_engine.asr.vad.activity import Activity, FrameActivity
 from qwen_engine.asr.vad.bands import in_db, powers_of
 
-# What the package itself loads. The weights in its silero_vad_16k.safetensors are others, and tell other probabilities.
+# What the package itself loads. The weights in its silero_vad_16k.safetensors differ, and give other probabilities.
 MODEL = Path("data", "silero_vad.jit")
 
 FRAME = 512  # samples, 32 ms
-CONTEXT = 64  # samples before each frame that the network sees once more
+CONTEXT = 64  # samples before each frame that are part of its input
 MIRRORED = 64  # and after it, of its own end
-BLOCK = 500 * FRAME  # samples heard at once: the spectra of an hour would take 0.5 GB
+BLOCK = 500 * FRAME  # samples processed at once: the spectra of an hour would take 0.5 GB
 NUM_BINS = 129
 HIDDEN = 128
 
-LOUD, SOFT = 0.5, 0.35  # probabilities: where the package takes speech to begin, and to go on
+LOUD, SOFT = 0.5, 0.35  # the package's probabilities for speech to begin, and to continue
 
 State = tuple[torch.Tensor, torch.Tensor]  # of the recurrent layer, (1, HIDDEN) each
 
@@ -100,7 +100,7 @@ def _renamed(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return named
 
 
-class HeardFrames(NamedTuple):
+class ScoredFrames(NamedTuple):
     """Samples (n, FRAME), and how likely each frame is speech (n,)."""
 
     samples: np.ndarray
@@ -108,22 +108,22 @@ class HeardFrames(NamedTuple):
 
 
 class SileroStream:
-    """What is kept of one stream: the network's state, and the samples from the context of the next frame on."""
+    """The state of one stream: the network's, and the samples from the context of the next frame on."""
 
     def __init__(self, network: SileroNetwork) -> None:
         self._network = network
         self._samples = np.zeros(CONTEXT, np.float32)
         self._state: State | None = None
 
-    def hear(self, samples: np.ndarray) -> HeardFrames:
-        """Go on by `samples` (n,): the frames that are complete now."""
+    def feed(self, samples: np.ndarray) -> ScoredFrames:
+        """Add `samples` (n,): the frames that are complete now."""
         samples = np.concatenate((self._samples, samples.astype(np.float32, copy=False)))
         length = (len(samples) - CONTEXT) // FRAME * FRAME
         self._samples = samples[length:].copy()
         if not length:
-            return HeardFrames(np.zeros((0, FRAME), np.float32), np.zeros(0, np.float32))
+            return ScoredFrames(np.zeros((0, FRAME), np.float32), np.zeros(0, np.float32))
         windows = np.lib.stride_tricks.sliding_window_view(samples[: length + CONTEXT], CONTEXT + FRAME)[::FRAME]
-        return HeardFrames(windows[:, CONTEXT:], self._judge(windows.copy()))
+        return ScoredFrames(windows[:, CONTEXT:], self._judge(windows.copy()))
 
     @torch.inference_mode()
     def _judge(self, windows: np.ndarray) -> np.ndarray:
@@ -141,16 +141,16 @@ class SileroDetector:
     def detect(self, samples: np.ndarray) -> Activity:
         stream = SileroStream(self._network)
         blocks = (samples[at : at + BLOCK] for at in range(0, len(samples), BLOCK))
-        heard = [stream.hear(np.pad(block, (0, -len(block) % FRAME))) for block in blocks]
-        probabilities = np.concatenate([block.probabilities for block in heard])
+        scored = [stream.feed(np.pad(block, (0, -len(block) % FRAME))) for block in blocks]
+        probabilities = np.concatenate([block.probabilities for block in scored])
         return Activity(probabilities >= LOUD, probabilities >= SOFT, FRAME)
 
-    def follow(self) -> "SileroFollower":
-        return SileroFollower(SileroStream(self._network))
+    def streaming(self) -> "StreamingSileroDetector":
+        return StreamingSileroDetector(SileroStream(self._network))
 
 
-class SileroFollower:
-    """A `Follower`: a frame is known as soon as it has ended."""
+class StreamingSileroDetector:
+    """A `StreamingDetector`: a frame is known as soon as it has ended."""
 
     hop = FRAME
 
@@ -158,8 +158,8 @@ class SileroFollower:
         self._stream = stream
 
     def feed(self, samples: np.ndarray) -> list[FrameActivity]:
-        """As `Follower.feed`."""
-        frames, probabilities = self._stream.hear(samples)
+        """As `StreamingDetector.feed`."""
+        frames, probabilities = self._stream.feed(samples)
         levels_db = in_db(powers_of(frames)).mean(axis=1)
         loud, soft = (probabilities >= LOUD).tolist(), (probabilities >= SOFT).tolist()
         return list(map(FrameActivity, loud, soft, levels_db.tolist()))
