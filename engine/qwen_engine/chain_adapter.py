@@ -17,8 +17,10 @@ from typing import Any
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.concurrency import ConcurrencyLimiter
 from qwen_engine.chains.events import Emit, End
-from qwen_engine.messages import Inputs, Messages, Outputs, numbered
+from qwen_engine.loop import fail_alone
+from qwen_engine.messages import Inputs, Messages, Outputs, timings
 from qwen_engine.open_requests import OpenRequests, cancelled_id
+from qwen_engine.responder import Responder
 from qwen_engine.settings import ChainSettings
 from qwen_engine.worker_thread import WorkerThread
 from qwen_wire.chains import Stage
@@ -61,10 +63,10 @@ class ChainAdapter:
         self._run = run
         self._encode = encode
         self._limiter = ConcurrencyLimiter(settings)
-        self._live: dict[_Caller, asyncio.Task[End]] = {}
+        self._live: dict[_Request, asyncio.Task[End]] = {}
         self._closing = threading.Event()
         self._stopped = threading.Event()
-        self._open: OpenRequests[_Caller] = OpenRequests(self._cancel_soon)
+        self._open: OpenRequests[_Request] = OpenRequests(self._cancel_soon)
         self._loop = asyncio.new_event_loop()
         self._sending = ThreadPoolExecutor(1, "responses")
         self._running = WorkerThread("chains", self._run_loop)
@@ -73,27 +75,23 @@ class ChainAdapter:
     def execute(self, requests: Sequence[Any]) -> None:
         """Start a run for every request; its answers follow later. Returns None, as Triton asks of such models."""
         for request in requests:
-            caller = _Caller(self.messages, self._encode, request.get_response_sender())
-            try:
-                self._accept(caller, self.messages.inputs(request))
-            except QwenError as error:
-                caller.fail(error)
-            except Exception:
-                log.exception("a request could not be read")
-                caller.fail(ServerError())
+            responder = Responder(self.messages, request.get_response_sender())
+            with fail_alone(responder):
+                self._accept(_Request(self.messages.inputs(request), responder, self._encode))
 
-    def _accept(self, caller: "_Caller", inputs: Inputs) -> None:
+    def _accept(self, request: "_Request") -> None:
+        inputs = request.inputs
         if (request_id := cancelled_id(inputs)) is not None:
             found = self._open.cancel(inputs.caller, request_id)
-            self._sending.submit(caller.close, End(finish_reason="stop", details={"found": found}))
+            self._sending.submit(request.end, End(finish_reason="stop", details={"found": found}))
             return
         trace = Trace.read(inputs.caller.headers, inputs.caller.tenant)
         if self._closing.is_set():
             raise Unavailable("the server is shutting down")
         if self._running.broken:
             raise Unavailable("the model has broken down; the server's log has the cause")
-        self._open.add(inputs.caller, caller)
-        self._loop.call_soon_threadsafe(self._start, caller, inputs, trace)
+        self._open.add(inputs.caller, request)
+        self._loop.call_soon_threadsafe(self._start, request, trace)
 
     def close(self) -> None:
         """Refuse new requests, let the accepted ones finish, cancel what is left after some time."""
@@ -101,8 +99,8 @@ class ChainAdapter:
         end_s = time.monotonic() + DRAIN_S
         while self._live and time.monotonic() < end_s:
             time.sleep(LOOK_S)
-        for caller in list(self._live):
-            self._cancel_soon(caller)
+        for request in list(self._live):
+            self._cancel_soon(request)
         while self._live and time.monotonic() < end_s + CLOSE_TIMEOUT_S:
             time.sleep(LOOK_S)
         self._stopped.set()
@@ -118,45 +116,45 @@ class ChainAdapter:
         self._loop.close()
         return False
 
-    def _start(self, caller: "_Caller", inputs: Inputs, trace: Trace) -> None:
-        self._live[caller] = run = self._loop.create_task(self._answer(caller, inputs, trace))
-        run.add_done_callback(partial(self._end, caller, inputs))
+    def _start(self, request: "_Request", trace: Trace) -> None:
+        self._live[request] = run = self._loop.create_task(self._answer(request, trace))
+        run.add_done_callback(partial(self._end, request))
 
-    def _end(self, caller: "_Caller", inputs: Inputs, run: asyncio.Task[End]) -> None:
+    def _end(self, request: "_Request", run: asyncio.Task[End]) -> None:
         """Whatever has happened to a run, also before it began, exactly one response is final."""
-        self._open.remove(inputs.caller, caller)
+        self._open.remove(request.inputs.caller, request)
         try:
-            self._sending.submit(caller.close, _last(run))
+            self._sending.submit(request.end, _outcome(run))
         except RuntimeError:  # there is no thread to be had
             log.exception("an answer is sent without its thread")
-            caller.close(_last(run))
-        self._live.pop(caller)
+            request.end(_outcome(run))
+        self._live.pop(request)
 
-    def _cancel_soon(self, caller: "_Caller") -> None:
+    def _cancel_soon(self, request: "_Request") -> None:
         """Any thread."""
-        self._loop.call_soon_threadsafe(self._cancel, caller)
+        self._loop.call_soon_threadsafe(self._cancel, request)
 
-    def _cancel(self, caller: "_Caller") -> None:
-        if caller in self._live:
-            self._live[caller].cancel()
+    def _cancel(self, request: "_Request") -> None:
+        if request in self._live:
+            self._live[request].cancel()
 
-    async def _answer(self, caller: "_Caller", inputs: Inputs, trace: Trace) -> End:
+    async def _answer(self, request: "_Request", trace: Trace) -> End:
         one_at_a_time = asyncio.Lock()  # all runs share the thread that sends: thousands of events wait here, not there
 
         async def emit(event: Stage) -> None:
             async with one_at_a_time:
-                await self._loop.run_in_executor(self._sending, caller.emit, event)
+                await self._loop.run_in_executor(self._sending, request.emit, event)
 
-        async with self._limiter.one(trace.depth, trace.tenant, inputs.caller.left_s):
-            caller.admitted_s = time.monotonic()
-            return await self._run(inputs, trace, emit)
+        async with self._limiter.one(trace.depth, trace.tenant, request.inputs.caller.left_s):
+            request.admitted_s = time.monotonic()
+            return await self._run(request.inputs, trace, emit)
 
     def _look_after_callers(self) -> bool:
         if self._stopped.wait(max(LOOK_S, ASK_S * len(self._live))):
             return False
-        for caller in list(self._live):
-            if caller.has_left():
-                self._cancel_soon(caller)
+        for request in list(self._live):
+            if not request.responder.cancelled and request.responder.is_disconnected():
+                self._cancel_soon(request)
         return True
 
 
@@ -167,7 +165,7 @@ async def _calls_ended() -> None:
         await asyncio.wait(left, timeout=CALLS_END_S)
 
 
-def _last(run: asyncio.Task[End]) -> End | QwenError:
+def _outcome(run: asyncio.Task[End]) -> End | QwenError:
     if run.cancelled():
         return End(finish_reason="cancelled")
     error = run.exception()
@@ -179,69 +177,30 @@ def _last(run: asyncio.Task[End]) -> End | QwenError:
     return ServerError()
 
 
-class _Caller:
-    """Who waits for the answers of one request: events are numbered and timed here, and one response is final."""
+class _Request:
+    """One request to a chain, whose events are timed."""
 
-    def __init__(self, messages: Messages, encode: Encode, sender: Any) -> None:
-        self._messages = messages
-        self._encode = encode
-        self._sender = sender
-        self._began_s = time.monotonic()
+    def __init__(self, inputs: Inputs, responder: Responder, encode: Encode) -> None:
+        self.inputs = inputs
+        self.responder = responder
         self.admitted_s: float | None = None
+        self._encode = encode
+        self._arrived_s = time.monotonic()
         self._first_event_s: float | None = None
-        self._num_sent = 0
-        self._has_left = False
-        self._asked = True
-        self._closed = False
-        self._closing = threading.Lock()  # to ask after a request that is just ending can crash Triton
-
-    def has_left(self) -> bool:
-        """True once, for a caller that does not wait any more."""
-        with self._closing:
-            if self._closed or self._has_left or not self._asked:
-                return False
-            try:
-                self._has_left = bool(self._sender.is_cancelled())
-            except Exception:
-                log.exception("Triton could not tell whether a caller has left; it is not asked again")
-                self._asked = False
-            return self._has_left
 
     def emit(self, event: Stage) -> None:
         self._first_event_s = self._first_event_s or time.monotonic()
-        self._sender.send(self._response(self._encode(event)))
+        self.responder.send(self._timed(self._encode(event)))
 
-    def close(self, last: End | QwenError) -> None:
+    def end(self, outcome: End | QwenError) -> None:
         """Send the final response, whatever happens."""
-        try:
-            if isinstance(last, QwenError):
-                self.fail(last)
-            else:
-                self._end(self._encode(last))
-        except Exception:
-            log.exception("an answer could not be made or sent")
-            self.fail(ServerError())
+        with fail_alone(self.responder):
+            if isinstance(outcome, QwenError):
+                raise outcome
+            outputs = self._encode(outcome)
+            times = timings(self._arrived_s, self.admitted_s, self._first_event_s)
+            event = {**outputs["EVENT"], "timings": {**times, **outputs["EVENT"].get("timings", {})}}
+            self.responder.end(self._timed({**outputs, "EVENT": event}))
 
-    def fail(self, error: QwenError) -> None:
-        self._close(self._messages.error_response(error))
-
-    def _end(self, outputs: Outputs) -> None:
-        told = outputs["EVENT"]
-        timings = {**self._timings(), **told.get("timings", {})}
-        self._close(self._response({**outputs, "EVENT": {**told, "timings": timings}}))
-
-    def _timings(self) -> dict[str, float | None]:
-        """Seconds since arrival: until there was a place, until the first event (None: there was none), until now."""
-        marks = {"queue_s": self.admitted_s, "first_event_s": self._first_event_s, "total_s": time.monotonic()}
-        return {name: None if mark is None else round(mark - self._began_s, 4) for name, mark in marks.items()}
-
-    def _response(self, outputs: Outputs) -> Any:
-        event = {**outputs["EVENT"], "time_s": round(time.monotonic() - self._began_s, 4)}
-        self._num_sent += 1
-        return self._messages.response(numbered({**outputs, "EVENT": event}, self._num_sent - 1))
-
-    def _close(self, response: Any) -> None:
-        with self._closing:
-            if not self._closed:
-                self._closed = True
-                self._messages.send_final(self._sender, response)
+    def _timed(self, outputs: Outputs) -> Outputs:
+        return {**outputs, "EVENT": {**outputs["EVENT"], "time_s": round(time.monotonic() - self._arrived_s, 4)}}

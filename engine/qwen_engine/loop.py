@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from qwen_engine.messages import Caller
+from qwen_engine.messages import Caller, timings
 from qwen_engine.settings import TenantSettings
 from qwen_engine.tenants import FairQueue
 from qwen_engine.worker_thread import WorkerThread
@@ -27,7 +27,6 @@ IDLE_S = 1.0
 NO_TIME_LEFT = "not done within the time that the request allowed; a larger timeout allows more"
 NOBODY = Caller()
 NO_TENANTS = TenantSettings()
-Timings = dict[str, float | None]
 
 
 class Sink(Protocol):
@@ -104,7 +103,7 @@ class Session(Generic[RequestT]):
     def finish(self, reason: FinishReason, **figures: Any) -> None:
         if (sink := self._end()) is not None:
             try:
-                sink.end(reason, {"timings": self.timings(), **figures})
+                sink.end(reason, {"timings": timings(self.arrived_s, self.admitted_s, self.first_event_s), **figures})
             except Exception:
                 log.exception("an end could not be handed over")
                 _tell_failure(sink, ServerError())
@@ -124,11 +123,6 @@ class Session(Generic[RequestT]):
             self.finish("cancelled")
         else:
             self.fail(DeadlineExceeded(NO_TIME_LEFT))
-
-    def timings(self) -> Timings:
-        """Seconds since arrival: until admission, until the first event (None: there was none), until now."""
-        marks = {"queue_s": self.admitted_s, "first_event_s": self.first_event_s, "total_s": time.monotonic()}
-        return {name: None if mark is None else round(mark - self.arrived_s, 4) for name, mark in marks.items()}
 
     def _end(self) -> Sink | None:
         """The sink, to be told; None where it has been told.
@@ -190,16 +184,22 @@ class Model(Protocol[RequestT]):
         """A session that was stepped, or might have been, has ended: free what it held."""
 
 
+class CanFail(Protocol):
+    """A request, as far as it can be failed."""
+
+    def fail(self, error: QwenError) -> None: ...
+
+
 @contextlib.contextmanager
-def fail_alone(session: Session[Any]) -> Iterator[None]:
-    """What goes wrong in the block ends `session` and nothing else."""
+def fail_alone(request: CanFail) -> Iterator[None]:
+    """What goes wrong in the block ends `request` and nothing else."""
     try:
         yield
     except QwenError as error:
-        session.fail(error)
-    except Exception:
+        request.fail(error)
+    except (Exception, SystemExit):  # SystemExit: it was not meant to end a thread that serves others
         log.exception("a request failed")
-        session.fail(ServerError())
+        request.fail(ServerError())
 
 
 def try_together(
@@ -250,10 +250,13 @@ class EngineLoop(Generic[RequestT]):
         One that is refused (bad, or no room) fails in its own sink; its session is returned ended.
         """
         sessions = [Session(request, sink, caller) for request, sink in arrivals]
-        checked = [session for session in sessions if self._prepares(session)]
+        for session in sessions:
+            with fail_alone(session):
+                session.request = self.model.prepare(session.request)
         with self._changed:
-            for session in checked:
-                self._enqueue(session)
+            for session in sessions:
+                if not session.ended:
+                    self._enqueue(session)
             self._changed.notify()
         return sessions
 
@@ -266,16 +269,6 @@ class EngineLoop(Generic[RequestT]):
         for session in [*self._live, *self._take_waiting()]:
             session.cancel()
             session.fail(Unavailable("the server is shutting down"))
-
-    def _prepares(self, session: Session[RequestT]) -> bool:
-        try:
-            session.request = self.model.prepare(session.request)
-        except QwenError as error:
-            session.fail(error)
-        except Exception:
-            log.exception("a request could not be prepared")
-            session.fail(ServerError())
-        return not session.ended
 
     def _enqueue(self, session: Session[RequestT]) -> None:
         queue = self._waiting if self.model.places(session.request) else self._placeless

@@ -28,7 +28,14 @@ TRITON_CODES = {
 }
 MICROSECONDS = 1e6
 
+Timings = dict[str, float | None]
 TextT = TypeVar("TextT")
+
+
+def timings(arrived_s: float, admitted_s: float | None, first_event_s: float | None) -> Timings:
+    """Seconds since arrival: until admission, until the first event (None: there was none), until now."""
+    times = {"queue_s": admitted_s, "first_event_s": first_event_s, "total_s": time.monotonic()}
+    return {name: None if time_s is None else round(time_s - arrived_s, 4) for name, time_s in times.items()}
 
 
 @dataclass(frozen=True)
@@ -109,13 +116,13 @@ class Messages:
 
     def __init__(self, pb_utils: Any, wire: ModelWire, *, must_name_tenant: bool = False) -> None:
         self._pb_utils = pb_utils
-        self._wire = wire
+        self.wire = wire
         self._must_name_tenant = must_name_tenant
 
     def inputs(self, request: Any) -> Inputs:
         """The payloads of an InferenceRequest. Raises `InvalidRequest` where a tensor has a wrong shape."""
-        items = {tensor.name: self._items(request, tensor) for tensor in self._wire.inputs}
-        has_file = any(tensor.file and any(items[tensor.name]) for tensor in self._wire.inputs)
+        items = {tensor.name: self._items(request, tensor) for tensor in self.wire.inputs}
+        has_file = any(tensor.file and any(items[tensor.name]) for tensor in self.wire.inputs)
         return Inputs(items, Caller.read(request, must_name_tenant=self._must_name_tenant), has_file)
 
     def response(self, outputs: Outputs) -> Any:
@@ -143,7 +150,7 @@ class Messages:
 
     def _tensor(self, name: str, payload: Any) -> Any:
         items = np.array([payload], dtype=np.int32 if isinstance(payload, int) else np.object_)
-        return self._pb_utils.Tensor(name, items if name in self._wire.flat else items[None])
+        return self._pb_utils.Tensor(name, items if name in self.wire.flat else items[None])
 
     def _items(self, request: Any, tensor: Tensor) -> tuple[Any, ...]:
         sent = self._pb_utils.get_input_tensor_by_name(request, tensor.name)
@@ -161,8 +168,3 @@ class Messages:
 def as_objects(outputs: Outputs) -> Outputs:
     """The outputs with messages as JSON objects."""
     return {name: to_dict(out) if is_dataclass(out) else out for name, out in outputs.items()}
-
-
-def numbered(outputs: Outputs, index: int) -> Outputs:
-    """The outputs with their number in EVENT. `index` begins at 0 in each request."""
-    return {**outputs, "EVENT": {**outputs["EVENT"], "index": index}}
