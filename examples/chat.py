@@ -8,13 +8,12 @@
 # ///
 """Chat from the terminal, an answer to each line until the end of the input: chat.py"""
 
-import os
 import sys
 
 from qwen_client import Client
 
 conversation = []
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client:
+with Client() as client:
     for line in sys.stdin:
         conversation.append({"role": "user", "content": line.strip()})
         answer = ""

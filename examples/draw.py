@@ -8,7 +8,6 @@
 # ///
 """Draw a picture, edit it, and describe the result: draw.py PROMPT INSTRUCTION OUT.png"""
 
-import os
 import sys
 
 from qwen_client import Client, Progress
@@ -21,7 +20,7 @@ def show(event: object) -> None:
         print(f"\rstep {event.step} of {event.steps}", end="", file=sys.stderr)
 
 
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client:
+with Client() as client:
     picture = client.image.generate(prompt, seed=7, on_progress=show)
     edited = client.image.edit(picture, instruction, seed=7, on_progress=show)
     edited.save(out)

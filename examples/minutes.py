@@ -8,14 +8,13 @@
 # ///
 """Minutes of a meeting, one recording a speaker, named by its file: minutes.py OUT_FOLDER FILE..."""
 
-import os
 import sys
 from pathlib import Path
 
 from qwen_client import Client, StageResult
 
 folder, *files = sys.argv[1:]
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client:
+with Client() as client:
     with client.chains.meeting_minutes(files, speakers=[Path(file).stem.title() for file in files]) as run:
         for event in run:
             if isinstance(event, StageResult):

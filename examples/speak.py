@@ -8,7 +8,6 @@
 # ///
 """Speak a text into a file, and print when its sound arrives: speak.py TEXT OUT.wav"""
 
-import os
 import sys
 
 import numpy as np
@@ -17,7 +16,7 @@ import soundfile
 from qwen_client import Client
 
 text, out = sys.argv[1:]
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client, client.tts.stream(text) as stream:
+with Client() as client, client.tts.stream(text) as stream:
     chunks = []
     for chunk in stream:  # a player would play each chunk now
         print(f"chunk {chunk.index}: {len(chunk.samples) / chunk.sample_rate:.2f} s of sound")

@@ -8,7 +8,6 @@
 # ///
 """A spoken conversation, one recording a turn: talk.py OUT_FOLDER FILE..."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from qwen_client import Client, Heard, ReplySound, ReplyText
 
 folder, *files = sys.argv[1:]
 Path(folder).mkdir(parents=True, exist_ok=True)
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client, client.chains.conversation() as talk:
+with Client() as client, client.chains.conversation() as talk:
     for number, file in enumerate(files, 1):
         turn = talk.say(file)
         for event in turn:

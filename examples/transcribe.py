@@ -8,12 +8,11 @@
 # ///
 """Write down what is said in sound files: transcribe.py FILE..."""
 
-import os
 import sys
 
 from qwen_client import Client
 
-with Client(os.environ.get("QWEN_URL", "127.0.0.1:8001")) as client:
+with Client() as client:
     for file in sys.argv[1:]:
         transcript = client.asr.transcribe(file, timestamps="word")
         print(f"{file} ({transcript.language}): {transcript.text}")

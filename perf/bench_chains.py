@@ -39,7 +39,7 @@ QUICK = Amount(rounds=1, questions=2, ideas=1, rows=1, concurrencies=(1, 4), tur
 async def bench(profile: Profile, amount: Amount) -> Report:
     questions = spoken_questions(amount.questions)
     with serving(profile) as server:
-        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
+        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S, retries=0) as client:
             console.print("what is made once")
             await voice_turns.in_one_call(client, questions[0])
             told = await stories.with_pictures(client, ideas(NUM_IDEAS), NUM_PICTURES, amount.ideas)

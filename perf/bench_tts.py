@@ -80,7 +80,7 @@ async def server_streams(settings: TtsSettings, texts: Sequence[str], amount: Am
     text = long_text(texts, amount.minutes)
     with serving(Profile({MODEL: long_settings(settings, texts, amount.minutes)})) as server:
         process = psutil.Process(server.pid)
-        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
+        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S, retries=0) as client:
             await speech_requests.speak(client, texts[0], voice)  # what is made once
             console.print(f"{amount.streams} x {amount.minutes} minutes in one stream")
             return engine_metrics([await through_server(client, text, voice, process) for _ in range(amount.streams)])

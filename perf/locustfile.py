@@ -53,7 +53,7 @@ class Person(User):
     wait_time = between(0.5, 1.5)
 
     def on_start(self) -> None:
-        self.client = Client(self.host, timeout_s=TIMEOUT_S)
+        self.client = Client(self.host, timeout_s=TIMEOUT_S, retries=0)
 
     def on_stop(self) -> None:
         self.client.close()

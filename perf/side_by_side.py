@@ -74,7 +74,7 @@ def compare(
 async def two_sides(worker: Worker, profile: Profile) -> AsyncIterator[Sides]:
     """`worker` and a server of `profile`, both ready; the one is idle while the other is asked."""
     with worker, serving(profile) as server:
-        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S) as client:
+        async with AsyncClient(server.address.grpc, timeout_s=TIMEOUT_S, retries=0) as client:
             yield Sides(worker, server, client)
 
 

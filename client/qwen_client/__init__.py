@@ -36,6 +36,7 @@ from qwen_client.chains.chain_run import AsyncChainRun, ChainRun
 from qwen_client.charts import Chart
 from qwen_client.chat import ChatAnswer, ChatDelta
 from qwen_client.client import AsyncClient, Client
+from qwen_client.connection import Tls
 from qwen_client.health import Health
 from qwen_client.image import Size
 from qwen_client.pcm import AudioPiece
@@ -124,6 +125,7 @@ __all__ = [
     "TextStream",
     "TimelineEvent",
     "Timings",
+    "Tls",
     "Transcription",
     "Unavailable",
     "Usage",

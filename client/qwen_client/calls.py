@@ -16,7 +16,7 @@ from qwen_client.async_cancellations import AsyncCancellations
 from qwen_client.cancel_requests import server_timeout_s
 from qwen_client.channels import DIRECT
 from qwen_client.grpc_errors import refusal, translated_inside
-from qwen_client.messages import infer_request, read_answer
+from qwen_client.messages import infer_request, read_answer, set_timeout
 from qwen_wire.errors import QwenError
 
 
@@ -59,8 +59,9 @@ class GrpcCalls:
     ) -> AsyncGenerator[Mapping[str, bytes], None]:
         """Every response of `model`, output name to payload. To close the generator early cancels the request."""
         items = {name: given if isinstance(given, bytes) else tuple(given) for name, given in inputs.items()}
-        timeout_s = None if deadline_s is None else server_timeout_s(deadline_s)
-        message = infer_request(model, items, uuid.uuid4().hex, timeout_s=timeout_s)
+        message = infer_request(model, items, uuid.uuid4().hex)
+        if deadline_s is not None:
+            set_timeout(message, server_timeout_s(deadline_s))
         metadata = tuple(trace.headers().items())
         call = AsyncCall(
             self._stub.ModelStreamInfer(iter([message]), timeout=deadline_s, metadata=metadata),

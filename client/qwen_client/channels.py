@@ -3,17 +3,17 @@
 import ipaddress
 import re
 
-from qwen_wire.errors import InvalidRequest
-
 IPV6_FORM = re.compile(r"[0-9A-Fa-f:.%]+")
 
-Options = list[tuple[str, int]]
+Options = list[tuple[str, int | str]]
 
 ANY: Options = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     # gRPC would wait up to two minutes before it looks again for a server that was restarted.
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A request that is sent again soon is to find a server that is back by then.
+    ("grpc.initial_reconnect_backoff_ms", 100),
 ]
 DIRECT: Options = [*ANY, ("grpc.enable_http_proxy", 0)]
 """For servers that no proxy is to come before, whatever `http_proxy` and the like say."""
@@ -25,13 +25,6 @@ PORT = re.compile(r":\d+$")
 def channel_options(address: str) -> Options:
     """For a channel to `address`: direct where that is this machine, else as gRPC reads the environment."""
     return DIRECT if is_local(address) else ANY
-
-
-def check_address(address: str) -> None:
-    """Raise where gRPC would take the port for a part of the host."""
-    host = SCHEME.sub("", address)
-    if host.count(":") > 1 and IPV6_FORM.fullmatch(host):
-        raise InvalidRequest(f"address is {address[:80]!r}: write an address of IPv6 as [::1]:8001")
 
 
 def is_local(address: str) -> bool:

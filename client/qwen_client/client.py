@@ -1,17 +1,20 @@
 """The clients: all services of one server, blocking and for asyncio."""
 
-from typing import Generic
+import copy
+from collections.abc import Mapping
+from typing import Any, Generic
 
 from typing_extensions import Self
 
 from qwen_client import asr, batches, captions, chains, charts, chat, image, recipes, text_streams, tts, vision, voices
 from qwen_client.chains.chain_run import following
+from qwen_client.connection import CallOptions, Tls, read_address
 from qwen_client.health import Health
 from qwen_client.methods import Service, TransportT, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
 
-DEFAULT_ADDRESS = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 60.0
+DEFAULT_RETRIES = 2
 
 
 class Asr(Service[TransportT]):
@@ -79,6 +82,33 @@ class _Services(Generic[TransportT]):
     """What both clients have."""
 
     def __init__(self, transport: TransportT) -> None:
+        self._set_transport(transport)
+
+    def __repr__(self) -> str:
+        address, options = self._transport.address, self._transport.options
+        return (
+            f"{type(self).__name__}({address.target!r}, tls={address.tls is not None}, timeout_s={options.timeout_s:g})"
+        )
+
+    def with_options(
+        self,
+        *,
+        timeout_s: float | None = None,
+        tenant: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retries: int | None = None,
+    ) -> Self:
+        """This client with other options, on the same connection, which closes with either.
+
+        client.with_options(timeout_s=5).asr.transcribe("meeting.wav")
+        """
+        options = {"timeout_s": timeout_s, "tenant": tenant, "metadata": metadata, "retries": retries}
+        changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        other = copy.copy(self)
+        other._set_transport(self._transport.with_options(**changes))
+        return other
+
+    def _set_transport(self, transport: TransportT) -> None:
         self._transport: TransportT = transport
         self.asr: Asr[TransportT] = Asr(transport)
         self.tts: Tts[TransportT] = Tts(transport)
@@ -93,7 +123,11 @@ class _Services(Generic[TransportT]):
 class Client(_Services[Transport]):
     """A connection to a server; threads may share it. Every call ends within `timeout_s` seconds.
 
+    `address`: HOST:PORT; grpcs://HOST:PORT, or `tls`, for TLS; None: QWEN_URL of the environment, else 127.0.0.1:8001.
     `tenant`: whose requests these are, where no gateway says so; what the server keeps for one is never another's.
+    `metadata`: sent with every call, such as {"authorization": "Bearer ..."}. `retries`: a request that found no
+    server, or no room there, is sent so many times again, after growing pauses, unless an answer has begun or it
+    would change something twice.
 
     with Client("127.0.0.1:8001", timeout_s=60) as client:
         print(client.asr.transcribe("meeting.wav").text)
@@ -105,9 +139,17 @@ class Client(_Services[Transport]):
     """
 
     def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
+        self,
+        address: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        tenant: str | None = None,
+        tls: Tls | bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retries: int = DEFAULT_RETRIES,
     ) -> None:
-        super().__init__(Transport(address, timeout_s, tenant))
+        options = CallOptions(timeout_s, tenant, metadata or {}, retries)
+        super().__init__(Transport(read_address(address, tls), options))
 
     def health(self) -> Health:
         """Whether the server takes requests, and which models are ready; `Unavailable` where none answers."""
@@ -135,9 +177,17 @@ class AsyncClient(_Services[AsyncTransport]):
     """
 
     def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S, tenant: str | None = None
+        self,
+        address: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        tenant: str | None = None,
+        tls: Tls | bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retries: int = DEFAULT_RETRIES,
     ) -> None:
-        super().__init__(AsyncTransport(address, timeout_s, tenant))
+        options = CallOptions(timeout_s, tenant, metadata or {}, retries)
+        super().__init__(AsyncTransport(read_address(address, tls), options))
 
     async def health(self) -> Health:
         """As `Client.health`."""

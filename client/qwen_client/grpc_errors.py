@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from qwen_wire.errors import Cancelled, DeadlineExceeded, QwenError, kind_of
+from qwen_wire.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenError, kind_of
 
 # How gRPC begins its message where no server was reached; a server's own message begins otherwise.
 UNKNOWN_MODEL = "unknown model"
@@ -27,6 +27,10 @@ def translated(address: str, timeout_s: float, request_id: str = "") -> Iterator
         raise kind(_message(kind, details, address, timeout_s), status, request_id) from error
     except grpc.FutureCancelledError as error:
         raise Cancelled("the call was cancelled", request_id=request_id) from error
+    except (ValueError, grpc.aio.UsageError) as error:  # which is how gRPC tells of a closed channel
+        if "closed" not in str(error).lower():
+            raise
+        raise InvalidRequest("this client is closed", request_id=request_id) from error
 
 
 @contextmanager

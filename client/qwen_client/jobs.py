@@ -50,19 +50,30 @@ def only_event(events: Sequence[EventT], ending: Ending) -> EventT:
 
 @dataclass(frozen=True)
 class UnaryJob(Generic[ResultT]):
-    """One request, one answer; a `step` of a sequence, where the model keeps state between requests."""
+    """One request, one answer; a `step` of a sequence, where the model keeps state between requests.
+
+    `is_repeatable`: to send it twice does no harm.
+    """
 
     model: str
     inputs: Inputs
     read: Callable[[Answer], ResultT]
     step: SequenceStep | None = None
 
+    @property
+    def is_repeatable(self) -> bool:
+        return self.step is None
+
 
 @dataclass(frozen=True)
 class StreamJob(Generic[EventT, ResultT]):
-    """One request, many answers: each is `read` as an event, and all of them `collect` into the result."""
+    """One request, many answers: each is `read` as an event, and all of them `collect` into the result.
+
+    `is_repeatable`: to send it twice does no harm, as long as no answer has come.
+    """
 
     model: str
     inputs: Inputs
     read: Callable[[Answer], EventT]
     collect: Callable[[Sequence[EventT], Ending], ResultT]
+    is_repeatable: bool = True

@@ -44,10 +44,8 @@ def infer_request(
     inputs: Inputs,
     request_id: str,
     step: SequenceStep | None = None,
-    *,
-    timeout_s: float | None = None,
 ) -> service_pb2.ModelInferRequest:
-    """The request message for `model`, which ends the request after `timeout_s`."""
+    """The request message for `model`."""
     tensor = service_pb2.ModelInferRequest.InferInputTensor
     items = {name: (given,) if isinstance(given, bytes) else given for name, given in inputs.items()}
     message = service_pb2.ModelInferRequest(
@@ -60,9 +58,12 @@ def infer_request(
         message.parameters["sequence_id"].int64_param = step.sequence_id
         message.parameters["sequence_start"].bool_param = step.start
         message.parameters["sequence_end"].bool_param = step.end
-    if timeout_s:
-        message.parameters["timeout"].int64_param = max(1, int(timeout_s * MICROSECONDS))
     return message
+
+
+def set_timeout(message: service_pb2.ModelInferRequest, timeout_s: float) -> None:
+    """Have the server end the request after `timeout_s`."""
+    message.parameters["timeout"].int64_param = max(1, int(timeout_s * MICROSECONDS))
 
 
 def _framed(item: bytes) -> bytes:

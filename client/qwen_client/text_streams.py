@@ -35,7 +35,9 @@ class TextPlan:
         options = options_json(
             TtsOptions, action="add_text", text_stream=self.name, token=token, text_complete=complete
         )
-        return StreamJob(MODEL, {"TEXT": text_bytes(text, "text"), "OPTIONS": options}, _read_chars, _sum)
+        return StreamJob(
+            MODEL, {"TEXT": text_bytes(text, "text"), "OPTIONS": options}, _read_chars, _sum, is_repeatable=False
+        )
 
 
 def stream_text(text: str = "", *, reference: AudioInput | None = None, **options: Any) -> TextPlan:
@@ -53,7 +55,7 @@ def stream_text(text: str = "", *, reference: AudioInput | None = None, **option
     """
     name = uuid.uuid4().hex
     inputs = speak_inputs(text, reference, text_stream=name, **options)
-    return TextPlan(StreamJob(MODEL, inputs, _read, _collect), name)
+    return TextPlan(StreamJob(MODEL, inputs, _read, _collect, is_repeatable=False), name)
 
 
 class TextStream:

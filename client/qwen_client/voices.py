@@ -19,7 +19,7 @@ def add(name: str, reference: AudioInput, *, consent: str, reference_text: str =
     """
     options = options_json(TtsOptions, action="add_voice", voice=name, consent=consent, reference_text=reference_text)
     inputs = {"TEXT": b"", "OPTIONS": options, "REF_AUDIO": audio_bytes(reference)}
-    return StreamJob(MODEL, inputs, _read_added, only_event)
+    return StreamJob(MODEL, inputs, _read_added, only_event, is_repeatable=False)
 
 
 def list_voices() -> StreamJob[VoiceList, VoiceList]:
@@ -32,7 +32,7 @@ def list_voices() -> StreamJob[VoiceList, VoiceList]:
 def remove(name: str) -> StreamJob[str, str]:
     """Forget a stored voice; returns its name."""
     options = options_json(TtsOptions, action="remove_voice", voice=name)
-    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options}, _read_removed, only_event)
+    return StreamJob(MODEL, {"TEXT": b"", "OPTIONS": options}, _read_removed, only_event, is_repeatable=False)
 
 
 def _read_added(answer: Answer) -> Voice:

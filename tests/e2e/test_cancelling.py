@@ -15,7 +15,7 @@ from tritonclient.grpc import service_pb2_grpc
 from qwen_client import AsyncClient, ChainFailed, Client
 from qwen_client.cancel_requests import cancel_method, cancel_requests, was_found
 from qwen_client.channels import DIRECT
-from qwen_client.messages import infer_request, read_answer
+from qwen_client.messages import infer_request, read_answer, set_timeout
 from tests import plain_http
 
 WAIT_S = 60
@@ -100,7 +100,8 @@ def repeated(wav: bytes, times: int) -> bytes:
 
 def test_a_request_whose_time_is_over_is_ended_by_the_server(channel):
     """Long before the RPC's own deadline."""
-    request = infer_request("qwen3_tts", {"TEXT": ENDLESS_TEXT.encode(), "OPTIONS": b"{}"}, "", timeout_s=1.0)
+    request = infer_request("qwen3_tts", {"TEXT": ENDLESS_TEXT.encode(), "OPTIONS": b"{}"}, "")
+    set_timeout(request, 1.0)
     stream = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer(iter([request]), timeout=WAIT_S)
     last = list(stream)[-1]
     assert "not done within the time that the request allowed" in last.error_message

@@ -87,11 +87,18 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
     open_ids: set[str] = field(default_factory=set)
     served: threading.local = field(default_factory=threading.local)
     open_sequences: set[int] = field(default_factory=set)
+    credentials: grpc.ServerCredentials | None = None  # for TLS
+    port: int = 0
 
     def __enter__(self) -> Self:
         self._server = grpc.server(ThreadPoolExecutor(NUM_THREADS), options=[("grpc.max_receive_message_length", -1)])
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        address = f"127.0.0.1:{self.port}"
+        if self.credentials is None:
+            self.port = self._server.add_insecure_port(address)
+        else:
+            self.port = self._server.add_secure_port(address, self.credentials)
+        self.address = f"127.0.0.1:{self.port}"
         self._server.start()
         return self
 

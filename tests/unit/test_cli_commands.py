@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import soundfile
+import trustme
 import typer
+from client_scripts import SCRIPTS
 from command_line import assert_fails_on_one_line, qwen, record
 from fake_triton import FakeTriton, Payloads, Refusal
 from grpc import StatusCode
@@ -188,3 +191,24 @@ def test_the_tenant_is_sent_as_the_header_says_it(
 def test_a_tenant_that_is_no_name_is_refused_at_once(triton: FakeTriton, name: str) -> None:
     assert_fails_on_one_line(qwen("voice", "list", "--tenant", name), f"tenant is {name[:80]!r}", "(INVALID_ARGUMENT)")
     assert triton.received == []
+
+
+def test_metadata_is_sent_with_each_request(triton: FakeTriton, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert qwen("say", "Hello.", "-o", "x.wav", "--metadata", "x-a=1", "--metadata", "x-b=2=3").exit_code == 0
+    assert {triton.received[-1].headers[name] for name in ("x-a", "x-b")} == {"1", "2=3"}
+    monkeypatch.setenv("QWEN_METADATA", "authorization=x")
+    assert qwen("styles").exit_code == 0
+    assert triton.received[-1].headers["authorization"] == "x"
+    assert_fails_on_one_line(qwen("styles", "--metadata", "secret"), "--metadata: give KEY=VALUE", "(INVALID_ARGUMENT)")
+
+
+def test_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost", "127.0.0.1")
+    pair = (own.private_key_pem.bytes(), b"".join(one.bytes() for one in own.cert_chain_pems))
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with FakeTriton(dict(SCRIPTS), credentials=grpc.ssl_server_credentials([pair])) as server:
+        url = f"grpcs://{server.address}"
+        assert qwen("styles", "--url", url, "--ca-file", "ca.pem").exit_code == 0
+        assert_fails_on_one_line(qwen("styles", "--url", url), "(UNAVAILABLE)")
+        assert_fails_on_one_line(qwen("styles", "--url", url, "--ca-file", "no.pem"), "tls.ca_file cannot be read")

@@ -106,11 +106,6 @@ def test_no_server_names_the_address_and_the_way_out(model: str) -> None:
     assert caught.value.status == "UNAVAILABLE"
 
 
-def test_an_address_that_is_none_is_told_as_no_server() -> None:
-    with Client("http://127.0.0.1:8000") as client, pytest.raises(Unavailable, match="no gRPC server answers at http:"):
-        client.health()
-
-
 def test_every_call_has_the_clients_deadline(triton: FakeTriton) -> None:
     with Client(triton.address, timeout_s=1000.0) as client:
         for call in CALLS.values():

@@ -257,7 +257,7 @@ def test_the_server_ends_a_request_shortly_before_its_deadline(
     with Client(triton.address, timeout_s=timeout_s) as client:
         client.asr.transcribe(b"123")
         client.tts.synthesize("hello")
-    assert [one.timeout_s for one in triton.received] == [pytest.approx(expected_s)] * 2
+    assert [one.timeout_s for one in triton.received] == [pytest.approx(expected_s, abs=0.05)] * 2
     assert all(one.deadline_s > expected_s for one in triton.received)
 
 

@@ -141,7 +141,8 @@ def voice_chat(
     )
     spoken = {} if audio is None else {"AUDIO": audio_bytes(audio)}
     written = {} if text is None else {"TEXT": text_bytes(text, "text")}
-    return StreamJob("voice_chat", {**spoken, **written, "OPTIONS": options}, announcing(on_event), _collect)
+    inputs = {**spoken, **written, "OPTIONS": options}
+    return StreamJob("voice_chat", inputs, announcing(on_event), _collect, is_repeatable=session is None)
 
 
 def announcing(on_event: OnEvent | None) -> Callable[[Answer], VoiceEvent]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from qwen_client.chains.chain_run import ChainRun
-from qwen_client.client import Chains, Client
+from qwen_client.client import Chains
 from qwen_client.commands.options import AsJson, Context, Seed, SizeOption, SpeechLanguage, Steps, StyleOption
-from qwen_client.commands.server_calls import parameter, server_options, with_parameters
+from qwen_client.commands.server_calls import parameter, server_options, take_server_options, with_parameters
 from qwen_client.console import errors_on_one_line, print_error, print_json, print_warning, require_folder
 from qwen_client.shortfalls import Shortfall
 from qwen_client.stages import StageView
@@ -59,14 +59,15 @@ def chain_command(
         names = [name for name in inspect.signature(getattr(Chains, method)).parameters if name not in own]
         shared = [parameter(name, *SHARED_OPTIONS[name]) for name in names if name in SHARED_OPTIONS]
 
-        def command(out: Path, as_json: bool, url: str, tenant: str | None, timeout_s: float, **given: Any) -> None:
+        def command(out: Path, as_json: bool, **given: Any) -> None:
             with errors_on_one_line():
                 require_folder(out)
                 for require in needs:
                     require()
+                server = take_server_options(given)
                 asked = arguments(**{name: given.pop(name) for name in own}) | given
-                with Client(url, timeout_s=timeout_s + GRACE_S, tenant=tenant) as client:
-                    _run_and_save(getattr(client.chains, method)(**asked, deadline_s=timeout_s), out, as_json)
+                with server.client(GRACE_S) as client:
+                    _run_and_save(getattr(client.chains, method)(**asked, deadline_s=server.timeout_s), out, as_json)
 
         common = [folder, parameter("as_json", AsJson, False), *server_options(CHAIN_TIMEOUT_S)]
         return with_parameters(command, arguments, [*own.values(), *shared, *common])
