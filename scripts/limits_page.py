@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from qwen_engine.chains.workflow.chain import WorkflowOptions
 from qwen_engine.settings import ChainSettings, ModelSettings
 from qwen_server.profiles import sections
 from qwen_wire.charts import AnyChart
-from qwen_wire.options import Options, VoiceChatOptions
+from qwen_wire.options import Options, VoiceChatOptions, WorkflowOptions
 from qwen_wire.tensors import SCHEMAS
 
 HOME = Path(__file__).resolve().parents[1]

@@ -13,17 +13,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.chain import graphs_beside
 from qwen_engine.chains.workflow.signatures import chain_wire
-from qwen_wire import answers, chains, pictures, speech, transcripts
+from qwen_wire import answers, chains, pictures, speech, transcripts, voice_chat, workflows
 from qwen_wire.charts import CHARTS, ChartBase
 from qwen_wire.messages import EndEvent, json_schema
 from qwen_wire.options import (
     AudioOptions,
+    ChainOptions,
     Options,
     PictureOptions,
     StreamOptions,
     VoiceChatOptions,
+    WorkflowOptions,
 )
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS, SCHEMAS, ModelWire, Tensor
 from scripts.limits_page import bounds, shown, table
@@ -72,9 +74,14 @@ EVENTS: Iterable[tuple[str, str, type[Any]]] = (
     ("chains", "`PAYLOAD`", chains.StageResult),
     ("chains", "", chains.StageSkipped),
     ("chains", "", chains.StageFailed),
-    ("voice_chat", "", chains.SessionStarted),
-    ("voice_chat", "`PAYLOAD`", chains.SpeechProgress),
+    ("chains", "", chains.ChainEnd),
+    ("chains", "", chains.CancelEnd),
+    ("graphs", "", workflows.WorkflowEnd),
+    ("voice_chat", "", voice_chat.SessionStarted),
+    ("voice_chat", "`PAYLOAD`", voice_chat.SpeechProgress),
+    ("voice_chat", "`PAYLOAD`", voice_chat.VoiceChatEnd),
 )
+GROUPS = ("chains", "graphs")  # of models
 PARTS = (speech.Voice, pictures.Style, chains.ErrorInfo)
 
 
@@ -185,7 +192,7 @@ def _events() -> Iterator[tuple[str, ...]]:
     for model, payload, kind in EVENTS:
         types = json_schema(kind)["properties"]["type"]
         named = types.get("enum", [types.get("const")])
-        yield f"`{model}`" * (model != "chains") or model, _listed(named), payload, _keys(kind), _meaning(kind)
+        yield model if model in GROUPS else f"`{model}`", _listed(named), payload, _keys(kind), _meaning(kind)
 
 
 def _keys(kind: type[Any]) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qwen_engine.chains.calls import Tensors, Trace
-from qwen_engine.chains.events import End
-from qwen_wire.chains import Stage
+from qwen_wire.chains import ChainEnd, Stage
 from qwen_wire.errors import QwenError, Unavailable
 
 Script = Callable[[Mapping[str, Any]], Iterable[Mapping[str, bytes]]]
@@ -74,7 +73,7 @@ class Told:
     """What a run told, in order."""
 
     events: list[Stage] = field(default_factory=list)
-    end: End | None = None
+    end: ChainEnd | None = None
     on_event: Callable[[Stage], Any] = lambda event: None
 
     async def emit(self, event: Stage) -> None:
@@ -88,12 +87,12 @@ class Told:
     @property
     def outputs(self) -> dict[str, Any]:
         assert self.end is not None
-        return self.end.details["outputs"]
+        return self.end.to_dict()["outputs"]
 
     @property
     def record(self) -> dict[str, Any]:
         assert self.end is not None
-        return self.end.details["record"]
+        return self.end.to_dict()["record"]
 
     def state(self, node: str) -> str:
         return self.record[node]["state"]

@@ -16,25 +16,25 @@ from typing import Any
 
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.concurrency import ConcurrencyLimiter
-from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.events import Emit
 from qwen_engine.loop import fail_alone
 from qwen_engine.messages import Inputs, Messages, Outputs, timings
 from qwen_engine.open_requests import OpenRequests, cancelled_id
 from qwen_engine.responder import Responder
 from qwen_engine.settings import ChainSettings
 from qwen_engine.worker_thread import WorkerThread
-from qwen_wire.chains import Stage
+from qwen_wire.chains import CancelEnd, ChainEnd, Stage
 from qwen_wire.errors import QwenError, ServerError, Unavailable
 from qwen_wire.tensors import ModelWire
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[Inputs, Trace, Emit], Awaitable[End]]
-"""A chain. It raises a `QwenError` to refuse a request; what fails once it has emitted, its `End` tells.
+Run = Callable[[Inputs, Trace, Emit], Awaitable[ChainEnd]]
+"""A chain. It raises a `QwenError` to refuse a request; what fails once it has emitted, its `ChainEnd` tells.
 
 Where the caller has left, it is cancelled and lets `CancelledError` through.
 """
-Encode = Callable[[Stage | End], Outputs]
+Encode = Callable[[Stage | ChainEnd], Outputs]
 
 LOOK_S = 0.04  # between two questions after the same caller: half a frame of speech
 ASK_S = 0.002  # for each caller at least: a question costs a round trip to Triton
@@ -43,7 +43,7 @@ CLOSE_TIMEOUT_S = 5.0
 CALLS_END_S = 2.0
 
 
-def encode(event: Stage | End) -> Outputs:
+def encode(event: Stage | ChainEnd) -> Outputs:
     """The outputs of a chain that tell of one event."""
     return {"PAYLOAD": event.payload, "EVENT": event.to_dict()}
 
@@ -63,7 +63,7 @@ class ChainAdapter:
         self._run = run
         self._encode = encode
         self._limiter = ConcurrencyLimiter(settings)
-        self._live: dict[_Request, asyncio.Task[End]] = {}
+        self._live: dict[_Request, asyncio.Task[ChainEnd]] = {}
         self._closing = threading.Event()
         self._stopped = threading.Event()
         self._open: OpenRequests[_Request] = OpenRequests(self._cancel_soon)
@@ -83,7 +83,7 @@ class ChainAdapter:
         inputs = request.inputs
         if (request_id := cancelled_id(inputs)) is not None:
             found = self._open.cancel(inputs.caller, request_id)
-            self._sending.submit(request.end, End(finish_reason="stop", details={"found": found}))
+            self._sending.submit(request.end, CancelEnd(finish_reason="stop", found=found))
             return
         trace = Trace.read(inputs.caller.headers, inputs.caller.tenant)
         if self._closing.is_set():
@@ -120,7 +120,7 @@ class ChainAdapter:
         self._live[request] = run = self._loop.create_task(self._answer(request, trace))
         run.add_done_callback(partial(self._end, request))
 
-    def _end(self, request: "_Request", run: asyncio.Task[End]) -> None:
+    def _end(self, request: "_Request", run: asyncio.Task[ChainEnd]) -> None:
         """Whatever has happened to a run, also before it began, exactly one response is final."""
         self._open.remove(request.inputs.caller, request)
         try:
@@ -138,7 +138,7 @@ class ChainAdapter:
         if request in self._live:
             self._live[request].cancel()
 
-    async def _answer(self, request: "_Request", trace: Trace) -> End:
+    async def _answer(self, request: "_Request", trace: Trace) -> ChainEnd:
         one_at_a_time = asyncio.Lock()  # all runs share the thread that sends: thousands of events wait here, not there
 
         async def emit(event: Stage) -> None:
@@ -165,9 +165,9 @@ async def _calls_ended() -> None:
         await asyncio.wait(left, timeout=CALLS_END_S)
 
 
-def _outcome(run: asyncio.Task[End]) -> End | QwenError:
+def _outcome(run: asyncio.Task[ChainEnd]) -> ChainEnd | QwenError:
     if run.cancelled():
-        return End(finish_reason="cancelled")
+        return ChainEnd(finish_reason="cancelled")
     error = run.exception()
     if error is None:
         return run.result()
@@ -192,7 +192,7 @@ class _Request:
         self._first_event_s = self._first_event_s or time.monotonic()
         self.responder.send(self._timed(self._encode(event)))
 
-    def end(self, outcome: End | QwenError) -> None:
+    def end(self, outcome: ChainEnd | QwenError) -> None:
         """Send the final response, whatever happens."""
         with fail_alone(self.responder):
             if isinstance(outcome, QwenError):

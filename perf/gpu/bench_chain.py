@@ -29,7 +29,8 @@ from qwen_engine.chains.voice_chat.chain import VoiceChat
 from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import AsrSettings, ChatSettings, ModelSettings, TtsSettings, VoiceChatSettings
-from qwen_wire.chains import SpeechProgress, Stage
+from qwen_wire.chains import Stage
+from qwen_wire.voice_chat import SpeechProgress
 
 DEMO = PROJECT / "demo" / "checkpoints"
 QUESTIONS = sorted((PROJECT / "demo" / "audio").glob("*.wav"))

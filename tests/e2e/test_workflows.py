@@ -67,10 +67,10 @@ def test_a_workflow_gives_what_its_steps_give(client, audio, made):
 
 def test_stages_that_need_nothing_of_each_other_run_at_once(made):
     record = made[0].record
-    assert {one["state"] for one in record.values()} == {"done"}
+    assert {one.state for one in record.values()} == {"done"}
     for one, other in (("heard", "timed"), ("picture", "speech")):
-        assert record[one]["start_s"] < record[other]["end_s"]
-        assert record[other]["start_s"] < record[one]["end_s"]
+        assert record[one].start_s < record[other].end_s
+        assert record[other].start_s < record[one].end_s
 
 
 def test_the_picture_comes_step_by_step_and_the_speech_in_pieces(made):

@@ -21,9 +21,8 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from qwen_client.channels import DIRECT
 from qwen_client.messages import infer_request
-from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions
 from qwen_wire import options
-from qwen_wire.options import VoiceChatOptions
+from qwen_wire.options import ChainOptions, VoiceChatOptions, WorkflowOptions
 from qwen_wire.tensors import CHAINS, CHAT, MODELS
 
 HOME = Path(__file__).resolve().parents[2]

@@ -144,7 +144,7 @@ def test_a_stage_that_fails_leaves_the_others(client: Client) -> None:
         client.chains.run(workflow)
     assert caught.value.status == "INVALID_ARGUMENT"
     made = caught.value.result
-    assert {name: one["state"] for name, one in made.record.items()} == {
+    assert {name: one.state for name, one in made.record.items()} == {
         "broken": "failed",
         "after": "skipped",
         "said": "done",
@@ -154,7 +154,7 @@ def test_a_stage_that_fails_leaves_the_others(client: Client) -> None:
 
     mended = {**workflow, "nodes": {**workflow["nodes"], "broken": DRAWN, "after": said}}
     again = client.chains.run(mended, resume=made)
-    assert again.record["said"]["state"] == "kept"
+    assert again.record["said"].state == "kept"
     assert again.outputs["said"] == made.outputs["said"]
 
 

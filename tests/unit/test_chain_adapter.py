@@ -12,34 +12,36 @@ from small_triton import MINE, OTHER, PB_UTILS, WAIT_S, SmallRequest, SmallRespo
 
 from qwen_engine.chain_adapter import ChainAdapter
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.events import Emit
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
-from qwen_wire.chains import StageResult, StageStarted
+from qwen_wire.chains import ChainEnd, StageResult, StageStarted
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.tensors import WORKFLOW
+from qwen_wire.workflows import WorkflowEnd
 from tests.waiting import until
 
 STARTED, RESULT = StageStarted(stage="one"), StageResult(stage="one", output="IMAGE", payload=b"file")
 
 
-async def well(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+async def well(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
     await emit(STARTED)
     await emit(RESULT)
-    return End(finish_reason="stop", details={"trace_id": trace.trace_id, "options": inputs["OPTIONS"].decode()})
+    outputs = {"options": inputs["OPTIONS"].decode()}
+    return WorkflowEnd(finish_reason="stop", outputs=outputs, record={}, trace_id=trace.trace_id)
 
 
-async def refusing(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+async def refusing(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
     raise InvalidRequest("OPTIONS.x is unknown")
 
 
-async def broken(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+async def broken(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
     await emit(STARTED)
     raise ZeroDivisionError
 
 
-async def untellable(inputs: Inputs, trace: Trace, emit: Emit) -> End:
-    return End(finish_reason="stop", details={"outputs": object()})
+async def untellable(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
+    return WorkflowEnd(finish_reason="stop", outputs={"untellable": object()}, record={}, trace_id=trace.trace_id)
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Endless:
     started: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     cleaned: int = 0
 
-    async def __call__(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def __call__(self, inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
         await emit(STARTED)
         self.started.release()
         try:
@@ -87,7 +89,7 @@ def test_events_are_numbered_and_timed_and_the_end_is_final(adapter_of: Any) -> 
     times = [response.event["time_s"] for response in request.sent]
     assert times == sorted(times)
     assert request.sent[1].tensors[0].items[0, 0] == b"file"
-    assert (end["finish_reason"], end["trace_id"], end["options"]) == ("stop", "1" * 32, '{"a": 1}')
+    assert (end["finish_reason"], end["trace_id"], end["outputs"]["options"]) == ("stop", "1" * 32, '{"a": 1}')
     assert set(end["timings"]) == {"queue_s", "first_event_s", "total_s"}
 
 
@@ -119,10 +121,10 @@ def test_a_run_with_very_many_events_takes_turns_with_others(adapter_of: Any) ->
     order: list[str] = []
     begun, may_go_on = threading.Semaphore(0), threading.Event()
 
-    async def telling(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def telling(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
         count = int(inputs["OPTIONS"])
         await asyncio.gather(*(emit(STARTED) for _ in range(count)))
-        return End(finish_reason="stop")
+        return ChainEnd(finish_reason="stop")
 
     def crowd_sends(response: SmallResponse | None, is_final: bool) -> None:
         order.append("crowd")
@@ -286,7 +288,7 @@ def test_a_final_response_that_cannot_be_sent_is_an_error_or_the_flag_alone(adap
     assert other.outcome().event["finish_reason"] == "stop"
 
 
-async def leaving_python(inputs: Inputs, trace: Trace, emit: Emit) -> End:
+async def leaving_python(inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
     if inputs["OPTIONS"] == b'{"exit": 1}':
         raise SystemExit
     return await well(inputs, trace, emit)

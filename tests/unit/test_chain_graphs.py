@@ -12,12 +12,11 @@ import soundfile
 from chain_models import FULL, RuleModels, drawn, recording
 
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import End
 from qwen_engine.chains.workflow.chain import Workflows, graphs_beside
 from qwen_engine.chains.workflow.signatures import tensors
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
-from qwen_wire.chains import Stage, StageFailed, StageResult, StageSkipped
+from qwen_wire.chains import ChainEnd, Stage, StageFailed, StageResult, StageSkipped
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.messages import to_dict
 
@@ -31,7 +30,7 @@ class Made:
     """What a run told."""
 
     models: RuleModels
-    end: End | None = None
+    end: ChainEnd | None = None
     events: list[Stage] = field(default_factory=list)
 
     def __getitem__(self, stage: str) -> Any:
@@ -140,7 +139,7 @@ def test_silence_is_no_meeting():
 def test_a_story_in_pictures(files):
     made = run("storyboard", files, seed=5, style="anime", width=48, height=32)
     assert made["idea"] == "A small red circle."
-    shots = [(shot["prompt"], shot["seed"]) for shot in made.end.details["outputs"]["shots"]]
+    shots = [(shot["prompt"], shot["seed"]) for shot in made.end.to_dict()["outputs"]["shots"]]
     assert shots == [("a small red circle", 5), ("a red circle", 6), ("a large red circle", 7)]
     pictures = made.files("pictures", "IMAGE")
     assert [drawn(pictures[number]) for number in range(3)] == [f"{prompt} {seed}" for prompt, seed in shots]
@@ -332,7 +331,7 @@ def test_every_stage_that_fails_is_named_and_what_does_not_need_it_is_done(chain
     failed = [name for name in made.stages(StageFailed) if name in same]
     assert made.end.finish_reason == "failed"
     assert to_dict(made.end.error) == {"stage": failed[0], "status": "INVALID_ARGUMENT", "message": "no"}
-    states = {name: record["state"] for name, record in made.end.details["record"].items()}
+    states = {name: record["state"] for name, record in made.end.to_dict()["record"].items()}
     lost = set().union(*(needing(chain, name) for name in failed))
     assert {name for name, state in states.items() if state == "failed"} == set(failed)
     assert {name for name, state in states.items() if state == "skipped"} >= lost - set(failed)
@@ -350,7 +349,7 @@ def test_every_stage_that_takes_too_long_is_cancelled_and_named(chain, stage, mo
     assert made.end.error.stage in same
     assert made.models.cancelled == [call.model for call in made.models.calls if call.model == model]
     assert made.models.cancelled
-    states = [record["state"] for record in made.end.details["record"].values()]
+    states = [record["state"] for record in made.end.to_dict()["record"].values()]
     assert "running" not in states
     assert "waiting" not in states
     assert stage in same

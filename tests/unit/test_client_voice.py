@@ -16,6 +16,7 @@ from fake_triton import FakeTriton, Payloads, Refusal
 
 from qwen_client import (
     AsyncClient,
+    Cancelled,
     ChainFailed,
     Client,
     Heard,
@@ -55,7 +56,9 @@ def voice_chat(inputs: Payloads) -> Iterator[Payloads]:
         **ENDING,
         "outputs": {"heard": heard, "reply": " ".join(PIECES), "spoken": "" if is_lost else " ".join(PIECES)},
         "history": [{"role": "user", "content": heard}],
+        "audio_s": 0.0 if is_lost else len(PIECES) * len(FRAME) / SAMPLE_RATE_HZ,
         "underrun_s": 0.0,
+        "trace_id": "1",
     }
     if is_lost:
         ending |= {"finish_reason": "failed", "error": {"stage": "speech", **error}}
@@ -140,6 +143,16 @@ def test_a_failed_stage_names_itself_and_leaves_the_rest(client: Client) -> None
         "",
     )
     assert len(reply.samples) == 0
+
+
+def test_a_turn_that_the_server_cancelled_says_so() -> None:
+    def cancelled(inputs: Payloads) -> Iterator[Payloads]:
+        yield {"PAYLOAD": b"", "EVENT": event(0, "end", **{**ENDING, "finish_reason": "cancelled"})}
+
+    with FakeTriton({"voice_chat": cancelled}) as triton, Client(triton.address) as client:
+        run = client.chains.voice_chat(b"x")
+        with pytest.raises(Cancelled, match="the server cancelled the turn"):
+            run.result()
 
 
 def test_turns_of_a_conversation_share_a_session_and_its_token(client: Client, triton: FakeTriton) -> None:

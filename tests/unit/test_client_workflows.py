@@ -81,7 +81,7 @@ def test_outputs_are_whole_and_events_are_told(client: Client) -> None:
     assert [data[:4] for data in made.outputs["drawn"]] == [b"\x89PNG"] * 2
     assert made.outputs["said"][:4] == b"RIFF"
     assert made.outputs["told"] == {"language": "English"}
-    assert {record["state"] for record in made.record.values()} == {"done"}
+    assert {record.state for record in made.record.values()} == {"done"}
     assert made.timings.total_s == TIMINGS["total_s"]
     assert {event.stage for event in events} == set(WORKFLOW["nodes"])
     assert [event for event in events if isinstance(event, StageResult)] == list(made.results)

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from qwen_engine.chains.workflow.chain import WorkflowOptions
 from qwen_engine.chains.workflow.functions import FUNCTIONS
 from qwen_engine.chains.workflow.graph import read_graph
 from qwen_engine.chains.workflow.signatures import tensors
 from qwen_wire.charts import CHARTS
-from qwen_wire.options import Options, VoiceChatOptions
+from qwen_wire.options import Options, VoiceChatOptions, WorkflowOptions
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS, SCHEMAS
 from tests.costly_parts import Costly
 from tests.costly_requests import COSTLY, FREE, NORMAL

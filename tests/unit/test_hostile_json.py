@@ -7,14 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwen_engine.chains.workflow.chain import ChainOptions, WorkflowOptions
 from qwen_engine.chains.workflow.graph import read_graph
 from qwen_engine.settings import ChatSettings
 from qwen_wire import json_text, options
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import MAX_MESSAGE_BYTES, InvalidRequest
 from qwen_wire.json_text import MAX_BYTES, MAX_LEVELS, MAX_VALUES, read_json, shown
-from qwen_wire.options import MAX_OPTIONS_BYTES, MAX_OPTIONS_VALUES, Options, VoiceChatOptions, parse_options
+from qwen_wire.options import (
+    MAX_OPTIONS_BYTES,
+    MAX_OPTIONS_VALUES,
+    ChainOptions,
+    Options,
+    VoiceChatOptions,
+    WorkflowOptions,
+    parse_options,
+)
 
 MANY = 20_000
 LONG = 1_000_000

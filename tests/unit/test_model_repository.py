@@ -6,7 +6,7 @@ import pytest
 from tritonclient.grpc.model_config_pb2 import TYPE_INT32, TYPE_STRING, DataType
 
 from qwen_client.cancel_requests import MEMBERS
-from qwen_engine.chains.workflow.chain import WorkflowOptions, graphs_beside
+from qwen_engine.chains.workflow.chain import graphs_beside
 from qwen_engine.chains.workflow.signatures import chain_wire
 from qwen_engine.models import MODELS as ENGINE_MODELS
 from qwen_engine.settings import ChainSettings
@@ -14,6 +14,7 @@ from qwen_engine.triton import settings_json
 from qwen_media.formats import ALLOWED
 from qwen_server import repository
 from qwen_server.profiles import load_profile
+from qwen_wire.options import WorkflowOptions
 from qwen_wire.tensors import CHAINS, ENSEMBLES, MODELS, RELAYS
 
 HOME = Path(__file__).resolve().parents[2]

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import End
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.voice_chat.chain import VoiceChat
-from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS, SpeechProgress
+from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
 from qwen_engine.tenants import DEFAULT_TENANT
-from qwen_wire.chains import SessionStarted, Stage, StageFailed, StageProgress, StageResult
+from qwen_wire.chains import ChainEnd, Stage, StageFailed, StageProgress, StageResult
 from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
 from qwen_wire.messages import to_dict
+from qwen_wire.voice_chat import SessionStarted, SpeechProgress
 from tests.small_calls import FRAMES_A_PIECE, SmallCalls, sound_of
 
 TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
@@ -58,7 +58,7 @@ class Talking:
         on_event: Callable[[Stage], Awaitable[None] | None] = lambda _: None,
         tenant: str = DEFAULT_TENANT,
         **options: Any,
-    ) -> tuple[list[Stage], End]:
+    ) -> tuple[list[Stage], ChainEnd]:
         """The events and the end of a request; the token of its conversation goes along, once it is known."""
         events: list[Stage] = []
         session = (tenant, options.get("session"))
@@ -98,14 +98,14 @@ def test_what_is_heard_is_answered_and_spoken_in_pieces():
     talk = talking()
     events, end = asyncio.run(talk.turn())
     assert (end.finish_reason, end.error) == ("stop", None)
-    assert end.details["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": GREETING}
+    assert end.to_dict()["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": GREETING}
     assert sounds(events) == [(piece, sound_of(piece)) for piece in PIECES]
     texts = [event.payload.decode() for event in events if isinstance(event, StageProgress) and event.stage == "reply"]
     assert "".join(texts) == GREETING
     results = [(event.stage, event.value) for event in events if isinstance(event, StageResult)]
     assert results[0] == ("heard", "Hello there.")
     assert ("reply", GREETING) in results
-    assert end.details["audio_s"] == pytest.approx(4 * PIECE_S)
+    assert end.to_dict()["audio_s"] == pytest.approx(4 * PIECE_S)
     assert types(events, "speech")[0] == "stage_started"
 
 
@@ -135,7 +135,7 @@ def test_every_call_belongs_to_the_trace_of_the_request():
 def test_a_text_needs_no_recogniser():
     talk = talking(echo)
     events, end = asyncio.run(talk.turn(b"", b"Hello again."))
-    assert end.details["outputs"]["heard"] == "Hello again."
+    assert end.to_dict()["outputs"]["heard"] == "Hello again."
     assert talk.calls.calls_of(ASR) == []
     assert sounds(events)
 
@@ -146,8 +146,8 @@ def test_payloads_can_travel_as_base64():
     options = {"output_encoding": "base64", "input_encoding": "base64"}
     encoded, end = asyncio.run(talk.turn(b64encode(b"Hello there."), **options))
     assert [b64decode(event.payload) for event in encoded] == [event.payload for event in raw]
-    assert end.details["outputs"]["heard"] == "Hello there."
-    assert end.details["audio_s"] == pytest.approx(4 * PIECE_S)
+    assert end.to_dict()["outputs"]["heard"] == "Hello there."
+    assert end.to_dict()["audio_s"] == pytest.approx(4 * PIECE_S)
 
 
 def test_where_nothing_is_said_nothing_is_answered():
@@ -156,25 +156,25 @@ def test_where_nothing_is_said_nothing_is_answered():
     assert end.finish_reason == "stop"
     assert types(events, "reply") == types(events, "speech") == ["stage_skipped"]
     assert talk.calls.calls_of(CHAT) == []
-    assert end.details["history"] == [SYSTEM]
+    assert end.to_dict()["history"] == [SYSTEM]
 
 
 def test_signs_alone_are_no_speech_but_stay_in_the_reply():
     talk = talking(lambda _: "The plan is ready! 🙂")
     events, end = asyncio.run(talk.turn(session="a"))
     assert [text for text, _ in sounds(events)] == ["The plan is ready!"]
-    assert end.details["outputs"]["spoken"] == "The plan is ready! 🙂"
+    assert end.to_dict()["outputs"]["spoken"] == "The plan is ready! 🙂"
 
 
 def test_a_conversation_remembers_its_turns():
     talk = talking(echo)
 
-    async def three() -> End:
+    async def three() -> ChainEnd:
         for word in (b"One.", b"Two."):
             await talk.turn(word, session="a")
         return (await talk.turn(b"Three.", session="a"))[1]
 
-    history = asyncio.run(three()).details["history"]
+    history = asyncio.run(three()).to_dict()["history"]
     assert [message["role"] for message in history] == ["system", *["user", "assistant"] * 3]
     assert [message["content"] for message in history[1::2]] == ["One.", "Two.", "Three."]
     assert history[-1]["content"].startswith("Number 3 is here")
@@ -184,8 +184,8 @@ def test_a_conversation_remembers_its_turns():
 def test_conversations_do_not_mix():
     talk = talking(echo)
 
-    async def many() -> list[End]:
-        async def conversation(name: str) -> End:
+    async def many() -> list[ChainEnd]:
+        async def conversation(name: str) -> ChainEnd:
             for number in range(3):
                 _, end = await talk.turn(f"{name}{number}".encode(), session=name)
             return end
@@ -193,7 +193,7 @@ def test_conversations_do_not_mix():
         return await asyncio.gather(*(conversation(f"talk {number}") for number in range(32)))
 
     for number, end in enumerate(asyncio.run(many())):
-        said_by_user = [message["content"] for message in end.details["history"][1::2]]
+        said_by_user = [message["content"] for message in end.to_dict()["history"][1::2]]
         assert said_by_user == [f"talk {number}{turn}" for turn in range(3)]
     assert talk.calls.live == []
 
@@ -202,18 +202,18 @@ def test_without_a_session_nothing_is_remembered():
     talk = talking(echo)
     asyncio.run(talk.turn(b"One."))
     _, end = asyncio.run(talk.turn(b"Two."))
-    assert len(end.details["history"]) == 3
+    assert len(end.to_dict()["history"]) == 3
 
 
 def test_old_turns_are_forgotten():
     talk = talking(echo, max_turns=2)
 
-    async def four() -> End:
+    async def four() -> ChainEnd:
         for word in (b"One.", b"Two.", b"Three."):
             await talk.turn(word, session="a")
         return (await talk.turn(b"Four.", session="a"))[1]
 
-    history = asyncio.run(four()).details["history"]
+    history = asyncio.run(four()).to_dict()["history"]
     assert [message["content"] for message in history[1::2]] == ["Three.", "Four."]
     assert history[0] == SYSTEM
 
@@ -222,19 +222,19 @@ def test_a_new_conversation_may_bring_what_was_said_before():
     talk = talking(echo)
     before = [said("system", "Be brief."), said("user", "Zero."), said("assistant", "Yes, zero.")]
 
-    async def two() -> tuple[End, str]:
+    async def two() -> tuple[ChainEnd, str]:
         _, end = await talk.turn(b"One.", session="a", messages=before)
         with pytest.raises(InvalidRequest, match="the conversation 'a' has begun"):
             await talk.turn(b"Two.", session="a", messages=before)
         return end
 
-    assert asyncio.run(two()).details["history"][:4] == [*before, said("user", "One.")]
+    assert asyncio.run(two()).to_dict()["history"][:4] == [*before, said("user", "One.")]
 
 
 def test_a_conversation_can_be_ended():
     talk = talking(echo)
 
-    async def over() -> list[End]:
+    async def over() -> list[ChainEnd]:
         ends = [(await talk.turn(b"One.", session="a"))[1]]
         ends.append((await talk.turn(b"", session="a", end_session=True))[1])
         ends.append((await talk.turn(b"Two.", session="a", end_session=True, token=None))[1])
@@ -243,7 +243,7 @@ def test_a_conversation_can_be_ended():
 
     ends = asyncio.run(over())
     assert [end.finish_reason for end in ends] == ["stop"] * 4
-    assert [len(end.details["history"]) for end in ends] == [3, 3, 3, 3]
+    assert [len(end.to_dict()["history"]) for end in ends] == [3, 3, 3, 3]
 
 
 def test_there_is_room_for_so_many_conversations():
@@ -267,7 +267,7 @@ def test_the_token_comes_first_and_a_request_without_utterance_just_begins():
     talk = talking(echo)
     order: list[str] = []
 
-    async def begin() -> End:
+    async def begin() -> ChainEnd:
         await talk.turn(session="a", on_event=lambda event: order.append(event.type))
         events, end = await talk.turn(b"", session="b", messages=[said("user", "Zero."), said("assistant", "Yes.")])
         assert (events, end.finish_reason) == ([], "stop")
@@ -275,7 +275,7 @@ def test_the_token_comes_first_and_a_request_without_utterance_just_begins():
 
     end = asyncio.run(begin())
     assert order[:2] == ["session_started", "stage_started"]
-    assert [message["content"] for message in end.details["history"][1:4]] == ["Zero.", "Yes.", "One."]
+    assert [message["content"] for message in end.to_dict()["history"][1:4]] == ["Zero.", "Yes.", "One."]
     assert all(len(token) >= 40 for token in talk.tokens.values())
 
 
@@ -289,7 +289,7 @@ def test_a_guessed_conversation_is_neither_read_nor_interrupted_nor_ended():
             began.set()
             await asyncio.sleep(0.05)
 
-    async def run() -> tuple[End, End]:
+    async def run() -> tuple[ChainEnd, ChainEnd]:
         first = asyncio.create_task(talk.turn(on_event=hold, session="a"))
         await began.wait()
         token = talk.tokens[DEFAULT_TENANT, "a"]
@@ -310,7 +310,7 @@ def test_a_guessed_conversation_is_neither_read_nor_interrupted_nor_ended():
 
     end, again = asyncio.run(run())
     assert end.finish_reason == "stop"
-    assert [message["content"] for message in again.details["history"][1::2]] == ["Hello there.", "Again."]
+    assert [message["content"] for message in again.to_dict()["history"][1::2]] == ["Hello there.", "Again."]
 
 
 def test_one_tenant_s_conversations_lock_nobody_out():
@@ -329,7 +329,7 @@ def test_one_tenant_s_conversations_lock_nobody_out():
 # --- barge-in -----------------------------------------------------------------------------------------------------
 
 
-async def interrupted(talk: Talking, *, after_pieces: int, **second: Any) -> tuple[list[Stage], End, End]:
+async def interrupted(talk: Talking, *, after_pieces: int, **second: Any) -> tuple[list[Stage], ChainEnd, ChainEnd]:
     """The first turn's events and end, and the end of the one that came when `after_pieces` had been delivered."""
     came = asyncio.Event()
 
@@ -372,24 +372,24 @@ def test_words_that_were_not_spoken_are_not_remembered(played_s, remembered):
         before = [said("user", "Hello there."), *replied, said("user", "Stop, please.")]
     else:
         before = [said("user", "Hello there. Stop, please.")]
-    assert end.details["history"] == [SYSTEM, *before, said("assistant", GREETING)]
+    assert end.to_dict()["history"] == [SYSTEM, *before, said("assistant", GREETING)]
 
 
 def test_how_much_of_a_whole_reply_was_played_counts_too():
     talk = talking()
 
-    async def two() -> End:
+    async def two() -> ChainEnd:
         await talk.turn(session="a")
         return (await talk.turn(b"Stop, please.", session="a", played_s=1.2 * PIECE_S))[1]
 
-    assert asyncio.run(two()).details["history"][2] == said("assistant", "Good morning,")
+    assert asyncio.run(two()).to_dict()["history"][2] == said("assistant", "Good morning,")
 
 
 @pytest.mark.parametrize("model", [ASR, CHAT, TTS])
 def test_a_caller_who_leaves_leaves_nothing_running(model):
     talk = talking()
 
-    async def leave() -> End:
+    async def leave() -> ChainEnd:
         talk.calls.gates[model] = asyncio.Event()
         turn = asyncio.create_task(talk.turn(session="a"))
         while model not in talk.calls.live:
@@ -401,7 +401,7 @@ def test_a_caller_who_leaves_leaves_nothing_running(model):
         talk.calls.gates.clear()
         return (await talk.turn(b"Again.", session="a"))[1]
 
-    history = asyncio.run(leave()).details["history"]
+    history = asyncio.run(leave()).to_dict()["history"]
     heard = "Again." if model == ASR else "Hello there. Again."
     assert history == [SYSTEM, said("user", heard), said("assistant", GREETING)]
 
@@ -424,7 +424,7 @@ def test_a_stage_that_fails_names_itself(model, stage):
 def test_a_stage_that_takes_too_long_names_itself(model, stage):
     talk = talking()
 
-    async def late() -> tuple[list[Stage], End]:
+    async def late() -> tuple[list[Stage], ChainEnd]:
         talk.calls.gates[model] = asyncio.Event()
         return await talk.turn(session="a", deadline_s=0.1)
 
@@ -438,13 +438,13 @@ def test_a_stage_that_takes_too_long_names_itself(model, stage):
 def test_what_failed_can_be_said_again(model):
     talk = talking()
 
-    async def twice() -> End:
+    async def twice() -> ChainEnd:
         talk.calls.failing[model] = Unavailable("the queue is full")
         await talk.turn(session="a")
         talk.calls.failing.clear()
         return (await talk.turn(session="a"))[1]
 
-    assert asyncio.run(twice()).details["history"] == [
+    assert asyncio.run(twice()).to_dict()["history"] == [
         SYSTEM,
         said("user", "Hello there."),
         said("assistant", GREETING),
@@ -455,7 +455,7 @@ def test_a_reply_that_cannot_be_spoken_is_still_written():
     talk = talking()
     talk.calls.failing[TTS] = Unavailable("the queue is full")
     events, end = asyncio.run(talk.turn(session="a"))
-    assert end.details["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": ""}
+    assert end.to_dict()["outputs"] == {"heard": "Hello there.", "reply": GREETING, "spoken": ""}
     assert any(isinstance(event, StageResult) and event.value == GREETING for event in events)
 
 
@@ -467,7 +467,7 @@ def test_what_was_written_before_a_failure_is_spoken():
     events, end = asyncio.run(talk.turn(session="a"))
     assert [text for text, _ in sounds(events)] == PIECES[:2]
     assert end.error.stage == "reply"
-    assert end.details["outputs"]["spoken"] == "Good morning, dear Anna."
+    assert end.to_dict()["outputs"]["spoken"] == "Good morning, dear Anna."
 
 
 def test_what_goes_wrong_inside_is_not_told():

@@ -94,12 +94,12 @@ def test_a_workflow_tells_all_its_results_with_its_end(encoding: str) -> None:
                 input_encoding=encoding, output_encoding=encoding)  # fmt: skip
     assert whole.events == []
     assert whole.end.finish_reason == "stop"
-    results = {(one["stage"], one["output"]): one for one in whole.end.details["results"]}
+    results = {(one["stage"], one["output"]): one for one in whole.end.to_dict()["results"]}
     expected = {(one.stage, one.output): one for one in streamed.events if isinstance(one, StageResult)}
     assert results.keys() == expected.keys()
     assert results["heard", "TEXT"]["value"] == "3 bytes"
     assert b64decode(results["drawn", "IMAGE"]["payload"]) == expected["drawn", "IMAGE"].payload
-    assert whole.end.details["outputs"] == streamed.end.details["outputs"]
+    assert whole.end.to_dict()["outputs"] == streamed.end.to_dict()["outputs"]
     assert json.dumps(whole.end.to_dict())
 
 

@@ -7,11 +7,11 @@ from types import ModuleType
 import jsonschema
 import pytest
 
-from qwen_wire import answers, chains, messages, pictures, speech, transcripts
+from qwen_wire import answers, chains, messages, pictures, speech, transcripts, voice_chat, workflows
 from qwen_wire.tensors import SCHEMAS
 from scripts.wire_page import EVENTS, FOLDER, OWN, PAGE, RESULTS, schemas, wire_page
 
-MODULES = (answers, chains, messages, pictures, speech, transcripts)
+MODULES = (answers, chains, messages, pictures, speech, transcripts, voice_chat, workflows)
 
 
 def test_the_page_is_what_the_types_say() -> None:

@@ -66,13 +66,6 @@ class StageProgress(Stage):
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class SpeechProgress(StageProgress):
-    """The next sound of a piece of a reply; `text` is the piece."""
-
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True, config=CONFIG)
 class StageResult(Stage):
     """The stage, or one item of it, made an `output`: a `value` where that is JSON or text, a `payload` for a file."""
 
@@ -98,12 +91,35 @@ class StageFailed(Stage):
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
-class SessionStarted(Stage):
-    """The first event of a new conversation, before anything is done: whoever goes on with it needs the `token`."""
+class CollectedResult:
+    """One of the `results` of an answer that comes whole: a `StageResult` whose file is base64."""
 
-    type: Literal["session_started"] = "session_started"
-    session: str
-    token: str = Field(repr=False)
+    stage: str
+    item: int | None = absent()
+    output: str
+    value: Any = absent()
+    payload: str = absent("")
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class ChainEnd:
+    """The end of a chain; `error` is the first that a stage failed with. One that was cancelled tells no more."""
+
+    type: Literal["end"] = "end"
+    finish_reason: ChainFinish
+    error: ErrorInfo | None = absent()
+    payload: bytes = Field(default=b"", exclude=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The EVENT."""
+        return to_dict(self)
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class CancelEnd(ChainEnd):
+    """The answer to a request that ends another one: whether that was `found`."""
+
+    found: bool
 
 
 StageEvent: TypeAlias = StageStarted | StageProgress | StageResult | StageSkipped | StageFailed

@@ -9,7 +9,7 @@ from qwen_client.chains.minutes import MeetingMinutes, meeting_minutes
 from qwen_client.chains.stories import Storyboard, storyboard
 from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
 from qwen_client.chains.workflows import WorkflowResult, run
-from qwen_wire.chains import SessionStarted
+from qwen_wire.voice_chat import SessionStarted
 
 __all__ = [
     "AlignedTranscript",

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import wave
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,8 @@ from qwen_client.jobs import Ending
 from qwen_client.pictures import Picture
 from qwen_client.recipes import read_recipe
 from qwen_client.shortfalls import Shortfall
-from qwen_wire.chains import ErrorInfo, StageEvent, StageFailed, StageResult
+from qwen_wire.chains import ChainEnd, ErrorInfo, StageEvent, StageResult
 from qwen_wire.errors import Cancelled, ChainFailed
-from qwen_wire.messages import read_message
 
 MadeT = TypeVar("MadeT")
 CHARTS = "chart_image"
@@ -117,24 +116,17 @@ def collecting(make: Callable[[Made], MadeT]) -> Callable[[Sequence[StageEvent],
     """
 
     def collect(events: Sequence[StageEvent], ending: Ending) -> MadeT:
-        if ending.finish_reason == "cancelled":
+        end = ending.read(ChainEnd)
+        if end.finish_reason == "cancelled":
             raise Cancelled("the server cancelled the chain", request_id=ending.request_id)
         result = make(Made(events, ending.request_id))
-        if ending.finish_reason == "failed":
-            raise _failure(events, ending, result)
+        if end.error is not None:
+            raise chain_failed(end.error, ending.request_id, result)
         return result
 
     return collect
 
 
-def _failure(events: Sequence[StageEvent], ending: Ending, result: Any) -> ChainFailed:
-    if (told := ending.details.get("error")) is not None:
-        return chain_failed(told, ending.request_id, result)
-    first = next(event for event in events if isinstance(event, StageFailed))
-    return ChainFailed(first.stage, first.error.message, first.error.status, ending.request_id, result)
-
-
-def chain_failed(told: Mapping[str, Any], request_id: str, result: Any) -> ChainFailed:
-    """The `error` that the end of a chain tells, with what the chain made."""
-    error = read_message(ErrorInfo, told)
+def chain_failed(error: ErrorInfo, request_id: str, result: Any) -> ChainFailed:
+    """The `error` of a chain's end, with what the chain made."""
     return ChainFailed(error.stage or "", error.message, error.status, request_id, result)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,20 @@ from qwen_client.chains.files import suffix_of
 from qwen_client.documents.folder import Folder
 from qwen_wire.chains import StageResult
 from qwen_wire.errors import InvalidRequest
+from qwen_wire.messages import read_message, to_dict
+from qwen_wire.workflows import NodeRecord
 
 INDEX = "run.json"
 
 
-def keep(folder: str | os.PathLike[str], record: Any, results: Sequence[StageResult]) -> None:
+def keep(folder: str | os.PathLike[str], record: Mapping[str, NodeRecord], results: Sequence[StageResult]) -> None:
     """Write the `record` of a run and all `results` of its nodes."""
     files = Folder(folder)
     told = [_result_json(files, result) for result in results]
-    files.json(INDEX, {"record": record, "results": told})
+    files.json(INDEX, {"record": record_json(record), "results": told})
 
 
-def read_kept(folder: str | os.PathLike[str]) -> tuple[Any, tuple[StageResult, ...]]:
+def read_kept(folder: str | os.PathLike[str]) -> tuple[dict[str, NodeRecord], tuple[StageResult, ...]]:
     """The record and the results that `keep` wrote.
 
     Raises:
@@ -30,9 +32,15 @@ def read_kept(folder: str | os.PathLike[str]) -> tuple[Any, tuple[StageResult, .
     path = Path(folder)
     try:
         kept = json.loads((path / INDEX).read_text(encoding="utf-8"))
-        return kept["record"], tuple(_read(path, kept["results"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        record = {name: read_message(NodeRecord, one) for name, one in kept["record"].items()}
+        return record, tuple(_read(path, kept["results"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{path}: there is no run to go on from: {error}") from error
+
+
+def record_json(record: Mapping[str, NodeRecord]) -> dict[str, Any]:
+    """As the end of a run has it."""
+    return {name: to_dict(one) for name, one in record.items()}
 
 
 def _result_json(files: Folder, result: StageResult) -> dict[str, Any]:

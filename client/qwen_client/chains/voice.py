@@ -19,9 +19,12 @@ from qwen_client.messages import Answer, options_json
 from qwen_client.pcm import SCALE
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_bytes
-from qwen_wire.chains import SessionStarted, Stage, StageEvent, StageProgress, StageResult
-from qwen_wire.errors import InvalidRequest
+from qwen_wire import voice_chat as voice_chat_wire
+from qwen_wire.chains import Stage, StageEvent, StageProgress, StageResult
+from qwen_wire.errors import Cancelled, InvalidRequest
+from qwen_wire.messages import to_dict
 from qwen_wire.options import VoiceChatOptions
+from qwen_wire.voice_chat import SessionStarted, SpeechProgress, VoiceChatEnd
 
 DEFAULT_SAMPLE_RATE = 24_000
 INTERRUPTED = Shortfall("interrupted", "the reply was interrupted by another utterance")
@@ -159,20 +162,23 @@ def announcing(on_event: OnEvent | None) -> Callable[[Answer], VoiceEvent]:
 
 def read_voice(answer: Answer) -> VoiceEvent:
     """The event in a response of the voice chat."""
-    told = answer.json("EVENT")
-    if told["type"] == "session_started":
+    if answer.json("EVENT")["type"] == "session_started":
         return answer.message(SessionStarted, "EVENT")
     match read_stage(answer):
-        case StageResult(stage="heard", output="TEXT") as event:
+        case StageResult(stage=voice_chat_wire.HEARD, output="TEXT") as event:
             return Heard(**_place(event), text=event.value)
-        case StageProgress(stage="reply") as event:
+        case StageProgress(stage=voice_chat_wire.REPLY) as event:
             return ReplyText(**_place(event), text=event.payload.decode())
-        case StageProgress(stage="speech") as event:
-            samples = np.frombuffer(event.payload, "<i2").astype(np.float32) / SCALE
-            rate = (event.event or {})["sample_rate_hz"]
-            return ReplySound(**_place(event), text=told["text"], samples=samples, sample_rate=rate)
+        case StageProgress(stage=voice_chat_wire.SPEECH) as event:
+            return _sound(answer.message(SpeechProgress, "EVENT", payload=event.payload))
         case event:
             return event
+
+
+def _sound(event: SpeechProgress) -> ReplySound:
+    samples = np.frombuffer(event.payload, "<i2").astype(np.float32) / SCALE
+    rate = (event.event or {})["sample_rate_hz"]
+    return ReplySound(**_place(event), text=event.text, samples=samples, sample_rate=rate)
 
 
 def _place(event: Stage) -> dict[str, Any]:
@@ -181,22 +187,24 @@ def _place(event: Stage) -> dict[str, Any]:
 
 def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
     """Raises `ChainFailed`, which holds the reply as far as it got, where a stage failed."""
+    if ending.finish_reason == "cancelled" and "outputs" not in ending.details:
+        raise Cancelled("the server cancelled the turn", request_id=ending.request_id)
     sounds = [event for event in events if isinstance(event, ReplySound)]
-    told: Mapping[str, Any] = ending.details
+    end = ending.read(VoiceChatEnd)
     reply = VoiceReply(
-        heard=told["outputs"]["heard"],
-        text=told["outputs"]["reply"],
-        spoken=told["outputs"]["spoken"],
+        heard=end.outputs.heard,
+        text=end.outputs.reply,
+        spoken=end.outputs.spoken,
         samples=np.concatenate([np.zeros(0, np.float32), *(sound.samples for sound in sounds)]),
         sample_rate=sounds[0].sample_rate if sounds else DEFAULT_SAMPLE_RATE,
-        was_interrupted=ending.finish_reason == "cancelled",
-        messages=tuple(told["history"]),
-        underrun_s=told["underrun_s"],
-        times_s=told["timings"],
+        was_interrupted=end.finish_reason == "cancelled",
+        messages=tuple(message.model_dump() for message in end.history),
+        underrun_s=end.underrun_s,
+        times_s=to_dict(end.timings),
         request_id=ending.request_id,
         token=next((event.token for event in events if isinstance(event, SessionStarted)), None),
-        shortfalls=(*of_stages(events), *([INTERRUPTED] if ending.finish_reason == "cancelled" else [])),
+        shortfalls=(*of_stages(events), *([INTERRUPTED] if end.finish_reason == "cancelled" else [])),
     )
-    if error := told.get("error"):
-        raise chain_failed(error, ending.request_id, reply)
+    if end.error is not None:
+        raise chain_failed(end.error, ending.request_id, reply)
     return reply

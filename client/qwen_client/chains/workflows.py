@@ -13,7 +13,7 @@ from qwen_client.audio import audio_bytes
 from qwen_client.chains.events import read_stage
 from qwen_client.chains.files import suffix_of
 from qwen_client.chains.results import chain_failed
-from qwen_client.chains.run_folder import keep, read_kept
+from qwen_client.chains.run_folder import keep, read_kept, record_json
 from qwen_client.chains.shortfalls import of_stages
 from qwen_client.documents.folder import Folder
 from qwen_client.jobs import Ending, StreamJob
@@ -24,6 +24,7 @@ from qwen_client.texts import json_bytes
 from qwen_wire.chains import StageEvent, StageResult
 from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.messages import Timings
+from qwen_wire.workflows import NodeRecord, ResultKey, WorkflowEnd, place_key
 
 Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 """A workflow as its JSON says it (docs/chains.md), or a `.yaml` or `.json` file that holds it."""
@@ -35,12 +36,12 @@ OnEvent: TypeAlias = Callable[[StageEvent], object]
 class WorkflowResult:
     """What a workflow made: its `outputs`, with files as bytes, and what became of its nodes.
 
-    `record` has for each node its `state`, `start_s`, `end_s`, `attempts` and `error`; `results` is all that the nodes
-    made, the outputs among it. `shortfalls`: what of that was cut, damaged, missing or left out.
+    `record` says for each node what became of it; `results` is all that the nodes made, the outputs among it.
+    `shortfalls`: what of that was cut, damaged, missing or left out.
     """
 
     outputs: Mapping[str, Any]
-    record: Mapping[str, Mapping[str, Any]]
+    record: Mapping[str, NodeRecord]
     results: tuple[StageResult, ...]
     trace_id: str
     timings: Timings
@@ -56,7 +57,7 @@ class WorkflowResult:
         for name, value in self.outputs.items():
             if value is not None:
                 _save(files, name, value)
-        files.json("record.json", self.record)
+        files.json("record.json", record_json(self.record))
         return files.written
 
     def keep(self, folder: str | os.PathLike[str]) -> None:
@@ -97,7 +98,7 @@ def run(
         options["deadline_s"] = deadline_s
     record, earlier = _earlier(resume)
     if record is not None:
-        options["resume"] = {"record": record, "results": [_result_json(one, payloads) for one in earlier]}
+        options["resume"] = {"record": record_json(record), "results": [_result_json(one, payloads) for one in earlier]}
     tensors = {"WORKFLOW": json_bytes(graph, "workflow"), "OPTIONS": json_bytes(options, "inputs")}
     read = _announcing(on_event) if on_event else read_stage
     return StreamJob(
@@ -121,7 +122,9 @@ def read_workflow(workflow: Workflow) -> Mapping[str, Any]:
     return read
 
 
-def _earlier(resume: WorkflowResult | str | os.PathLike[str] | None) -> tuple[Any, tuple[StageResult, ...]]:
+def _earlier(
+    resume: WorkflowResult | str | os.PathLike[str] | None,
+) -> tuple[Mapping[str, NodeRecord] | None, tuple[StageResult, ...]]:
     """The record and the results of the run to go on from."""
     if resume is None:
         return None, ()
@@ -168,29 +171,29 @@ def _collect(events: Sequence[StageEvent], ending: Ending, earlier: Sequence[Sta
         raise Cancelled("the server cancelled the workflow", request_id=ending.request_id)
     new = [event for event in events if isinstance(event, StageResult)]
     made = {(one.stage, one.output, one.item): one for one in [*earlier, *new]}
-    details = ending.details
+    end = ending.read(WorkflowEnd)
     result = WorkflowResult(
-        outputs={name: _with_files(value, made) for name, value in details["outputs"].items()},
-        record=details["record"],
+        outputs={name: _with_files(value, made) for name, value in end.outputs.items()},
+        record=end.record,
         results=tuple(made.values()),
-        trace_id=details["trace_id"],
+        trace_id=end.trace_id,
         timings=ending.timings,
         request_id=ending.request_id,
         shortfalls=of_stages([*earlier, *events]),
     )
-    if ending.finish_reason == "failed":
-        raise chain_failed(details["error"], ending.request_id, result)
+    if end.error is not None:
+        raise chain_failed(end.error, ending.request_id, result)
     return result
 
 
-def _with_files(value: Any, made: Mapping[tuple[str, str, int | None], StageResult]) -> Any:
+def _with_files(value: Any, made: Mapping[ResultKey, StageResult]) -> Any:
     """An output with the files that it refers to."""
+    if (key := place_key(value)) is not None:
+        return made[key].payload
     if isinstance(value, list):
-        return [_with_files(one, made) for one in value]
+        return [_with_files(item, made) for item in value]
     if isinstance(value, dict):
-        if {"stage", "output"} <= set(value) <= {"stage", "output", "item"}:
-            return made[value["stage"], value["output"], value.get("item")].payload
-        return {name: _with_files(one, made) for name, one in value.items()}
+        return {name: _with_files(part, made) for name, part in value.items()}
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from qwen_client.chains.run_folder import record_json
 from qwen_client.chains.workflows import WorkflowResult, read_workflow
 from qwen_client.client import Client
 from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, print_all
@@ -92,7 +93,7 @@ def _save(made: WorkflowResult, out: Path, as_json: bool) -> None:
     print_all(made.shortfalls)
     if as_json:
         shortfalls = [asdict(one) for one in made.shortfalls]
-        about = {"record": made.record, "trace_id": made.trace_id, "request_id": made.request_id}
+        about = {"record": record_json(made.record), "trace_id": made.trace_id, "request_id": made.request_id}
         print_json({"files": files, "shortfalls": shortfalls, **about})
     else:
         typer.echo("\n".join(files))

@@ -2,11 +2,14 @@
 
 import base64
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from qwen_engine.chains.events import Emit, End
-from qwen_wire.chains import SessionStarted, SpeechProgress, Stage, StageResult
+from qwen_engine.chains.events import Emit
+from qwen_wire.chains import ChainEnd, CollectedResult, Stage, StageResult
 from qwen_wire.options import StreamOptions
+from qwen_wire.voice_chat import SessionStarted, SpeechProgress
+
+EndT = TypeVar("EndT", bound=ChainEnd)
 
 
 class EventSink(Protocol):
@@ -14,12 +17,12 @@ class EventSink(Protocol):
 
     async def emit(self, event: Stage) -> None: ...
 
-    def end(self, end: End) -> End:
-        """The end as it is to be told."""
+    def end(self, end: EndT) -> EndT:
+        """The end as it is to be sent."""
         ...
 
 
-def teller(emit: Emit, options: StreamOptions) -> EventSink:
+def event_sink(emit: Emit, options: StreamOptions) -> EventSink:
     """For a request with these options; `emit` sends one event."""
     return StreamingSink(emit, options) if options.stream else CollectingSink(options)
 
@@ -34,7 +37,7 @@ class StreamingSink:
     async def emit(self, event: Stage) -> None:
         await self._emit(replace(event, payload=self._options.encode(event.payload)))
 
-    def end(self, end: End) -> End:
+    def end(self, end: EndT) -> EndT:
         return end
 
 
@@ -46,25 +49,25 @@ class CollectingSink:
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
-        self._results: list[dict[str, Any]] = []
+        self._results: list[CollectedResult] = []
         self._sound: list[bytes] = []
-        self._told: dict[str, Any] = {}
+        self._details: dict[str, Any] = {}
 
     async def emit(self, event: Stage) -> None:
         match event:
             case StageResult():
-                self._results.append(_result(event))
+                self._results.append(_collected(event))
             case SpeechProgress():
                 self._sound.append(event.payload)
-                self._told["sample_rate_hz"] = (event.event or {})["sample_rate_hz"]
+                self._details["sample_rate_hz"] = (event.event or {})["sample_rate_hz"]
             case SessionStarted():
-                self._told |= {"session": event.session, "token": event.token}
+                self._details |= {"session": event.session, "token": event.token}
 
-    def end(self, end: End) -> End:
-        details = {**end.details, **self._told, "results": self._results}
-        return replace(end, details=details, payload=self._options.encode(b"".join(self._sound)))
+    def end(self, end: EndT) -> EndT:
+        payload = self._options.encode(b"".join(self._sound))
+        return replace(end, **self._details | {"results": tuple(self._results), "payload": payload})
 
 
-def _result(event: StageResult) -> dict[str, Any]:
-    told = {name: one for name, one in event.to_dict().items() if name not in ("type", "time_s")}
-    return {**told, "payload": base64.b64encode(event.payload).decode()} if event.payload else told
+def _collected(result: StageResult) -> CollectedResult:
+    file = base64.b64encode(result.payload).decode()
+    return CollectedResult(stage=result.stage, item=result.item, output=result.output, value=result.value, payload=file)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.events import Emit
 from qwen_engine.chat.tensors import given_fields, read_manner
 from qwen_engine.messages import Inputs, Outputs
-from qwen_wire.chains import Stage
+from qwen_wire.chains import ChainEnd, Stage
 from qwen_wire.errors import ServerError
 from qwen_wire.options import ChatOptions, parse_options
 
@@ -34,6 +34,16 @@ class Piece(Stage):
         return dict(self.event)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnswerEnd(ChainEnd):
+    """The last event of qwen3_chat, passed on as it is."""
+
+    event: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": self.type, "finish_reason": self.finish_reason, **self.event}
+
+
 class UnsignedChat:
     """Passes requests on to qwen3_chat, and its answers back.
 
@@ -44,7 +54,7 @@ class UnsignedChat:
     def __init__(self, calls: ModelCalls) -> None:
         self._calls = calls
 
-    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
         """One answer. Raises a `QwenError` where there is none."""
         read_manner(inputs)
         options = parse_options(ChatOptions, inputs["OPTIONS"] or b"{}", given_fields(inputs))
@@ -54,12 +64,12 @@ class UnsignedChat:
             async for answer in answers:
                 event, payload = json.loads(answer["EVENT"]), answer["text_output"]
                 if event["type"] == "end":
-                    return End(finish_reason="stop", details=event, payload=payload)
+                    return AnswerEnd(finish_reason="stop", event=event, payload=payload)
                 await emit(Piece(event=event, payload=payload))
         log.error("an answer of %s had no end", CHAT)
         raise ServerError()
 
 
-def encode(event: Stage | End) -> Outputs:
+def encode(event: Stage | ChainEnd) -> Outputs:
     """The outputs that tell of one event."""
     return {"text_output": event.payload, "EVENT": event.to_dict()}

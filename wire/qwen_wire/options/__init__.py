@@ -13,7 +13,15 @@ from qwen_wire.options.base import (
     StreamOptions,
     Token,
 )
-from qwen_wire.options.chat import ChatMessage, ChatOptions, VoiceChatOptions
+from qwen_wire.options.chains import (
+    ChainOptions,
+    KeptRecord,
+    KeptResult,
+    Resume,
+    VoiceChatOptions,
+    WorkflowOptions,
+)
+from qwen_wire.options.chat import ChatMessage, ChatOptions
 from qwen_wire.options.parsing import Given, parse_options, parse_text
 from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, Theme, VisionOptions
 from qwen_wire.options.speech import (
@@ -38,14 +46,18 @@ __all__ = [
     "AudioOptions",
     "CancelOptions",
     "CaptionOptions",
+    "ChainOptions",
     "ChartOptions",
     "ChatMessage",
     "ChatOptions",
     "Given",
     "ImageOptions",
+    "KeptRecord",
+    "KeptResult",
     "Options",
     "PictureFormat",
     "PictureOptions",
+    "Resume",
     "StreamOptions",
     "TextFeed",
     "Theme",
@@ -55,6 +67,7 @@ __all__ = [
     "VisionOptions",
     "VoiceChatOptions",
     "WordTimestamps",
+    "WorkflowOptions",
     "parse_options",
     "parse_text",
 ]

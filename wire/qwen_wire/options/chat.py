@@ -1,10 +1,10 @@
-"""OPTIONS of chat, written and spoken."""
+"""OPTIONS of chat."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qwen_wire.options.base import AudioOptions, StreamOptions, Token
+from qwen_wire.options.base import StreamOptions
 
 
 class ChatMessage(BaseModel):
@@ -55,30 +55,3 @@ class ChatOptions(StreamOptions):
         (), max_length=16, description="the answer ends before the first of these texts"
     )
     json_schema: dict[str, Any] | None = Field(None, description="the answer is JSON of this schema")
-
-
-class VoiceChatOptions(AudioOptions, StreamOptions):
-    session: str | None = Field(
-        None, min_length=1, max_length=64, description="name of the conversation; null: this utterance alone"
-    )
-    token: Token | None = Field(None, description="that of the conversation's first event; null: a new one begins")
-    end_session: bool = Field(False, description="the conversation ends with this; without `AUDIO` and `TEXT`, at once")
-    messages: tuple[ChatMessage, ...] | None = Field(
-        None,
-        max_length=200,
-        description=(
-            "`role` and `content` of what was said before, for a new conversation; a first one of the `system` "
-            "takes the usual one's place"
-        ),
-    )
-    played_s: float | None = Field(
-        None, ge=0, description="how much of the last reply's sound was played; null: see Chains"
-    )
-    language: str | None = Field(None, description="of `AUDIO`, as for `qwen3_asr`")
-    context: str = Field("", max_length=4000, description="words to expect in `AUDIO`, such as names")
-    voice: str | None = Field(None, max_length=100, description="who replies, as for `qwen3_tts`")
-    max_tokens: int | None = Field(None, ge=1, description="of the reply; null: the chat model's own limit")
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same reply")
-    deadline_s: float | None = Field(
-        None, gt=0, description="for the whole, up to the profile's `max_deadline_s`; null: its `deadline_s`"
-    )

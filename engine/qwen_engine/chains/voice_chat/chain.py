@@ -5,20 +5,20 @@ What one utterance sets off is in `voice_turn.py`, what a conversation remembers
 
 import asyncio
 import time
-from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.event_sinks import teller
-from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.event_sinks import event_sink
+from qwen_engine.chains.events import Emit
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.voice_chat.request import VoiceRequest, read_request
 from qwen_engine.chains.voice_chat.sessions import Session, Sessions, Turn
 from qwen_engine.chains.voice_chat.turn import Talk
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
-from qwen_wire.chains import ChainFinish, SessionStarted
+from qwen_wire.chains import ChainFinish
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.options import VoiceChatOptions
+from qwen_wire.options import ChatMessage, VoiceChatOptions
+from qwen_wire.voice_chat import SESSION, SessionStarted, TurnOutputs, TurnTimings, VoiceChatEnd
 
 
 class VoiceChat:
@@ -36,23 +36,23 @@ class VoiceChat:
         self._settings = settings
         self._sessions = Sessions([{"role": "system", "content": prompt("assistant").system}], settings)
 
-    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> VoiceChatEnd:
         """Raises a `QwenError` for what is refused before anything is done."""
         request = read_request(inputs)
         options = request.options
         end_s = min(time.monotonic() + self._deadline_s(options), inputs.caller.end_s)
         session, token = self._session(request, trace.tenant)
-        turn, telling = Turn(), teller(emit, options)
-        talk = Talk(self._calls, request, session, turn, trace.inside(), telling.emit, end_s)
+        turn, sink = Turn(), event_sink(emit, options)
+        talk = Talk(self._calls, request, session, turn, trace.inside(), sink.emit, end_s)
         session.begin(turn, options.played_s)
         try:
             if token is not None:
-                await telling.emit(SessionStarted(stage="session", session=options.session or "", token=token))
+                await sink.emit(SessionStarted(stage=SESSION, session=options.session or "", token=token))
             finish = await _finished(talk) if request.has_utterance else "stop"
         finally:
             if session.end(turn) and options.session is not None and options.end_session:
                 self._sessions.forget(trace.tenant, options.session, session)
-        return telling.end(End(finish_reason=finish, error=talk.error, details=_details(talk)))
+        return sink.end(_end(talk, finish))
 
     def _deadline_s(self, options: VoiceChatOptions) -> float:
         limit_s = self._settings.max_deadline_s
@@ -90,14 +90,15 @@ async def _finished(talk: Talk) -> ChainFinish:
     return "failed" if talk.error else "stop"
 
 
-def _details(talk: Talk) -> dict[str, Any]:
-    """What the end tells; `spoken` is what the conversation remembers of the reply."""
+def _end(talk: Talk, finish: ChainFinish) -> VoiceChatEnd:
     said = talk.turn.said
-    return {
-        "outputs": {"heard": talk.turn.heard, "reply": talk.reply, "spoken": said.spoken()},
-        "history": talk.session.history(),
-        "audio_s": round(said.audio_s, 3),
-        "underrun_s": round(said.dry_s, 4),
-        "timings": talk.times_s,
-        "trace_id": talk.trace.trace_id,
-    }
+    return VoiceChatEnd(
+        finish_reason=finish,
+        error=talk.error,
+        outputs=TurnOutputs(heard=talk.turn.heard, reply=talk.reply, spoken=said.spoken()),
+        history=tuple(ChatMessage.model_validate(message) for message in talk.session.history()),
+        audio_s=round(said.audio_s, 3),
+        underrun_s=round(said.dry_s, 4),
+        timings=TurnTimings(**talk.times_s),
+        trace_id=talk.trace.trace_id,
+    )

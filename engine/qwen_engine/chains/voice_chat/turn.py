@@ -25,7 +25,6 @@ from qwen_engine.text.clauses import Clauses
 from qwen_engine.text.sentences import pronounceable
 from qwen_wire.chains import (
     ErrorInfo,
-    SpeechProgress,
     StageFailed,
     StageProgress,
     StageResult,
@@ -33,11 +32,11 @@ from qwen_wire.chains import (
     StageStarted,
 )
 from qwen_wire.errors import QwenError, ServerError
+from qwen_wire.voice_chat import HEARD, REPLY, SPEECH, SpeechProgress
 
 log = logging.getLogger(__name__)
 
 ASR, CHAT, TTS = "qwen3_asr", "qwen3_chat", "qwen3_tts"
-HEARD, REPLY, SPEECH = "heard", "reply", "speech"
 SAMPLE_BYTES = 2
 MAX_UNSPOKEN = 64  # pieces that are written and wait for their turn; then the writer waits
 

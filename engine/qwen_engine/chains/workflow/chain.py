@@ -5,20 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import Field
+from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.event_sinks import teller
-from qwen_engine.chains.events import Emit, End
+from qwen_engine.chains.event_sinks import event_sink
+from qwen_engine.chains.events import Emit
 from qwen_engine.chains.workflow.call_slots import CallSlots
 from qwen_engine.chains.workflow.functions import QUICK_BYTES
 from qwen_engine.chains.workflow.graph import TENSOR_TYPES, Graph, read_graph
 from qwen_engine.chains.workflow.input_checks import check_given
 from qwen_engine.chains.workflow.input_values import read_values, tensor_value, with_files
 from qwen_engine.chains.workflow.item_limits import check_items
-from qwen_engine.chains.workflow.record import EarlierRun, Resume, digests
+from qwen_engine.chains.workflow.record import EarlierRun, digests
 from qwen_engine.chains.workflow.run_context import RunContext, Runtime
 from qwen_engine.chains.workflow.signatures import built_in
 from qwen_engine.chains.workflow.sizes import Held, RunBytes
@@ -27,24 +25,8 @@ from qwen_engine.chains.workflow.workflow_run import WorkflowRun
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.json_text import MAX_BYTES, MAX_VALUES
-from qwen_wire.options import StreamOptions, parse_options
-
-
-class ChainOptions(StreamOptions):
-    """Of every chain that is a graph."""
-
-    max_json_bytes: ClassVar[int] = MAX_BYTES
-    max_json_values: ClassVar[int] = MAX_VALUES
-
-    inputs: dict[str, Any] = Field(default_factory=dict, description="the graph's, but for those that are tensors")
-    deadline_s: float | None = Field(None, gt=0, description="for the whole; null: the profile's")
-
-
-class WorkflowOptions(ChainOptions):
-    """Of a graph that comes with the request."""
-
-    resume: Resume | None = Field(None, description="what an earlier run told and made: only the rest is done")
+from qwen_wire.options import ChainOptions, WorkflowOptions, parse_options
+from qwen_wire.workflows import WorkflowEnd
 
 
 def graphs_beside(model_folder: Path) -> dict[str, Graph]:
@@ -66,11 +48,11 @@ class Workflows:
         self._held = Held(settings.max_held_bytes)
         self._runtime = Runtime(calls, built_in(chains), settings, CallSlots(settings.max_calls))
 
-    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> WorkflowEnd:
         """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""
         return await self._run(await _beside(inputs, partial(self._read, inputs)), inputs, trace, emit)
 
-    async def run_named(self, graph: Graph, inputs: Inputs, trace: Trace, emit: Emit) -> End:
+    async def run_named(self, graph: Graph, inputs: Inputs, trace: Trace, emit: Emit) -> WorkflowEnd:
         """A chain that is `graph`: inputs that are files or texts are tensors of their own."""
         return await self._run(await _beside(inputs, partial(self._read_named, graph, inputs)), inputs, trace, emit)
 
@@ -114,13 +96,13 @@ class Workflows:
         check_given(asked.graph, asked.values, self._settings)
         return asked
 
-    async def _run(self, asked: "_Asked", inputs: Inputs, trace: Trace, emit: Emit) -> End:
-        telling = teller(emit, asked.options)
+    async def _run(self, asked: "_Asked", inputs: Inputs, trace: Trace, emit: Emit) -> WorkflowEnd:
+        sink = event_sink(emit, asked.options)
         deadline_s = min(asked.options.deadline_s or self._settings.deadline_s, inputs.caller.left_s)
         with RunBytes(self._settings, self._held) as run_bytes:
             run_bytes.take_files(sum(len(item) for items in inputs.items.values() for item in items))
-            context = RunContext(self._runtime, asked.kept, run_bytes, trace, telling.emit, deadline_s)
-            return telling.end(await WorkflowRun(asked.graph, asked.values, context).run())
+            context = RunContext(self._runtime, asked.kept, run_bytes, trace, sink.emit, deadline_s)
+            return sink.end(await WorkflowRun(asked.graph, asked.values, context).run())
 
 
 @dataclass(frozen=True)

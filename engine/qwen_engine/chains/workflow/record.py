@@ -4,17 +4,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_wire.chains import ErrorInfo
 from qwen_wire.errors import InvalidRequest, QwenError
 from qwen_wire.json_text import cut
-from qwen_wire.messages import to_dict
+from qwen_wire.options import KeptRecord, KeptResult, Resume
+from qwen_wire.workflows import NodeRecord, NodeState
 
-State = Literal["waiting", "running", "done", "kept", "skipped", "failed", "cancelled"]
 HAS_OUTPUTS = ("done", "kept")
 DIGEST_CHARS = 32
 
@@ -23,7 +21,7 @@ DIGEST_CHARS = 32
 class Record:
     """One node, or one item of it. Times are seconds since the run began."""
 
-    state: State = "waiting"
+    state: NodeState = "waiting"
     start_s: float | None = None
     end_s: float | None = None
     attempts: int = 0
@@ -40,19 +38,17 @@ class Record:
             if item.state in ("waiting", "running"):
                 item.state = "cancelled"
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON; what there is none of is left out."""
-        times = {"start_s": _rounded(self.start_s), "end_s": _rounded(self.end_s)}
-        error = to_dict(ErrorInfo.of(self.error)) if self.error else None
-        optional = {
-            **times,
-            "attempts": self.attempts or None,
-            "error": error,
-            "reason": self.reason,
-            "digest": self.digest or None,
-            "items": [item.to_dict() for item in self.items] or None,
-        }
-        return {"state": self.state, **{name: value for name, value in optional.items() if value is not None}}
+    def as_message(self) -> NodeRecord:
+        return NodeRecord(
+            state=self.state,
+            start_s=_rounded(self.start_s),
+            end_s=_rounded(self.end_s),
+            attempts=self.attempts,
+            error=ErrorInfo.of(self.error) if self.error else None,
+            reason=self.reason,
+            digest=self.digest,
+            items=tuple(item.as_message() for item in self.items),
+        )
 
 
 def _rounded(time_s: float | None) -> float | None:
@@ -89,37 +85,6 @@ def _value_digest(value: Any, known: dict[int, str]) -> str:
 
 def _sha256(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_CHARS]
-
-
-class KeptResult(BaseModel):
-    """A `stage_result` event of an earlier run; `payload` says which item of PAYLOAD its file is."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    stage: str
-    output: str
-    item: int | None = Field(None, ge=0)
-    value: Any = None
-    payload: int | None = Field(None, ge=0)
-
-
-class KeptRecord(BaseModel):
-    """What matters here of a `Record` that was told."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-    state: str = ""
-    digest: str = ""
-    items: list["KeptRecord"] = Field(default_factory=list)
-
-
-class Resume(BaseModel):
-    """What an earlier run told: the `record` of its end, and its results."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    record: dict[str, KeptRecord]
-    results: list[KeptResult]
 
 
 class EarlierRun:

@@ -13,6 +13,7 @@ from qwen_engine.chains.child_errors import child_error
 from qwen_engine.chains.workflow.signatures import KINDS, Signature
 from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.json_text import read_json
+from qwen_wire.workflows import ResultKey, place_key
 
 Response = Mapping[str, bytes]
 NodeOutputs = dict[str, Any]
@@ -166,7 +167,7 @@ class _Chain(_Whole):
     """Its events are passed on as they are; its outputs are those that its end tells."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, str, int | None], bytes] = {}
+        self._files: dict[ResultKey, bytes] = {}
         self._outputs: NodeOutputs = {}
 
     def take(self, response: Response) -> Progress | None:
@@ -182,16 +183,11 @@ class _Chain(_Whole):
         return self._outputs
 
     def _filled(self, value: Any) -> Any:
+        """With its files, as far as they are told as results of the node: alone, or in a list."""
         if isinstance(value, list):
-            return [self._filled(one) for one in value]
-        if isinstance(value, dict) and is_place(value):
-            return self._files[value["stage"], value["output"], value.get("item")]
-        return value
-
-
-def is_place(value: Mapping[str, Any]) -> bool:
-    """True of what stands for a file in the outputs of a chain: the result that was the file."""
-    return {"stage", "output"} <= set(value) <= {"stage", "output", "item"}
+            return [self._filled(item) for item in value]
+        key = place_key(value)
+        return value if key is None else self._files[key]
 
 
 def wav(pcm: bytes, sample_rate_hz: int) -> bytes:

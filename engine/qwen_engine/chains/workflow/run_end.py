@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from qwen_engine.chains.events import End
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_engine.chains.workflow.record import Record
 from qwen_engine.chains.workflow.references import resolved
@@ -12,6 +11,7 @@ from qwen_engine.chains.workflow.sent_files import SentFiles
 from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_wire.chains import ErrorInfo
 from qwen_wire.errors import QwenError
+from qwen_wire.workflows import WorkflowEnd
 
 
 def ending(
@@ -20,18 +20,19 @@ def ending(
     scope: Mapping[str, Any],
     sent: SentFiles,
     context: RunContext,
-) -> End:
+) -> WorkflowEnd:
     """Of a run whose nodes have all ended; `scope` holds their outputs."""
     outputs, failure = _outputs(graph, scope, sent, context.run_bytes), _failure(records)
-    details = {
-        "outputs": {name: value for name, (value, _) in outputs.items()},
-        "record": {name: record.to_dict() for name, record in records.items()},
-        "trace_id": context.trace.trace_id,
-    }
     for name, (_, error) in outputs.items():
         if error is not None and failure is None:
             failure = ErrorInfo.of(error, f"outputs.{name}")
-    return End(finish_reason="failed" if failure else "stop", error=failure, details=details)
+    return WorkflowEnd(
+        finish_reason="failed" if failure else "stop",
+        error=failure,
+        outputs={name: value for name, (value, _) in outputs.items()},
+        record={name: record.as_message() for name, record in records.items()},
+        trace_id=context.trace.trace_id,
+    )
 
 
 def _failure(records: Mapping[str, Record]) -> ErrorInfo | None:

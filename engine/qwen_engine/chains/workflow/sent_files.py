@@ -5,13 +5,14 @@ from typing import Any
 
 from qwen_engine.chains.workflow.record import flattened
 from qwen_wire.errors import InvalidRequest
+from qwen_wire.workflows import file_place
 
 
 class SentFiles:
     """Remembers as which result each file was sent."""
 
     def __init__(self) -> None:
-        self._limiter: dict[int, dict[str, Any]] = {}
+        self._places: dict[int, dict[str, Any]] = {}
         self._files: list[bytes] = []  # kept alive: an id may be used again
 
     def remember(self, stage: str, item: int | None, outputs: Mapping[str, Any]) -> None:
@@ -19,8 +20,7 @@ class SentFiles:
         for name, value in outputs.items():
             for part, one in flattened(name, value):
                 if isinstance(one, bytes):
-                    place = {"stage": stage, "output": part}
-                    self._limiter[id(one)] = place if item is None else {**place, "item": item}
+                    self._places[id(one)] = file_place(stage, part, item)
                     self._files.append(one)
 
     def places(self, value: Any) -> Any:
@@ -30,9 +30,9 @@ class SentFiles:
             InvalidRequest: a file is no result.
         """
         if isinstance(value, bytes):
-            if id(value) not in self._limiter:
+            if id(value) not in self._places:
                 raise InvalidRequest("it holds a file that was sent with the request")
-            return self._limiter[id(value)]
+            return self._places[id(value)]
         if isinstance(value, Mapping):
             return {name: self.places(one) for name, one in value.items()}
         if isinstance(value, list):

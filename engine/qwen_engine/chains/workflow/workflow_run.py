@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from qwen_engine.chains.events import End
 from qwen_engine.chains.workflow.foreach import ForeachExecutor
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_engine.chains.workflow.node_task import NodeTask, run_recorded
@@ -16,6 +15,7 @@ from qwen_engine.chains.workflow.scheduler import Scheduler
 from qwen_engine.chains.workflow.task_executor import TaskExecutor
 from qwen_wire.chains import ErrorInfo, StageFailed
 from qwen_wire.errors import DeadlineExceeded
+from qwen_wire.workflows import WorkflowEnd
 
 
 class WorkflowRun:
@@ -34,7 +34,7 @@ class WorkflowRun:
         self._executor = TaskExecutor(context)
         self._foreach = ForeachExecutor(context, self._scheduler, self._executor)
 
-    async def run(self) -> End:
+    async def run(self) -> WorkflowEnd:
         """Run all nodes; where one fails, those that need it are left out, and no others."""
         deadline_s = self._context.deadline_s
         try:
