@@ -90,7 +90,7 @@ INTERNAL = frozenset(
         "engine/qwen_engine/language_model.py:MOST_PADDED",
         "engine/qwen_engine/registry.py:MAX_NAME_CHARS",
         "engine/qwen_engine/tts/checkpoint.py:MAX_PRIMED",
-        "engine/qwen_engine/tts/cloning.py:MAX_REMEMBERED",
+        "engine/qwen_engine/tts/cloning.py:MAX_CACHED",
         "engine/qwen_engine/tts/engine.py:MAX_LISTED",
         "engine/qwen_engine/tts/graphs.py:MOST_CODEC_FRAMES",
         "engine/qwen_engine/text/sentences.py:LONGEST_NUMBER",

@@ -1,4 +1,4 @@
-"""The Qwen3 decoder stack with a slot KV cache: talker, code predictor, the recogniser's language model and chat.
+"""The Qwen3 decoder stack with a slot KV cache, of talker, code predictor, the recogniser's language model and chat.
 
 RMS norm, grouped-query attention with normed queries and keys, rotary positions, SwiGLU. A row of the batch is a slot
 of the cache with a position of its own, so requests join and leave between any two steps. Rows are always the first
@@ -66,12 +66,12 @@ class SlotCache:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """One layer's part of the cache in one forward: what it looks at, and where its new keys and values go.
+class CacheView:
+    """One layer's view of the cache in one forward: what it attends to, and where its new keys and values go.
 
-    keys, values (rows, kv heads, length, head dim), new ones included. `new_keys`, `new_values`: the places that all
-    rows share (rows, time, kv heads, head dim); or, where each row stands elsewhere, the whole cache, with the `places`
-    in it: an index of (rows, 1) tensors.
+    keys, values (rows, kv heads, length, head dim), new ones included. `new_keys`, `new_values`: the positions that
+    all rows share (rows, time, kv heads, head dim); or, where rows are at different positions, the whole cache, with
+    the `places` in it: an index of (rows, 1) tensors.
     """
 
     keys: torch.Tensor
@@ -81,7 +81,7 @@ class Memory:
     places: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def write(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Keep (rows, time, kv heads, head dim) of this forward."""
+        """Store (rows, time, kv heads, head dim) of this forward."""
         for target, fresh in ((self.new_keys, keys), (self.new_values, values)):
             if self.places is None:
                 target.copy_(fresh)
@@ -90,11 +90,11 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Span:
-    """What the layers of one forward share, and each one's `memories`.
+class AttentionContext:
+    """What the layers of one forward share, and each one's `caches`.
 
-    cosine, sine (rows or 1, time, 1, head dim); mask (rows or 1, 1, time, length), True where a position may look,
-    or None where each may look at all. Several positions stand in the mask once for each head of a group.
+    cosine, sine (rows or 1, time, 1, head dim); mask (rows or 1, 1, time, length), True where a position attends,
+    or None where each attends to all. Several positions are in the mask once for each head of a group.
     """
 
     num_rows: int
@@ -102,7 +102,7 @@ class Span:
     cosine: torch.Tensor
     sine: torch.Tensor
     mask: torch.Tensor | None
-    memories: Sequence[Memory]
+    caches: Sequence[CacheView]
 
 
 class Rotary:
@@ -132,36 +132,36 @@ class _Layer:
         self.attention_norm = RmsNorm(weights.take("input_layernorm.weight"), config.norm_eps)
         self.mlp_norm = RmsNorm(weights.take("post_attention_layernorm.weight"), config.norm_eps)
 
-    def forward(self, hidden: torch.Tensor, span: Span, memory: Memory) -> torch.Tensor:
-        hidden = torch.addmm(hidden, self._attend(self.attention_norm(hidden), span, memory), self.output)
+    def forward(self, hidden: torch.Tensor, context: AttentionContext, cache: CacheView) -> torch.Tensor:
+        hidden = torch.addmm(hidden, self._attend(self.attention_norm(hidden), context, cache), self.output)
         gate, up = linear(self.mlp_norm(hidden), self.gate_up).chunk(2, dim=-1)
         return torch.addmm(hidden, silu(gate).mul_(up), self.down)
 
-    def _attend(self, normed: torch.Tensor, span: Span, memory: Memory) -> torch.Tensor:
+    def _attend(self, normed: torch.Tensor, context: AttentionContext, cache: CacheView) -> torch.Tensor:
         config = self.config
         num_rotated = config.num_heads + config.num_kv_heads
-        heads = linear(normed, self.qkv).view(span.num_rows, span.num_steps, -1, config.head_dim)
+        heads = linear(normed, self.qkv).view(context.num_rows, context.num_steps, -1, config.head_dim)
         rotated, value = heads.split((num_rotated, config.num_kv_heads), dim=2)
         rotated = self.qk_norm(rotated)
-        rotated = torch.addcmul(rotated * span.cosine, rotated.roll(config.head_dim // 2, -1), span.sine)
+        rotated = torch.addcmul(rotated * context.cosine, rotated.roll(config.head_dim // 2, -1), context.sine)
         query, key = rotated.split((config.num_heads, config.num_kv_heads), dim=2)
-        memory.write(key, value)
-        grouped = self._grouped(query, span)
-        attended = scaled_dot_product_attention(grouped, memory.keys, memory.values, attn_mask=span.mask)
-        return self._ungrouped(attended, span)
+        cache.write(key, value)
+        grouped = self._grouped(query, context)
+        attended = scaled_dot_product_attention(grouped, cache.keys, cache.values, attn_mask=context.mask)
+        return self._ungrouped(attended, context)
 
-    def _grouped(self, query: torch.Tensor, span: Span) -> torch.Tensor:
+    def _grouped(self, query: torch.Tensor, context: AttentionContext) -> torch.Tensor:
         """(rows, time, heads, dim) -> (rows, kv heads, heads of the group * time, dim): no key is repeated."""
-        if span.num_steps > 1:
+        if context.num_steps > 1:
             query = query.transpose(1, 2)
-        return query.reshape(span.num_rows, self.config.num_kv_heads, -1, self.config.head_dim)
+        return query.reshape(context.num_rows, self.config.num_kv_heads, -1, self.config.head_dim)
 
-    def _ungrouped(self, attended: torch.Tensor, span: Span) -> torch.Tensor:
+    def _ungrouped(self, attended: torch.Tensor, context: AttentionContext) -> torch.Tensor:
         """As `_grouped` gave -> (rows * time, heads * dim)."""
-        if span.num_steps > 1:
-            shape = (span.num_rows, self.config.num_heads, span.num_steps, self.config.head_dim)
+        if context.num_steps > 1:
+            shape = (context.num_rows, self.config.num_heads, context.num_steps, self.config.head_dim)
             attended = attended.reshape(shape).transpose(1, 2)
-        return attended.reshape(span.num_rows * span.num_steps, -1)
+        return attended.reshape(context.num_rows * context.num_steps, -1)
 
 
 class Decoder:
@@ -189,30 +189,29 @@ class Decoder:
     def prefill(self, hidden: torch.Tensor, first_slot: int, start: int = 0) -> torch.Tensor:
         """Fill slots from `first_slot` on with `hidden` (rows, time, hidden), padded on the right: its outputs.
 
-        The slots go on from position `start`: what is before it has been filled.
-
-        What padding leaves behind in a slot is overwritten before any later step looks there.
+        The slots continue at position `start`; those before it are filled. What padding leaves behind in a slot is
+        overwritten before any later step attends to it.
         """
         rows = slice(first_slot, first_slot + len(hidden))
         return self.forward(hidden, self.uniform(rows, start, start + hidden.shape[1]))
 
     def read(self, hidden: torch.Tensor) -> torch.Tensor:
-        """`hidden` (rows, time, hidden), padded on the right, read once and for all: its outputs.
+        """`hidden` (rows, time, hidden), padded on the right: its outputs, without use of the slot cache.
 
-        The layers take turns at one memory, and nothing stays in the cache: it may have no slots.
+        All layers write the same keys and values in turn.
         """
         num_rows, num_steps, _ = hidden.shape
         shape = (num_rows, num_steps, self.config.num_kv_heads, self.config.head_dim)
         keys, values = hidden.new_empty(shape), hidden.new_empty(shape)
-        span = Span(
+        context = AttentionContext(
             num_rows=num_rows,
             num_steps=num_steps,
             cosine=self.rotary.cosine[:num_steps, None],
             sine=self.rotary.sine[:num_steps, None],
             mask=self._causal_mask(0, num_steps),
-            memories=[Memory(_seen(keys), _seen(values), keys, values)] * len(self.layers),
+            caches=[CacheView(_by_head(keys), _by_head(values), keys, values)] * len(self.layers),
         )
-        return self.forward(hidden, span)
+        return self.forward(hidden, context)
 
     def step(self, hidden: torch.Tensor, positions: torch.Tensor, length: int, first_row: int = 0) -> torch.Tensor:
         """One step of the rows from `first_row` on: `hidden` (rows, 1, hidden) at `positions` (rows,), all below
@@ -220,39 +219,39 @@ class Decoder:
         num_rows = len(hidden)
         rows = slice(first_row, first_row + num_rows)
         places = (self._rows[rows], positions[:, None])
-        span = Span(
+        context = AttentionContext(
             num_rows=num_rows,
             num_steps=1,
             cosine=self.rotary.cosine[positions][:, None, None],
             sine=self.rotary.sine[positions][:, None, None],
             mask=(self._positions[:length] <= positions[:, None])[:, None, None],
-            memories=[
-                Memory(_seen(keys[rows, :length]), _seen(values[rows, :length]), keys, values, places)
+            caches=[
+                CacheView(_by_head(keys[rows, :length]), _by_head(values[rows, :length]), keys, values, places)
                 for keys, values in zip(self.cache.keys, self.cache.values, strict=True)
             ],
         )
-        return self.forward(hidden, span)
+        return self.forward(hidden, context)
 
-    def uniform(self, rows: slice, start: int, end: int) -> Span:
-        """`rows` that all stand at position `start` and go on to `end`; it may be used again and again."""
+    def uniform(self, rows: slice, start: int, end: int) -> AttentionContext:
+        """`rows` that are all at position `start` and continue to `end`; it may be reused."""
         fresh = (rows, slice(start, end))
-        return Span(
+        return AttentionContext(
             num_rows=rows.stop - rows.start,
             num_steps=end - start,
             cosine=self.rotary.cosine[start:end, None],
             sine=self.rotary.sine[start:end, None],
             mask=self._causal_mask(start, end),
-            memories=[
-                Memory(_seen(keys[rows, :end]), _seen(values[rows, :end]), keys[fresh], values[fresh])
+            caches=[
+                CacheView(_by_head(keys[rows, :end]), _by_head(values[rows, :end]), keys[fresh], values[fresh])
                 for keys, values in zip(self.cache.keys, self.cache.values, strict=True)
             ],
         )
 
-    def forward(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
-        """`hidden` (rows, time, hidden) of the rows and positions of `span`: the last norm's output."""
+    def forward(self, hidden: torch.Tensor, context: AttentionContext) -> torch.Tensor:
+        """`hidden` (rows, time, hidden) of the rows and positions of `context`: the last norm's output."""
         flat = hidden.reshape(-1, self.config.hidden_size)
-        for layer, memory in zip(self.layers, span.memories, strict=True):
-            flat = layer.forward(flat, span, memory)
+        for layer, cache in zip(self.layers, context.caches, strict=True):
+            flat = layer.forward(flat, context, cache)
         return self.norm(flat).view(hidden.shape)
 
     def _causal_mask(self, start: int, end: int) -> torch.Tensor | None:
@@ -262,6 +261,6 @@ class Decoder:
         return mask.repeat(self._group_size, 1)[None, None]
 
 
-def _seen(memory: torch.Tensor) -> torch.Tensor:
+def _by_head(cache: torch.Tensor) -> torch.Tensor:
     """(rows, length, kv heads, head dim) as attention takes it."""
-    return memory.transpose(1, 2)
+    return cache.transpose(1, 2)

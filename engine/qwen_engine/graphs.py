@@ -1,7 +1,7 @@
 """CUDA graphs: a step of small kernels takes longer to launch one by one than to run.
 
-A graph repeats the same kernels on the same addresses, so there is one for each size (a bucket), and its inputs stand
-in buffers. Nothing is captured while serving.
+A graph repeats the same kernels on the same addresses, so there is one for each size (a bucket), and its inputs are
+copied into buffers. Nothing is captured while serving.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import torch
 Run: TypeAlias = Callable[[], None]
 Capture: TypeAlias = Callable[[Run], Run]
 
-NUM_WARM_UPS = 2  # libraries choose their kernels and allocate their workspaces in the first calls
+NUM_WARM_UPS = 2  # libraries choose kernels and allocate workspaces in the first calls
 
 
 class CudaCapture:
@@ -45,14 +45,14 @@ def cuda_capture(device: str) -> Capture | None:
     return CudaCapture(torch.device(device)) if device.startswith("cuda") else None
 
 
-def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """`values` of the host on `device`, without waiting for what runs there."""
     if device.type != "cuda":
         return values
     return values.pin_memory().to(device, non_blocking=True)
 
 
-def doubling(first: int, last: int) -> list[int]:
+def bucket_sizes(first: int, last: int) -> list[int]:
     """`first`, its doubles below `last`, and `last`: the sizes that graphs are made for."""
     sizes = []
     while first < last:
@@ -61,6 +61,6 @@ def doubling(first: int, last: int) -> list[int]:
     return [*sizes, last]
 
 
-def at_least(sizes: Sequence[int], needed: int) -> int:
+def bucket(sizes: Sequence[int], needed: int) -> int:
     """The smallest of the ascending `sizes` that holds `needed`."""
     return next(size for size in sizes if size >= needed)

@@ -1,8 +1,8 @@
 """The token step of a language model as CUDA graphs.
 
-There is a graph for each number of rows (a bucket) and each length of the cache that is looked at. Rows without a
-request are carried along: what they write lands in free places, which the next prompt fills anew. Prompts, and rows of
-which one is sampled or told what not to write, run without.
+There is a graph for each number of rows (a bucket) and each length of the cache that is read. Rows without a
+request are computed too: they write to free slots, which the next prompt overwrites. Prompts, and batches with a row
+that samples or has a mask, run without graphs.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from functools import partial
 import torch
 
 from qwen_engine.decoder import SlotCache
-from qwen_engine.graphs import Capture, at_least, doubling, sent
+from qwen_engine.graphs import Capture, bucket, bucket_sizes, to_device
 from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.sampling import RowSampler, Sampling
 
@@ -29,8 +29,8 @@ class GraphedLanguageModel:
     def __init__(self, model: LanguageModel, *, num_slots: int, capture: Capture) -> None:
         self._model = model
         self.device, self.length, self.num_tokens = model.device, model.length, model.num_tokens
-        self._buckets = doubling(1, num_slots)
-        self._lengths = doubling(SHORTEST_LENGTH, model.length)
+        self._buckets = bucket_sizes(1, num_slots)
+        self._lengths = bucket_sizes(SHORTEST_LENGTH, model.length)
         with torch.inference_mode():
             self._positions = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
             self._uniforms = torch.zeros(num_slots, device=self.device)
@@ -53,7 +53,7 @@ class GraphedLanguageModel:
         return self._model.embed(ids)
 
     def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
-        """As `LanguageModel.sampler`; one for all greedy rows is that of the graphs."""
+        """As `LanguageModel.sampler`; for greedy rows only it is that of the graphs."""
         return self._model.sampler(rows) if not all(row.is_greedy for row in rows) else self._greedy
 
     def prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int = 0) -> None:
@@ -65,18 +65,18 @@ class GraphedLanguageModel:
         if first_row:
             self._model.advance(positions, first_row)
             return
-        # What idle rows read is left where no prompt reaches: one of them may be reading a prompt in parts.
+        # Idle rows write at the last position, which no prompt reaches: one of them may be prefilled in parts.
         idle = [self.length - 1] * (len(self._positions) - len(positions))
-        self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
-        self._advances[at_least(self._buckets, len(positions)), at_least(self._lengths, max(positions) + 1)]()
+        self._positions.copy_(to_device(torch.tensor([*positions, *idle]), self.device))
+        self._advances[bucket(self._buckets, len(positions)), bucket(self._lengths, max(positions) + 1)]()
 
     def draw(
         self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0, change: Change | None = None
     ) -> torch.Tensor:
-        """As `LanguageModel.draw`; good until the next call."""
+        """As `LanguageModel.draw`; valid until the next call."""
         if first_row or change is not None or sampler is not self._greedy:
             return self._model.draw(sampler, uniforms, first_row, change)
-        self._draws[at_least(self._buckets, len(uniforms))]()
+        self._draws[bucket(self._buckets, len(uniforms))]()
         return self._drawn[: len(uniforms)]
 
     def move(self, source: int, target: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""A Qwen3 language model: the first rows are live, when one ends the last one moves into its place."""
+"""A Qwen3 language model for a continuous batch: the live rows are the first slots of its cache (see `RowTable`)."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -7,20 +7,20 @@ import torch
 from torch.nn.functional import embedding, linear
 
 from qwen_engine.decoder import Decoder, DecoderConfig, SlotCache
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.weights import Weights
 
 Change: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
-MOST_PADDED = 512  # positions in all: fewer take no longer padded together than apart
+MOST_PADDED = 512  # positions in all: up to here, one padded prefill is as fast as several
 LEAST_FILLED = 0.7
 
 
 class LanguageModel:
     """Rows of a Qwen3 decoder: `prefill` starts some, `draw` gives each its next token, `advance` reads it.
 
-    `below`: what the names of its weights begin with, but for the head's.
+    `below`: the prefix of its weights' names, but for the head's.
     """
 
     def __init__(self, config: DecoderConfig, weights: Weights, *, below: str, num_slots: int, length: int) -> None:
@@ -36,12 +36,12 @@ class LanguageModel:
 
     @property
     def cache(self) -> SlotCache:
-        """What the rows have read, a slot each."""
+        """Keys and values of the rows, a slot each."""
         return self._decoder.cache
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """(len(ids), hidden)."""
-        return embedding(sent(torch.tensor(ids, dtype=torch.int64), self.device), self._embeddings)
+        return embedding(to_device(torch.tensor(ids, dtype=torch.int64), self.device), self._embeddings)
 
     def sampler(self, rows: Sequence[Sampling]) -> RowSampler:
         """What `draw` needs of each row's sampling."""
@@ -57,7 +57,7 @@ class LanguageModel:
 
     def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
         """Have the rows from `first_row` on read their last tokens, each at its position of `positions`."""
-        self.step(sent(torch.tensor(positions), self.device), max(positions) + 1, first_row)
+        self.step(to_device(torch.tensor(positions), self.device), max(positions) + 1, first_row)
 
     def step(self, positions: torch.Tensor, length: int, first_row: int = 0) -> None:
         """`advance` for positions (rows,) on the device, all below `length`."""
@@ -68,8 +68,8 @@ class LanguageModel:
     def draw(
         self, sampler: RowSampler, uniforms: torch.Tensor, first_row: int = 0, change: Change | None = None
     ) -> torch.Tensor:
-        """The next tokens (rows,) of the rows from `first_row` on; uniforms (rows,). `change` has a say in their logits
-        (rows, tokens) first."""
+        """The next tokens (rows,) of the rows from `first_row` on; uniforms (rows,). `change` edits their logits (rows,
+        tokens) first."""
         rows = slice(first_row, first_row + len(uniforms))
         logits = linear(self._hidden[rows], self._head).float()
         tokens = sampler.draw(logits if change is None else change(logits), uniforms)
@@ -77,13 +77,13 @@ class LanguageModel:
         return tokens
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Have the row `source`, `length` positions long, take the place of `target`, which has ended."""
+        """Copy the row `source`, `length` positions long, over `target`."""
         self.cache.move(source, target, length)
         self._hidden[target] = self._hidden[source]
         self._tokens[target] = self._tokens[source]
 
     def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int) -> None:
-        lasts = sent(torch.tensor([len(prompt) - 1 for prompt in prompts]), self.device)
+        lasts = to_device(torch.tensor([len(prompt) - 1 for prompt in prompts]), self.device)
         padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
         outputs = self._decoder.prefill(padded, first_row, start)
         rows = torch.arange(len(prompts), device=self.device)

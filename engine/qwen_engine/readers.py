@@ -1,4 +1,4 @@
-"""Threads for requests that take long to read: nobody waits for another's file to be decoded, or schema checked."""
+"""Threads that read requests with files or schemas, so that others do not wait for them."""
 
 import threading
 import time
@@ -51,9 +51,9 @@ class Readers:
             thread.join(max(0.0, end_s - time.monotonic()))
 
     def _read_next(self) -> bool:
-        if (turn := self._next()) is None:
+        if (entry := self._next()) is None:
             return False
-        tenant, read = turn
+        tenant, read = entry
         try:
             read()
         finally:
@@ -63,17 +63,17 @@ class Readers:
         return True
 
     def _next(self) -> tuple[str, Read] | None:
-        """Whose request is read now; None: there are no more."""
+        """The next request to read, with its tenant; None: there are no more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._turn() is not None or (self._closing and not len(self._waiting)))
-            tenant = self._turn()
+            self._changed.wait_for(lambda: self._next_tenant() is not None or (self._closing and not self._waiting))
+            tenant = self._next_tenant()
             if tenant is None:
                 return None
             self._reading[tenant] += 1
             return tenant, self._waiting.pop(tenant)
 
-    def _turn(self) -> str | None:
-        """The tenant who is next; None: all of those who wait have as many threads as they may."""
+    def _next_tenant(self) -> str | None:
+        """The tenant that is next; None: all tenants with waiting requests have as many threads as they may."""
         for tenant, _ in self._waiting.firsts(self._reading.__getitem__):
             if self._reading[tenant] < self._tenants.allowance(self._num_threads, tenant):
                 return tenant

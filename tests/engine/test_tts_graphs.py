@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from perf.tts.texts import benchmark_texts
-from qwen_engine.graphs import doubling
+from qwen_engine.graphs import bucket_sizes
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
@@ -100,7 +100,7 @@ def test_a_number_worked_out_in_python_stays_as_it_was_recorded():
 
 
 def test_buckets_double_up_to_the_last():
-    assert doubling(1, 6) == [1, 2, 4, 6]
-    assert doubling(1, 1) == [1]
-    assert doubling(256, 512) == [256, 512]
-    assert doubling(256, 100) == [100]
+    assert bucket_sizes(1, 6) == [1, 2, 4, 6]
+    assert bucket_sizes(1, 1) == [1]
+    assert bucket_sizes(256, 512) == [256, 512]
+    assert bucket_sizes(256, 100) == [100]

@@ -362,7 +362,7 @@ def test_a_response_thread_that_has_ended_is_noticed(adapter_of: Any, monkeypatc
 def test_responses_that_are_not_taken_fail_their_requests(adapter_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them is told, as soon as Triton takes something again."""
     monkeypatch.setattr("qwen_engine.response_queue.MAX_UNSENT", 2)
-    monkeypatch.setattr("qwen_engine.response_queue.PATIENCE_S", 0.2)
+    monkeypatch.setattr("qwen_engine.response_queue.SEND_TIMEOUT_S", 0.2)
     gate, held = threading.Event(), threading.Event()
 
     def hold(response: SmallResponse | None, is_final: bool) -> None:

@@ -16,7 +16,7 @@ from qwen_engine.asr.config import EncoderConfig, FeatureConfig
 from qwen_engine.asr.encoder import AudioEncoder, num_tokens
 from qwen_engine.asr.features import LogMel
 from qwen_engine.decoder import Decoder, DecoderConfig
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 from qwen_engine.weights import Weights
 from qwen_wire.errors import InvalidRequest
 
@@ -91,7 +91,7 @@ class AlignerCheckpoint:
         hidden = self._decoder.read(pad_sequence(prompts, batch_first=True))
         places = [self._marks(len(prompt), after) for prompt, (_, after) in zip(prompts, clips, strict=True)]
         rows = torch.arange(len(clips)).repeat_interleave(torch.tensor([len(some) for some in places]))
-        marks = hidden[sent(rows, hidden.device), sent(torch.cat(places), hidden.device)]
+        marks = hidden[to_device(rows, hidden.device), to_device(torch.cat(places), hidden.device)]
         found = linear(marks, self._score, self._bias).argmax(-1)
         return [some.tolist() for some in found.cpu().split([len(some) for some in places])]
 
@@ -108,7 +108,7 @@ class AlignerCheckpoint:
         return [torch.cat([next(encoded) for _ in some]) for some in windows]
 
     def _prompt(self, sound: torch.Tensor, after: Sequence[int]) -> torch.Tensor:
-        ids = sent(torch.tensor([*self.prompts.before, *after]), sound.device)
+        ids = to_device(torch.tensor([*self.prompts.before, *after]), sound.device)
         before, behind = embedding(ids, self._embeddings).split([len(self.prompts.before), len(after)])
         return torch.cat((before, sound, behind))
 

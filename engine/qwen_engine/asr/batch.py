@@ -23,7 +23,7 @@ from qwen_engine.asr.piece_queue import PATIENCE_STEPS, PieceQueue, first_much_s
 from qwen_engine.asr.prompt import HALF_CHARACTER
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Piece, PieceResult
-from qwen_engine.graphs import Capture, cuda_capture, sent
+from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import try_together
@@ -149,7 +149,7 @@ class AsrBatch:
         rows = self._rows[first_row:]
         if self._sampler is None or self._sampler[0] != first_row:
             self._sampler = first_row, self._model.sampler([row.piece.sampling for row in rows])
-        uniforms = sent(torch.tensor([row.uniform() for row in rows]), self._model.device)
+        uniforms = to_device(torch.tensor([row.uniform() for row in rows]), self._model.device)
         tokens = self._model.draw(self._sampler[1], uniforms, first_row).tolist()
         now_s = time.monotonic()
         for row, token in zip(rows, tokens, strict=True):

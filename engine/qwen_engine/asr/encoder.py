@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import conv2d, gelu, layer_norm, linear, scaled_dot_product_attention
 
 from qwen_engine.asr.config import EncoderConfig
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 from qwen_engine.weights import WeightsBelow
 
 NUM_CONVOLUTIONS = 3
@@ -85,7 +85,7 @@ class _Packing:
         self.mask: torch.Tensor | None = None
         if min(lengths) < self.longest:
             self.places = _places(lengths, [self.longest] * len(lengths), device)
-            ends = sent(torch.tensor(lengths), device)
+            ends = to_device(torch.tensor(lengths), device)
             self.mask = (torch.arange(self.longest, device=device) < ends[:, None])[:, None, None]
 
     def spread(self, packed: torch.Tensor) -> torch.Tensor:
@@ -141,7 +141,7 @@ def _halved(num_frames: int) -> int:
 def _places(lengths: Sequence[int], rooms: Sequence[int], device: torch.device) -> torch.Tensor:
     """Where items stand when each group of `lengths` begins a room of its own in `rooms`."""
     starts = torch.tensor([0, *rooms[:-1]]).cumsum(0) - torch.tensor([0, *lengths[:-1]]).cumsum(0)
-    return sent(torch.arange(sum(lengths)) + starts.repeat_interleave(torch.tensor(lengths)), device)
+    return to_device(torch.arange(sum(lengths)) + starts.repeat_interleave(torch.tensor(lengths)), device)
 
 
 def _with_bias(weights: WeightsBelow, name: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -25,7 +25,7 @@ from qwen_engine.chat.penalties import Penalties
 from qwen_engine.chat.prefixes import BLOCK, PrefixCache
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.row import Row
-from qwen_engine.graphs import Capture, cuda_capture, sent
+from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.loop import Session, fail_alone, try_together
@@ -214,7 +214,7 @@ class ChatBatch:
         if self._sampler is None:
             self._sampler = self._model.sampler([row.request.sampling for row in self._rows])
         numbers = [0.0 if index in held else row.uniform() for index, row in enumerate(self._rows)]
-        uniforms = sent(torch.tensor(numbers), self._model.device)
+        uniforms = to_device(torch.tensor(numbers), self._model.device)
         tokens: list[int] = self._model.draw(self._sampler, uniforms, change=self._change(held)).tolist()
         return tokens
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 
 BITS = 32
 
@@ -28,12 +28,12 @@ class Masks:
 
     def allow(self, logits: torch.Tensor, rows: Sequence[int], words: Sequence[np.ndarray]) -> torch.Tensor:
         """`logits` (rows, tokens) where only what `words`, (words,) int32 each, allow is left in `rows`."""
-        allowed = sent(torch.from_numpy(np.stack(words)), self._device)[..., None] >> self._bits & 1
+        allowed = to_device(torch.from_numpy(np.stack(words)), self._device)[..., None] >> self._bits & 1
         allowed = allowed.flatten(1)[:, : self._num_tokens].bool()
-        places = sent(torch.tensor(rows), self._device)
+        places = to_device(torch.tensor(rows), self._device)
         return logits.index_copy(0, places, logits[places].masked_fill(~allowed, -torch.inf))
 
     def forbid(self, logits: torch.Tensor, places: Sequence[tuple[int, int]]) -> torch.Tensor:
         """`logits` (rows, tokens) without `places`: row and token each."""
-        rows, tokens = sent(torch.tensor(places), self._device).unbind(1)
+        rows, tokens = to_device(torch.tensor(places), self._device).unbind(1)
         return logits.index_put((rows, tokens), logits.new_tensor(-torch.inf))

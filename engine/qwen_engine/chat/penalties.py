@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 from qwen_engine.sampling import Sampling
 
 
@@ -43,7 +43,7 @@ class Penalties:
         lane = Lane(self._free.pop(), sampling)
         written[lane.number] = 0
         read[lane.number] = False
-        read[lane.number, sent(torch.tensor(prompt, dtype=torch.int64), self._device)] = True
+        read[lane.number, to_device(torch.tensor(prompt, dtype=torch.int64), self._device)] = True
         return lane
 
     def close(self, lane: Lane) -> None:
@@ -53,14 +53,14 @@ class Penalties:
     def count(self, lanes: Sequence[Lane], tokens: Sequence[int]) -> None:
         """Each lane's row has written one more token."""
         written, read = self._tables()
-        places = sent(torch.tensor([[lane.number for lane in lanes], list(tokens)]), self._device).unbind()
+        places = to_device(torch.tensor([[lane.number for lane in lanes], list(tokens)]), self._device).unbind()
         written[places] += 1
         read[places] = True
 
     def apply(self, logits: torch.Tensor, rows: Sequence[int], lanes: Sequence[Lane]) -> torch.Tensor:
         """`logits` (rows, tokens), where those of `rows` are as their lanes wish."""
         written, read = self._tables()
-        numbers, places = sent(torch.tensor([[lane.number for lane in lanes], list(rows)]), self._device).unbind()
+        numbers, places = to_device(torch.tensor([[lane.number for lane in lanes], list(rows)]), self._device).unbind()
         wishes = [lane.sampling for lane in lanes]
         own, times = logits[places], written[numbers]
         repetition = self._column([one.repetition_penalty for one in wishes])
@@ -70,7 +70,7 @@ class Penalties:
         return logits.index_copy(0, places, own)
 
     def _column(self, values: list[float]) -> torch.Tensor:
-        return sent(torch.tensor(values, dtype=torch.float32), self._device)[:, None]
+        return to_device(torch.tensor(values, dtype=torch.float32), self._device)[:, None]
 
     def _tables(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Made with the first row that needs them."""

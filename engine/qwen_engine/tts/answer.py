@@ -1,4 +1,4 @@
-"""From the engine's events to the payloads a caller gets."""
+"""AUDIO and EVENT of `qwen3_tts` from the engine's events."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,17 +16,17 @@ def encode(event: AudioChunk | ControlEvent, options: TtsOptions) -> dict[str, A
     """AUDIO and EVENT of one event."""
     if not isinstance(event, AudioChunk):
         return {"AUDIO": b"", "EVENT": event}
-    told = AudioEvent(
+    audio_event = AudioEvent(
         frames=event.frames,
         elapsed_s=event.elapsed_s,
         sample_rate_hz=event.sample_rate_hz,
         consent=event.consent,
     )
-    return {"AUDIO": options.encode(pcm16(event.samples)), "EVENT": told}
+    return {"AUDIO": options.encode(pcm16(event.samples)), "EVENT": audio_event}
 
 
 def join(events: Sequence[AudioChunk | ControlEvent]) -> AudioChunk | ControlEvent:
-    """All sound as one chunk; of what is told there is one event."""
+    """All audio as one chunk; without audio there is one event."""
     chunks = [event for event in events if isinstance(event, AudioChunk)]
     if not chunks:
         return events[-1]

@@ -5,7 +5,7 @@ A step gives every row its next frame:
     advance    the talker reads each row's last frame
     start      new pieces of text are prefilled into the rows that are free
     draw       every row gets its next frame, or its end
-    hand over  frames that have become a chunk go to the codec, which makes and sends their sound meanwhile
+    submit     frames that complete a chunk go to the codec, which decodes and sends them meanwhile
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qwen_engine.graphs import Capture, sent
+from qwen_engine.graphs import Capture, to_device
 from qwen_engine.loop import Session, fail_alone
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
@@ -34,7 +34,7 @@ from qwen_wire.errors import InvalidRequest
 class TtsBatch:
     """Owns the rows of the talker and the slots of the codec.
 
-    `capture` makes graphs of the frame step and the codec; None: they run without.
+    `capture` makes graphs of the frame step and the codec; None: both run without.
     """
 
     def __init__(self, checkpoint: TtsCheckpoint, settings: TtsSettings, capture: Capture | None) -> None:
@@ -53,7 +53,7 @@ class TtsBatch:
         self._samplers: tuple[RowSampler, RowSampler] | None = None
 
     def join(self, session: Session[Any], voice: VoicePrompt, text: Text) -> None:
-        """Begin to speak `text`; the first frame comes with the next step."""
+        """Start the synthesis of `text`; the first frame comes with the next step."""
         request: Speak = session.request
         config = self._checkpoint.config
         self._speeches[session] = Speech(
@@ -81,7 +81,7 @@ class TtsBatch:
         worked = bool(self._rows)
         if self._rows:
             self._draw()
-        self._hand_over()
+        self._submit_chunks()
         return worked
 
     def _advance(self) -> None:
@@ -93,7 +93,7 @@ class TtsBatch:
             speech.positions += 1
 
     def _next_text(self, speech: Speech) -> torch.Tensor:
-        """(1, hidden): what goes beside the frame that was drawn last."""
+        """(1, hidden): the text beside the last frame."""
         assert speech.prompt is not None
         index = speech.piece_frames - 1
         beside = speech.prompt.beside
@@ -130,7 +130,7 @@ class TtsBatch:
         return prompt
 
     def _wait_for_text(self, speech: Speech) -> None:
-        if speech.text.ended:  # the end came without more to say
+        if speech.text.ended:  # the stream ended without more text
             speech.done = True
         elif time.monotonic() - speech.waits_since_s > self._settings.text_timeout_s:
             timeout_s = self._settings.text_timeout_s
@@ -143,7 +143,7 @@ class TtsBatch:
         fresh = [speech.piece_frames < MIN_FRAMES for speech in self._rows]
         device = self._talker.device
         codes = self._talker.draw(
-            self._samplers, sent(torch.from_numpy(uniforms), device), sent(torch.tensor(fresh), device)
+            self._samplers, to_device(torch.from_numpy(uniforms), device), to_device(torch.tensor(fresh), device)
         )
         for speech, frame in zip(tuple(self._rows), codes.tolist(), strict=True):
             self._take(speech, frame)
@@ -154,7 +154,7 @@ class TtsBatch:
             if speech.cut_by is None:
                 return
         self._free_row(speech)
-        if speech.voice.undecided:  # the first piece has decided
+        if speech.voice.undecided:  # the first piece decides for the next ones
             speech.voice = self._checkpoint.continued(speech.piece_text, speech.piece_codes)
         speech.done = speech.cut_by is not None or speech.text.ended
 
@@ -164,7 +164,7 @@ class TtsBatch:
             self._rows.remove(speech)
             self._samplers = None
 
-    def _hand_over(self) -> None:
+    def _submit_chunks(self) -> None:
         busy = 2 * len(self._speeches) > self._settings.max_batch
         ramp = HIGH_LOAD_FRAMES if busy else LOW_LOAD_FRAMES
         chunks = []

@@ -1,4 +1,4 @@
-"""A TTS checkpoint folder, loaded: talker, codec, tokenizer, and how a request becomes a prompt."""
+"""A TTS checkpoint folder, loaded: talker, codec, tokenizer and prompt builder."""
 
 import json
 from collections import OrderedDict
@@ -20,7 +20,7 @@ from qwen_engine.weights import Weights
 NUM_TEXT_TAIL_TOKENS = 5  # <|im_end|>, newline, <|im_start|>, assistant, newline
 NUM_REFERENCE_TAIL_TOKENS = 2  # <|im_end|>, newline
 SPEECH_TOKENIZER = "speech_tokenizer"
-MAX_PRIMED = 16  # streams that stand at the end of a reference; some megabytes each with the published codec
+MAX_PRIMED = 16  # codec states at the end of a reference; some megabytes each with the published codec
 
 
 class TtsCheckpoint:
@@ -43,7 +43,7 @@ class TtsCheckpoint:
         self.speakers = tuple(self.config.speaker_ids)
 
     def speaker(self, name: str) -> VoicePrompt:
-        """A named speaker, and the dialect that is theirs."""
+        """A named speaker, with the speaker's dialect."""
         embedding = self.talker.frames.control([self.config.speaker_ids[name]])[0]
         return VoicePrompt(embedding, dialect=self.config.dialects.get(name))
 
@@ -53,13 +53,13 @@ class TtsCheckpoint:
         return self._cloner.clone(reference, tenant)
 
     def cloned(self, voice: ClonedVoice) -> VoicePrompt:
-        """How the talker takes a cloned voice."""
+        """A cloned voice for the talker's prompt."""
         if voice.codes is None:
             return VoicePrompt(voice.embedding)
         return VoicePrompt(voice.embedding, self._reference(voice.text, voice.codes))
 
     def continued(self, text: str, codes: Sequence[Sequence[int]]) -> VoicePrompt:
-        """Whoever said `text` in `codes` (frames, groups) goes on."""
+        """The voice that said `text` in `codes` (frames, groups), as a reference to continue."""
         return VoicePrompt(None, self._reference(text, torch.tensor(codes, device=self.codec.device)))
 
     def _reference(self, text: str, codes: torch.Tensor) -> ReferencePrompt:
@@ -82,7 +82,7 @@ class TtsCheckpoint:
         self.codec.restore(slot, self._primed[key])
 
     def prompt(self, request: Speak, voice: VoicePrompt, text: str) -> Prompt:
-        """What the talker reads before (and beside) the frames of one piece of `request`'s text."""
+        """The talker's prompt for one piece of `request`'s text."""
         language = self.config.language_key(request.language)
         if voice.dialect and language in ("auto", "chinese"):
             language = voice.dialect

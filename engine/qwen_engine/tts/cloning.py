@@ -1,4 +1,4 @@
-"""From a reference recording to what the talker needs to speak in its voice."""
+"""Voice cloning: the embedding and codes of a reference recording."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ from qwen_engine.tts.speaker import SpeakerEncoder
 from qwen_engine.weights import Weights
 
 SAMPLES_PER_FRAME = 1920
-TRAILING_SILENCE_S = 0.5  # keeps the reference's last sound out of the first one that is made
+TRAILING_SILENCE_S = 0.5  # separates the reference's last sound from the first generated one
 SAMPLE_RATE_HZ = 24000
-MAX_REMEMBERED = 64
-# Names of the published file, and where transformers' class has them now.
+MAX_CACHED = 64
+# Names of the published file, and in transformers' class.
 MODULE_NAMES = (
     ("encoder.layers.", "encoder.encoder_seanet.layers."),
     ("encoder_transformer.", "encoder.encoder_transformer."),
@@ -52,7 +52,7 @@ class SpeechEncoder:
 
     @torch.inference_mode()
     def __call__(self, samples: np.ndarray) -> torch.Tensor:
-        """`samples` (n,) float32 at 24 kHz -> codes (frames, groups), the last frame whole or not."""
+        """`samples` (n,) float32 at 24 kHz -> codes (frames, groups); the last frame may be partial."""
         values = torch.from_numpy(samples).to(self._device, self._dtype)[None, None]
         codes = self._model.encode(values).audio_codes[0, : self._num_groups]
         return codes[:, : -(-len(samples) // SAMPLES_PER_FRAME)].T
@@ -66,25 +66,25 @@ def _module_name(name: str) -> str:
 
 
 class Cloner:
-    """Clones references, and remembers the last ones."""
+    """Clones references, and caches the last ones."""
 
     def __init__(self, folder: Path, config: TtsConfig, weights: Weights, *, dtype: torch.dtype, device: str) -> None:
         self._speaker = SpeakerEncoder(config.speaker_encoder, weights.below("speaker_encoder."))
         self._speech = SpeechEncoder(folder / "speech_tokenizer", dtype=dtype, device=device)
-        self._remembered: OrderedDict[tuple[str, str, str], ClonedVoice] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, str, str], ClonedVoice] = OrderedDict()
 
     def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
         """The voice of `reference`; in context where its text is known, else by the speaker's vector alone.
 
-        What is remembered of one `tenant` makes no other's request quicker, which would tell that it was there.
+        The cache is per `tenant`: a fast answer would reveal another tenant's reference.
         """
         key = (tenant, hashlib.sha256(reference.samples.tobytes()).hexdigest(), reference.text)
-        if key not in self._remembered:
-            self._remembered[key] = self._clone(reference)
-        self._remembered.move_to_end(key)
-        if len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
-        return self._remembered[key]
+        if key not in self._cached:
+            self._cached[key] = self._clone(reference)
+        self._cached.move_to_end(key)
+        if len(self._cached) > MAX_CACHED:
+            self._cached.popitem(last=False)
+        return self._cached[key]
 
     def _clone(self, reference: Reference) -> ClonedVoice:
         if not reference.text:

@@ -1,9 +1,9 @@
-"""The speech tokenizer's decoder as a stream: codes in, samples out, exactly what one decode of all codes gives.
+"""The speech tokenizer's decoder for streams: codes in, samples out, equal to one decode of all codes.
 
-The decoder is causal all through, so each layer only has to remember the inputs it will look back at: a convolution
+All layers are causal, so each one caches only the inputs it looks back at: a convolution
 its last (kernel - 1) * dilation, a transposed convolution its last one, attention the keys and values of its window.
-Nothing is decoded twice and nothing is cross-faded; what a frame costs does not depend on how many came before.
-Every stream owns a slot of each memory, so streams at different positions share a forward.
+Nothing is decoded twice or cross-faded, and the cost of a frame does not depend on its position.
+Every stream owns a slot of each cache, so streams at different positions share a forward.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,15 +66,15 @@ class CodecConfig:
         )
 
 
-class _Memory:
-    """What one layer remembers of every stream: (slots, channels, last inputs)."""
+class _InputCache:
+    """One layer's last inputs of every stream: (slots, channels, last inputs)."""
 
     def __init__(self, num_slots: int, num_channels: int, length: int, like: torch.Tensor) -> None:
         self.length = length
         self.inputs = like.new_zeros(num_slots, num_channels, length)
 
     def extend(self, hidden: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        """`hidden` (streams, channels, time) with its past before it; remembers the end."""
+        """`hidden` (streams, channels, time) with its past before it; caches the end."""
         if self.length == 0:
             return hidden
         extended = torch.cat((self.inputs[slots], hidden), dim=-1)
@@ -89,15 +89,15 @@ class _Conv:
         self.weight, self.bias = weights.take("conv.weight"), weights.take("conv.bias")
         self.dilation, self.groups = dilation, groups
         num_channels, kernel = self.weight.shape[1] * groups, self.weight.shape[2]
-        self.memory = _Memory(num_slots, num_channels, (kernel - 1) * dilation, self.weight)
+        self.cache = _InputCache(num_slots, num_channels, (kernel - 1) * dilation, self.weight)
 
     def forward(self, hidden: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        hidden = self.memory.extend(hidden, slots)
+        hidden = self.cache.extend(hidden, slots)
         return conv1d(hidden, self.weight, self.bias, dilation=self.dilation, groups=self.groups)
 
 
 class _Pointwise:
-    """A convolution that looks at one step: a matrix product, several times faster than a convolution on a CPU."""
+    """A convolution with kernel size 1: a matrix product, several times faster than a convolution on a CPU."""
 
     def __init__(self, weights: WeightsBelow) -> None:
         self.weight, self.bias = weights.take("conv.weight")[..., 0], weights.take("conv.bias")[:, None]
@@ -119,11 +119,11 @@ class _Upsample:
         taps = weight.view(num_in, num_out, kernel // stride, stride).flip(2)  # the earlier input comes first
         self.taps = taps.permute(2, 1, 3, 0).reshape(kernel // stride, num_out * stride, num_in).contiguous()
         self.bias = bias.repeat_interleave(stride)[:, None]
-        self.memory = _Memory(num_slots, num_in, kernel // stride - 1, weight)
+        self.cache = _InputCache(num_slots, num_in, kernel // stride - 1, weight)
 
     def forward(self, hidden: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
         num_streams, _, num_steps = hidden.shape
-        extended = self.memory.extend(hidden, slots)
+        extended = self.cache.extend(hidden, slots)
         wide = self.bias
         for index, tap in enumerate(self.taps):
             wide = torch.baddbmm(wide, tap.expand(num_streams, -1, -1), extended[..., index : index + num_steps])
@@ -188,8 +188,8 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class _Sight:
-    """What attention may see in one forward: cosine, sine (streams, 1, time, dim); mask (streams, 1, time, keys)."""
+class _AttentionContext:
+    """Positions and mask of one forward: cosine, sine (streams, 1, time, dim); mask (streams, 1, time, keys)."""
 
     cosine: torch.Tensor
     sine: torch.Tensor
@@ -210,32 +210,32 @@ class _TransformerLayer:
         shape = (num_slots, config.num_heads, config.window - 1, config.head_dim)
         self.keys, self.values = self.qkv.new_zeros(shape), self.qkv.new_zeros(shape)
 
-    def forward(self, hidden: torch.Tensor, slots: torch.Tensor, sight: _Sight) -> torch.Tensor:
+    def forward(self, hidden: torch.Tensor, slots: torch.Tensor, context: _AttentionContext) -> torch.Tensor:
         width, eps = hidden.shape[-1:], self.config.norm_eps
-        attended = self._attend(rms_norm(hidden, width, self.attention_norm, eps), slots, sight)
+        attended = self._attend(rms_norm(hidden, width, self.attention_norm, eps), slots, context)
         hidden = hidden + linear(attended, self.output)
         gate, up = linear(rms_norm(hidden, width, self.mlp_norm, eps), self.gate_up).chunk(2, dim=-1)
         return hidden + linear(silu(gate) * up, self.down)
 
-    def _attend(self, normed: torch.Tensor, slots: torch.Tensor, sight: _Sight) -> torch.Tensor:
+    def _attend(self, normed: torch.Tensor, slots: torch.Tensor, context: _AttentionContext) -> torch.Tensor:
         num_streams, num_steps, _ = normed.shape
         heads = linear(normed, self.qkv).view(num_streams, num_steps, 3, self.config.num_heads, self.config.head_dim)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        query, key = _rotate(query, sight), _rotate(key, sight)
-        key, value = _remember(self.keys, key, slots), _remember(self.values, value, slots)
-        attended = scaled_dot_product_attention(query, key, value, attn_mask=sight.mask)
+        query, key = _rotate(query, context), _rotate(key, context)
+        key, value = _append(self.keys, key, slots), _append(self.values, value, slots)
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=context.mask)
         return attended.transpose(1, 2).reshape(num_streams, num_steps, -1)
 
 
-def _rotate(states: torch.Tensor, sight: _Sight) -> torch.Tensor:
-    return torch.addcmul(states * sight.cosine, states.roll(states.shape[-1] // 2, -1), sight.sine)
+def _rotate(states: torch.Tensor, context: _AttentionContext) -> torch.Tensor:
+    return torch.addcmul(states * context.cosine, states.roll(states.shape[-1] // 2, -1), context.sine)
 
 
-def _remember(memory: torch.Tensor, fresh: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-    """`fresh` (streams, heads, time, dim) after what the streams' slots hold; the window's worth stays there."""
-    seen = torch.cat((memory[slots], fresh), dim=2)
-    memory[slots] = seen[:, :, -memory.shape[2] :]
-    return seen
+def _append(cache: torch.Tensor, fresh: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+    """`fresh` (streams, heads, time, dim) after the cached states of the slots, which keep the last window."""
+    extended = torch.cat((cache[slots], fresh), dim=2)
+    cache[slots] = extended[:, :, -cache.shape[2] :]
+    return extended
 
 
 class _Transformer:
@@ -252,24 +252,24 @@ class _Transformer:
         self._frequencies = (1.0 / config.rope_theta**exponents).to(self.norm.device)
 
     def forward(self, hidden: torch.Tensor, slots: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-        """`hidden` (streams, channels, time), whose first steps stand at `starts` (streams,)."""
-        sight = self._sight(starts, hidden.shape[-1])
+        """`hidden` (streams, channels, time), whose first steps are at `starts` (streams,)."""
+        context = self._context(starts, hidden.shape[-1])
         hidden = linear(hidden.transpose(1, 2), *self.input)
         for layer in self.layers:
-            hidden = layer.forward(hidden, slots, sight)
+            hidden = layer.forward(hidden, slots, context)
         hidden = rms_norm(hidden, hidden.shape[-1:], self.norm, self.config.norm_eps)
         return linear(hidden, *self.output).transpose(1, 2)
 
-    def _sight(self, starts: torch.Tensor, num_steps: int) -> _Sight:
+    def _context(self, starts: torch.Tensor, num_steps: int) -> _AttentionContext:
         steps = torch.arange(num_steps, device=starts.device)
         past = self.config.window - 1
         angles = (starts[:, None] + steps)[:, None, :, None] * self._frequencies
         keys = torch.arange(past + num_steps, device=starts.device) - past  # relative to the first step
         age = steps[:, None] - keys
         in_window = (age >= 0) & (age <= past)
-        mask = in_window & (keys >= -starts[:, None, None])  # memory from before the start is empty
+        mask = in_window & (keys >= -starts[:, None, None])  # entries from before the start are empty
         dtype = self.norm.dtype
-        return _Sight(
+        return _AttentionContext(
             cosine=torch.cat((angles.cos(), angles.cos()), dim=-1).to(dtype),
             sine=torch.cat((-angles.sin(), angles.sin()), dim=-1).to(dtype),
             mask=mask[:, None],
@@ -293,7 +293,7 @@ class StreamingCodec:
         self._offsets = torch.arange(config.num_groups, device=self.device) * entries
         self._frames = torch.zeros(num_slots, dtype=torch.int64, device=self.device)
         self._build(weights, num_slots)
-        self._memories = list(_memories(self))
+        self._caches = list(_caches(self))
         self.samples_per_frame = 1
         for factor in (*config.upsampling_ratios, *config.upsample_rates):
             self.samples_per_frame *= factor
@@ -316,17 +316,17 @@ class StreamingCodec:
     def reset(self, slot: int) -> None:
         """Begin a new stream in `slot`."""
         self._frames[slot] = 0
-        for memory in self._memories:
-            memory[slot] = 0
+        for cache in self._caches:
+            cache[slot] = 0
 
     def snapshot(self, slot: int) -> list[torch.Tensor]:
-        """Where the stream in `slot` stands: what `restore` begins another stream with."""
-        return [memory[slot].clone() for memory in (self._frames, *self._memories)]
+        """The state of the stream in `slot`, for `restore`."""
+        return [cache[slot].clone() for cache in (self._frames, *self._caches)]
 
     def restore(self, slot: int, snapshot: Sequence[torch.Tensor]) -> None:
-        """Go on in `slot` from where another stream stood."""
-        for memory, saved in zip((self._frames, *self._memories), snapshot, strict=True):
-            memory[slot] = saved
+        """Continue in `slot` from the state of another stream."""
+        for cache, saved in zip((self._frames, *self._caches), snapshot, strict=True):
+            cache[slot] = saved
 
     @torch.inference_mode()
     def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
@@ -342,7 +342,7 @@ class StreamingCodec:
 
 
 def _code_tables(config: CodecConfig, weights: WeightsBelow) -> torch.Tensor:
-    """What each code of each group adds to the first hidden state: (groups * entries, channels)."""
+    """The term of each code of each group in the first hidden state: (groups * entries, channels)."""
     semantic, acoustic = weights.below("rvq_first."), weights.below("rvq_rest.")
     books = [(semantic, 0)] + [(acoustic, index) for index in range(config.num_groups - 1)]
     tables = []
@@ -354,15 +354,15 @@ def _code_tables(config: CodecConfig, weights: WeightsBelow) -> torch.Tensor:
     return torch.cat(tables)
 
 
-def _memories(part: Any) -> Iterator[torch.Tensor]:
-    """What the layers below `part` remember, one row a slot."""
+def _caches(part: Any) -> Iterator[torch.Tensor]:
+    """The caches of the layers below `part`, one row a slot."""
     if isinstance(part, list):
         for item in part:
-            yield from _memories(item)
-    elif isinstance(part, _Memory):
+            yield from _caches(item)
+    elif isinstance(part, _InputCache):
         yield part.inputs
     elif type(part).__module__ == __name__:
         if isinstance(part, _TransformerLayer):
             yield from (part.keys, part.values)
         for item in vars(part).values():
-            yield from _memories(item)
+            yield from _caches(item)

@@ -1,6 +1,6 @@
 """The codec on a thread of its own: frames are decoded while the talker generates the next ones.
 
-No other thread uses the codec, or the `Listener` of an utterance. Streams are independent of each other, so chunks of
+No other thread uses the codec, or the `Delivery` of an utterance. Streams are independent of each other, so chunks of
 equal length are decoded together, in any order but their own: first chunks first, because they decide how long a
 caller waits for the first audio, then the oldest.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from qwen_engine.batch_worker import BatchWorker
-from qwen_engine.graphs import sent
+from qwen_engine.graphs import to_device
 from qwen_engine.loop import fail_alone
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.graphs import GraphedCodec
@@ -72,8 +72,8 @@ class CodecWorker:
             if chunk.begins is not None:
                 self._prime(chunk.speech.slot, chunk.begins, chunk.speech.request.tenant)
         device = self._codec.device
-        codes = sent(torch.tensor([chunk.codes for chunk in group]), device)
-        slots = sent(torch.tensor([chunk.speech.slot for chunk in group]), device)
+        codes = to_device(torch.tensor([chunk.codes for chunk in group]), device)
+        slots = to_device(torch.tensor([chunk.speech.slot for chunk in group]), device)
         return self._codec.decode(codes, slots).float().cpu().numpy()
 
 

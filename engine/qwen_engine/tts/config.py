@@ -1,4 +1,4 @@
-"""What a published TTS checkpoint says about itself."""
+"""The configuration of a published TTS checkpoint."""
 
 import json
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class TextTokens:
 class TtsConfig:
     """config.json and generation_config.json of a checkpoint; names are lower case.
 
-    So does `generate` of qwen-tts, core/models/modeling_qwen3_tts.py, compare them.
+    `generate` of qwen-tts, core/models/modeling_qwen3_tts.py, compares them so, too.
     """
 
     kind: Kind
@@ -60,16 +60,16 @@ class TtsConfig:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What a request may name; dialects come with their speakers."""
+        """Those that a request may name; a dialect comes with its speaker."""
         return tuple(name for name in self.language_ids if "dialect" not in name)
 
     def language_key(self, written: str | None) -> str:
-        """The key in `language_ids` of a language, however it is written; "auto" where none is meant.
+        """The key in `language_ids` of a language, however it is written; "auto" for none.
 
         Raises:
             InvalidRequest: the checkpoint does not speak it; the message names those that it does.
         """
-        if written is not None and written.strip().lower() in self.languages:  # also one that only it knows
+        if written is not None and written.strip().lower() in self.languages:  # even if unknown elsewhere
             return written.strip().lower()
         name = resolve_language(written, allowed=[name.title() for name in self.languages])
         return name.lower() if name else AUTO

@@ -1,7 +1,7 @@
-"""The synthesis engine: one batch for each kind of checkpoint, the stored voices, and texts that are still arriving.
+"""The synthesis engine: one batch for each kind of checkpoint, the stored voices, and the text streams.
 
-Named speakers are spoken by the custom-voice checkpoint, references and stored voices by the Base checkpoint, voices
-that an instruction describes by the voice-design checkpoint; a profile may serve any of the three.
+The custom-voice checkpoint has the named speakers, the Base checkpoint clones references and stored voices, and the
+voice-design checkpoint follows descriptions of a voice; a profile may serve any of the three.
 """
 
 from collections.abc import Sequence, Set
@@ -92,7 +92,7 @@ class TtsEngine(Model[TtsRequest]):
         return progress
 
     def _next(self, sessions: Sequence[Session[TtsRequest]]) -> list[Session[TtsRequest]]:
-        """Those to begin: of references, which take a third of a second to be understood, one between two frames."""
+        """Those to begin; of those with a reference, which takes a third of a second to encode, one a step."""
         new = [session for session in sessions if session not in self._begun]
         cloning = [session for session in new if _clones(session.request)]
         return [session for session in new if session not in cloning[1:]]
@@ -121,8 +121,8 @@ class TtsEngine(Model[TtsRequest]):
             case ListVoices():
                 self._answer(session, self._list(request.tenant))
 
-    def _answer(self, session: Session[TtsRequest], told: ControlEvent) -> None:
-        session.emit(told)
+    def _answer(self, session: Session[TtsRequest], event: ControlEvent) -> None:
+        session.emit(event)
         session.finish("stop")
 
     def _speak(self, session: Session[TtsRequest], request: Speak) -> None:
@@ -151,7 +151,7 @@ class TtsEngine(Model[TtsRequest]):
         return frozenset() if self._voices is None else self._voices.names(tenant)
 
     def _kind(self, request: Speak) -> Kind:
-        """Which checkpoint speaks `request`."""
+        """The kind of checkpoint for `request`."""
         custom = self.checkpoints.get("custom_voice")
         if request.reference is not None:
             return "base"
@@ -221,7 +221,7 @@ class TtsEngine(Model[TtsRequest]):
 
 
 def _voice(card: VoiceCard) -> Voice:
-    """A card without what its reference says: whoever uses the voice need not know."""
+    """A card without the text of its reference, which users of the voice need not know."""
     return Voice(card.name, card.consent, card.reference_s, card.created, in_context=bool(card.reference_text))
 
 

@@ -1,8 +1,8 @@
 """The frame step and the codec as CUDA graphs: a frame is some two thousand small kernels.
 
-There is a graph for each number of rows (a bucket) and each length of the cache that is looked at. Rows without an
-utterance are carried along: what they write lands in free places, which the next prompt fills anew. What no graph was
-made for runs as it does without graphs.
+There is a graph for each number of rows (a bucket) and each length of the cache that is read. Rows without an
+utterance are computed too: they write to free slots, which the next prompt overwrites. Sizes without a graph run
+without.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import torch
 
-from qwen_engine.graphs import Capture, Run, at_least, doubling, sent
+from qwen_engine.graphs import Capture, Run, bucket, bucket_sizes, to_device
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.speech import HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES
@@ -37,8 +37,8 @@ class GraphedTalker:
     ) -> None:
         self._talker = talker
         self.device, self.length = talker.device, talker.length
-        self._buckets = doubling(1, num_slots)
-        self._lengths = doubling(SHORTEST_LENGTH, talker.length)
+        self._buckets = bucket_sizes(1, num_slots)
+        self._lengths = bucket_sizes(SHORTEST_LENGTH, talker.length)
         with torch.inference_mode():
             self._allocate(num_slots)
             self._advances = {
@@ -54,8 +54,8 @@ class GraphedTalker:
 
     @torch.inference_mode()
     def samplers(self, rows: Sequence[tuple[Sampling, Sampling]]) -> Samplers:
-        """As `Talker.samplers`; those of a graph are the graph's own buffers, filled with what `rows` ask for."""
-        num_rows = at_least(self._buckets, len(rows))
+        """As `Talker.samplers`; those of a graph are the graph's own buffers, filled with the values of `rows`."""
+        num_rows = bucket(self._buckets, len(rows))
         padded = self._talker.samplers([*rows, *[rows[-1]] * (num_rows - len(rows))])
         captured = self._draws.get(_kind(padded, num_rows))
         if captured is None:
@@ -74,13 +74,13 @@ class GraphedTalker:
         num_rows = len(positions)
         self._text[:num_rows] = text
         idle = [0] * (len(self._positions) - num_rows)
-        self._positions.copy_(sent(torch.tensor([*positions, *idle]), self.device))
-        self._advances[at_least(self._buckets, num_rows), at_least(self._lengths, max(positions) + 1)]()
+        self._positions.copy_(to_device(torch.tensor([*positions, *idle]), self.device))
+        self._advances[bucket(self._buckets, num_rows), bucket(self._lengths, max(positions) + 1)]()
 
     def draw(self, samplers: Samplers, uniforms: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
-        """As `Talker.draw`, with what `self.samplers` gave for these rows; good until the next call."""
+        """As `Talker.draw`, with the result of `self.samplers` for these rows; valid until the next call."""
         num_rows = len(uniforms)
-        captured, replay = self._draws.get(_kind(samplers, at_least(self._buckets, num_rows)), (None, None))
+        captured, replay = self._draws.get(_kind(samplers, bucket(self._buckets, num_rows)), (None, None))
         if replay is None or captured is not samplers:
             return self._talker.draw(samplers, uniforms, fresh)
         self._uniforms[:num_rows] = uniforms
@@ -112,14 +112,13 @@ class GraphedTalker:
 class GraphedCodec:
     """A `StreamingCodec` with graphs for chunks of `chunk_frames`.
 
-    Fewer streams than a graph has are made up for by the last one over and over: each copy writes the same into the
-    same slot.
+    A graph with more streams than needed repeats the last one: each copy writes the same into the same slot.
     """
 
     def __init__(self, codec: StreamingCodec, chunk_frames: Iterable[int], *, num_slots: int, capture: Capture) -> None:
         self._codec = codec
         self.device, self.config = codec.device, codec.config
-        self._buckets = doubling(1, num_slots)
+        self._buckets = bucket_sizes(1, num_slots)
         with torch.inference_mode():
             self._graphs = {
                 (streams, frames): _CodecGraph(codec, streams, frames, capture)
@@ -132,7 +131,7 @@ class GraphedCodec:
     def decode(self, codes: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
         """As `StreamingCodec.decode`."""
         num_streams, num_frames, _ = codes.shape
-        graph = self._graphs.get((at_least(self._buckets, num_streams), num_frames))
+        graph = self._graphs.get((bucket(self._buckets, num_streams), num_frames))
         return self._codec.decode(codes, slots) if graph is None else graph.decode(codes, slots)
 
 
@@ -159,7 +158,7 @@ class _CodecGraph:
 def graphed(
     talker: Talker, codec: StreamingCodec, *, num_slots: int, capture: Capture
 ) -> tuple[GraphedTalker, GraphedCodec]:
-    """Graphs for what most requests ask for: the checkpoint's own sampling, greedy speech, chunks of the usual sizes.
+    """Graphs for most requests: the checkpoint's own sampling, greedy sampling, chunks of the default sizes.
 
     Temperatures may differ from request to request, and so may their repetition penalties.
     """

@@ -1,4 +1,4 @@
-"""The talker's prompt, laid out as the official package does.
+"""The talker's prompt, in the official layout.
 
 Every position adds a text embedding and a codec embedding:
 
@@ -25,7 +25,7 @@ NUM_ROLE_TOKENS = 3  # <|im_start|>, assistant, newline
 
 @dataclass(frozen=True)
 class ReferencePrompt:
-    """What in-context cloning continues: text ids and codes (frames, groups)."""
+    """The reference that in-context cloning continues: text ids and codes (frames, groups)."""
 
     text_ids: Sequence[int]
     codes: torch.Tensor
@@ -33,9 +33,9 @@ class ReferencePrompt:
 
 @dataclass(frozen=True)
 class VoicePrompt:
-    """Who speaks: `embedding` (hidden,) of a named speaker or a reference, or None (the instruction says it).
+    """A voice: `embedding` (hidden,) of a named speaker or a reference, or None (the instruction describes it).
 
-    `dialect`: what the speaker speaks where Chinese or no language is asked for.
+    `dialect`: the speaker's, for requests in Chinese or without a language.
     """
 
     embedding: torch.Tensor | None = None
@@ -44,14 +44,14 @@ class VoicePrompt:
 
     @property
     def undecided(self) -> bool:
-        """Nobody in particular: each prompt may bring another voice."""
+        """Each prompt may give another voice."""
         return self.embedding is None and self.reference is None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """`start` (positions, hidden) is what the talker is prefilled with, `beside` (count, hidden) what comes frame by
-    frame afterwards, before padding."""
+    """`start` (positions, hidden) is prefilled; `beside` (count, hidden) is added frame by frame afterwards, before
+    padding."""
 
     start: torch.Tensor
     beside: torch.Tensor

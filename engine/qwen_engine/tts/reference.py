@@ -14,7 +14,7 @@ MIN_S = 0.5
 
 
 def decode_reference(audio: bytes, options: TtsOptions, settings: TtsSettings, decoders: Decoders) -> Reference:
-    """The recording at 24 kHz, with what it says.
+    """The recording at 24 kHz, with its text.
 
     Raises:
         InvalidRequest: no audio, too short, too long, damaged, or silent.

@@ -1,4 +1,4 @@
-"""What the synthesis engine takes and gives."""
+"""Requests and events of synthesis."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,7 +16,7 @@ CutBy = Literal["budget", "repetition", "silence"]
 
 @dataclass(frozen=True)
 class SamplingOverrides:
-    """What a request asks for; None: the checkpoint's own."""
+    """Sampling options of a request; None: the checkpoint's own."""
 
     temperature: float | None = None
     top_k: int | None = None
@@ -24,13 +24,13 @@ class SamplingOverrides:
     repetition_penalty: float | None = None
 
     def over(self, defaults: Sampling) -> Sampling:
-        wishes = {name: wish for name, wish in vars(self).items() if wish is not None}
-        return replace(defaults, **wishes)
+        overrides = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(defaults, **overrides)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A voice to clone: samples (n,) float32 at 24 kHz; with its `text` it is continued, without it only imitated."""
+    """A voice to clone: samples (n,) float32 at 24 kHz; with its `text` it is continued in context."""
 
     samples: np.ndarray
     text: str = ""
@@ -38,11 +38,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Speak:
-    """Say `text`.
+    """Synthesise `text`.
 
-    `voice`: a named speaker or a stored voice; None: `reference`, or who the `instruction` describes, or the
-    checkpoint's first. `consent` says who allowed the use of the `reference`. `text_feed` "ahead": the talker reads
-    each piece of text before it speaks, "beside": while it speaks. `chunk_frames` None: by load. The audio ends at
+    `voice`: a named speaker or a stored voice; None: `reference`, or the voice that the `instruction` describes,
+    or the checkpoint's first. `consent` says who allowed the use of the `reference`. `text_feed` "ahead": the talker
+    reads each piece of text before its frames, "beside": beside them. `chunk_frames` None: by load. The audio ends at
     `max_audio_s` at the latest. With a `text_stream`, further text follows in `AddText` requests until one is complete.
     """
 
@@ -64,7 +64,7 @@ class Speak:
 
 @dataclass(frozen=True)
 class AddText:
-    """More text for the open `text_stream`, whose opening told the `token`; `complete` where this is its end."""
+    """More text for the open `text_stream`, which was opened with the `token`; `complete` ends it."""
 
     text_stream: str
     token: str | None
@@ -75,7 +75,7 @@ class AddText:
 
 @dataclass(frozen=True)
 class AddVoice:
-    """Keep the voice of `reference` under `name`; `consent` says who allowed it."""
+    """Store the voice of `reference` under `name`; `consent` says who allowed it."""
 
     name: str
     reference: Reference
@@ -103,9 +103,9 @@ TtsRequest = Speak | AddText | AddVoice | ListVoices | RemoveVoice
 
 @dataclass(frozen=True)
 class AudioChunk:
-    """Samples: (n,) float32 at `sample_rate_hz`; `frames`: how many codec frames were sent so far, these included.
+    """Samples: (n,) float32 at `sample_rate_hz`; `frames`: codec frames sent so far, these included.
 
-    `consent`: in the first chunk of a voice that was cloned without being kept.
+    `consent`: in the first chunk of a voice that was cloned for this request only.
     """
 
     samples: np.ndarray
@@ -116,7 +116,7 @@ class AudioChunk:
 
 
 ControlEvent = TextStreamOpened | TextAdded | VoiceAdded | VoiceRemoved | VoiceList
-"""What is told besides sound."""
+"""Events other than audio."""
 
 
 def speak_request(
@@ -126,7 +126,7 @@ def speak_request(
     reference: Reference | None,
     tenant: str = DEFAULT_TENANT,
 ) -> Speak:
-    """What `options` ask for; what they leave open comes from the profile, then from the checkpoint."""
+    """The request of `options`, with defaults of the profile, then of the checkpoint."""
     temperature = settings.temperature if options.temperature is None else options.temperature
     return Speak(
         text=text,

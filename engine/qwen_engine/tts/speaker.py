@@ -1,4 +1,4 @@
-"""The speaker encoder of Base checkpoints: the voice of a recording as one vector.
+"""The speaker encoder of Base checkpoints: the embedding of a recording's voice.
 
 ECAPA-TDNN (Desplanques et al., 2020): dilated Res2Net blocks with squeeze and excitation over a log-mel spectrogram,
 pooled by attention into a mean and a deviation.
@@ -91,9 +91,9 @@ class SpeakerEncoder:
             _Block(weights.below(f"blocks.{index}."), known["enc_res2net_scale"], dilation)
             for index, dilation in enumerate(dilations[1:-1], start=1)
         ]
-        self._gather = _Conv(weights.below("mfa.conv."), dilations[-1])
-        self._look = _Conv(weights.below("asp.tdnn.conv."))
-        self._weigh = _Conv(weights.below("asp.conv."))
+        self._aggregation = _Conv(weights.below("mfa.conv."), dilations[-1])
+        self._pooling_tdnn = _Conv(weights.below("asp.tdnn.conv."))
+        self._pooling_conv = _Conv(weights.below("asp.conv."))
         self._output = (weights.take("fc.weight")[..., 0], weights.take("fc.bias"))
 
     @torch.inference_mode()
@@ -104,14 +104,14 @@ class SpeakerEncoder:
         outputs = [relu(self._stem(hidden))]
         for block in self._blocks:
             outputs.append(block(outputs[-1]))
-        return linear(self._pool(relu(self._gather(torch.cat(outputs[1:], dim=1)))), *self._output)[0]
+        return linear(self._pool(relu(self._aggregation(torch.cat(outputs[1:], dim=1)))), *self._output)[0]
 
     def _pool(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Mean and deviation over time, weighed by attention: (1, 2 * channels)."""
+        """Mean and deviation over time, weighted by attention: (1, 2 * channels)."""
         even = hidden.new_full((1, 1, hidden.shape[2]), 1 / hidden.shape[2])
         around = [statistic[..., None].expand_as(hidden) for statistic in _statistics(hidden, even)]
-        attention = self._weigh(relu(self._look(torch.cat((hidden, *around), dim=1))).tanh()).softmax(dim=2)
-        return torch.cat(_statistics(hidden, attention), dim=1)
+        scores = self._pooling_conv(relu(self._pooling_tdnn(torch.cat((hidden, *around), dim=1))).tanh())
+        return torch.cat(_statistics(hidden, scores.softmax(dim=2)), dim=1)
 
 
 def _statistics(hidden: torch.Tensor, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

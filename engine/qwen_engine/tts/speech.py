@@ -1,4 +1,4 @@
-"""One utterance on its way: its text, its codes that wait for the codec, and when it has to stop."""
+"""The state of one utterance: its text, the codes that wait for the codec, and its limits."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LOW_LOAD_FRAMES = (1, 2, 4, 8, 12)
 HIGH_LOAD_FRAMES = (4, 4, 8, 16, 25)
 FRAMES_PER_LETTER = 2.5  # slow speech takes about 1.5
 MIN_BUDGET_FRAMES = 25
-LOOP_FRAMES = 48  # so many first codes that repeat with a short period are a talker that has lost its way
+LOOP_FRAMES = 48  # first codes that repeat with a short period for this long: the talker loops
 LONGEST_PERIOD = 12
 SILENCE_S = 4.0
 SILENT = 2e-3  # the peak of what counts as silence
@@ -26,22 +26,22 @@ SILENT = 2e-3  # the peak of what counts as silence
 
 @dataclass
 class Player:
-    """A listener who starts at the first chunk: would they have run dry?"""
+    """A player that starts at the first chunk: how long its buffer would have been empty."""
 
     started_s: float | None = None
     audio_s: float = 0.0
-    dry_s: float = 0.0
+    underrun_s: float = 0.0
 
     def receive(self, audio_s: float, now_s: float) -> None:
         if self.started_s is None:
             self.started_s = now_s
-        self.dry_s = max(self.dry_s, now_s - self.started_s - self.audio_s)
+        self.underrun_s = max(self.underrun_s, now_s - self.started_s - self.audio_s)
         self.audio_s += audio_s
 
 
 @dataclass
-class Listener:
-    """What has been delivered of one utterance; belongs to the codec's thread."""
+class Delivery:
+    """What has been delivered of one utterance; used on the codec's thread only."""
 
     player: Player = field(default_factory=Player)
     frames: int = 0
@@ -84,8 +84,8 @@ class Speech:
     first_codes: list[int] = field(default_factory=list)
     cut_by: CutBy | None = None
     done: bool = False
-    handed_over: bool = False
-    listener: Listener = field(default_factory=Listener)
+    submitted: bool = False
+    delivery: Delivery = field(default_factory=Delivery)
     fell_silent: bool = False
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class Speech:
         return len(self.piece_codes)
 
     def begin_piece(self, text: str, prompt: Prompt, longest: int) -> None:
-        """Speak `prompt` next, at most `longest` frames."""
+        """Generate the frames of `prompt` next, `longest` at most."""
         self.prompt = prompt
         self.positions = len(prompt.start)
         self.piece_text, self.piece_codes = text, []
@@ -113,7 +113,7 @@ class Speech:
         self.piece_budget = min(by_text, longest, self.total_budget - len(self.first_codes))
 
     def take(self, codes: list[int]) -> None:
-        """A new frame; sets `cut_by` where the speech must not go on."""
+        """A new frame; sets `cut_by` where the speech must end."""
         self.pending.append(codes)
         self.piece_codes.append(codes)
         self.first_codes.append(codes[0])
@@ -128,51 +128,51 @@ class Speech:
         self.cut_by, self.done = cut_by, True
 
     def next_chunk(self, ramp: Sequence[int]) -> Chunk | None:
-        """What the codec is due: a whole chunk of the ramp, or all that is left at the end."""
+        """The next chunk for the codec: a whole one of the ramp, or all that is left at the end."""
         size = ramp[min(self.num_chunks, len(ramp) - 1)]
-        if self.handed_over or not (self.done or len(self.pending) >= size):
+        if self.submitted or not (self.done or len(self.pending) >= size):
             return None
         codes = self.pending if self.done else self.pending[:size]
         chunk = Chunk(self, codes, begins=None if self.num_chunks else self.first_voice, is_last=self.done)
         self.pending = self.pending[len(codes) :]
         self.num_chunks += 1
-        self.handed_over = self.done
+        self.submitted = self.done
         return chunk
 
     def deliver(self, samples: np.ndarray, num_frames: int, sample_rate_hz: int, *, is_last: bool) -> None:
-        """Send the sound of the next `num_frames`; the last one ends the session. On the codec's thread."""
+        """Send the samples of the next `num_frames`; the last one ends the session. On the codec's thread."""
         now_s = time.monotonic()
         if num_frames:
-            is_cloned = not self.listener.frames and self.request.reference is not None
-            self.listener.frames += num_frames
-            self.listener.player.receive(num_frames / FRAMES_PER_S, now_s)
-            self._listen(samples, num_frames)
+            is_cloned = not self.delivery.frames and self.request.reference is not None
+            self.delivery.frames += num_frames
+            self.delivery.player.receive(num_frames / FRAMES_PER_S, now_s)
+            self._detect_silence(samples, num_frames)
             elapsed_s = round(now_s - self.session.arrived_s, 4)
             consent = self.request.consent if is_cloned else None
-            self.session.emit(AudioChunk(samples, sample_rate_hz, self.listener.frames, elapsed_s, consent))
+            self.session.emit(AudioChunk(samples, sample_rate_hz, self.delivery.frames, elapsed_s, consent))
         if is_last:
             self.session.finish("length" if self.cut_by else "stop", **self.figures())
 
-    def _listen(self, samples: np.ndarray, num_frames: int) -> None:
-        """Notice speech that has fallen silent for good."""
-        heard = np.abs(samples).max() > SILENT
-        self.listener.silent_s = 0.0 if heard else self.listener.silent_s + num_frames / FRAMES_PER_S
-        self.fell_silent = self.listener.silent_s >= SILENCE_S
+    def _detect_silence(self, samples: np.ndarray, num_frames: int) -> None:
+        """Detect lasting silence."""
+        audible = np.abs(samples).max() > SILENT
+        self.delivery.silent_s = 0.0 if audible else self.delivery.silent_s + num_frames / FRAMES_PER_S
+        self.fell_silent = self.delivery.silent_s >= SILENCE_S
 
     def figures(self) -> dict[str, float | str | None]:
-        """What the end of the stream tells, besides the timings of every request."""
-        audio_s = self.listener.frames / FRAMES_PER_S
-        taken_s = time.monotonic() - (self.session.admitted_s or self.session.arrived_s)
+        """The figures at the end of the stream, besides the timings of every request."""
+        audio_s = self.delivery.frames / FRAMES_PER_S
+        elapsed_s = time.monotonic() - (self.session.admitted_s or self.session.arrived_s)
         return {
             "audio_s": round(audio_s, 3),
-            "real_time_factor": round(taken_s / audio_s, 4) if audio_s else None,
-            "underrun_s": round(self.listener.player.dry_s, 4),
+            "real_time_factor": round(elapsed_s / audio_s, 4) if audio_s else None,
+            "underrun_s": round(self.delivery.player.underrun_s, 4),
             "cut_by": self.cut_by,
         }
 
 
 def loops(first_codes: Sequence[int]) -> bool:
-    """Whether the end of `first_codes` says the same over and over."""
+    """Whether the end of `first_codes` repeats with a short period."""
     if len(first_codes) < LOOP_FRAMES + LONGEST_PERIOD or len(first_codes) % LONGEST_PERIOD:
         return False
     end = first_codes[-LOOP_FRAMES:]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.functional import embedding, embedding_bag, linear, silu
 
-from qwen_engine.decoder import Decoder, Span
-from qwen_engine.graphs import sent
+from qwen_engine.decoder import AttentionContext, Decoder
+from qwen_engine.graphs import to_device
 from qwen_engine.sampling import RowSampler, Sampling
 from qwen_engine.tts.config import NUM_RESERVED_TOKENS, TtsConfig
 from qwen_engine.weights import Weights, WeightsBelow
@@ -19,7 +19,7 @@ MIN_FRAMES = 2  # no end before them: `min_new_tokens` of qwen-tts, core/models/
 
 
 class TextEmbedding:
-    """Text tokens as the talker reads them."""
+    """Embeddings of text tokens."""
 
     def __init__(self, weights: WeightsBelow) -> None:
         self.table = weights.take("model.text_embedding.weight")
@@ -36,7 +36,7 @@ class TextEmbedding:
 
 
 class FrameEmbedding:
-    """The sum of a frame's codes, each from the table of its group; the first table knows the control tokens too."""
+    """The sum of a frame's codes, each from the table of its group; the first table has the control tokens too."""
 
     def __init__(self, config: TtsConfig, weights: WeightsBelow) -> None:
         self.first = weights.take("model.codec_embedding.weight")
@@ -56,7 +56,7 @@ class FrameEmbedding:
 
 
 class _Predictor:
-    """Codes 1 to groups - 1 of a frame. What it reads is projected once, ahead: into tables."""
+    """Codes 1 to groups - 1 of a frame. The projection of its inputs is folded into tables."""
 
     def __init__(self, config: TtsConfig, weights: WeightsBelow, frames: FrameEmbedding, num_slots: int) -> None:
         self._projection: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -71,7 +71,7 @@ class _Predictor:
             config.predictor, weights.below("model."), num_slots=num_slots, length=config.num_groups
         )
         self.vocab_size = len(self._heads[0])
-        self._spans: dict[tuple[int, int, int], Span] = {}
+        self._contexts: dict[tuple[int, int, int], AttentionContext] = {}
 
     def _project(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden if self._projection is None else linear(hidden, *self._projection)
@@ -81,22 +81,22 @@ class _Predictor:
         steps = torch.stack((self._project(hidden), self._tables[0][codes[:, 0]]), dim=1)
         start = 0
         for group, head in enumerate(self._heads, start=1):
-            last = self._decoder.forward(steps, self._span(len(hidden), start, group + 1))[:, -1]
+            last = self._decoder.forward(steps, self._context(len(hidden), start, group + 1))[:, -1]
             codes[:, group] = sampler.draw(linear(last, head).float(), uniforms[:, group])
             if group < len(self._heads):
                 steps = self._tables[group][codes[:, group]][:, None]
                 start = group + 1
 
-    def _span(self, num_rows: int, start: int, end: int) -> Span:
-        """Every frame goes over the same few positions: made once."""
+    def _context(self, num_rows: int, start: int, end: int) -> AttentionContext:
+        """Cached: every frame has the same few positions."""
         key = (num_rows, start, end)
-        if key not in self._spans:
-            self._spans[key] = self._decoder.uniform(slice(0, num_rows), start, end)
-        return self._spans[key]
+        if key not in self._contexts:
+            self._contexts[key] = self._decoder.uniform(slice(0, num_rows), start, end)
+        return self._contexts[key]
 
 
 class Talker:
-    """The first `len(rows)` slots are the live rows; when one ends, the last one moves into its place."""
+    """The talker for a continuous batch: the live rows are the first slots (see `RowTable`)."""
 
     def __init__(self, config: TtsConfig, weights: Weights, *, num_slots: int, length: int) -> None:
         below = weights.below("talker.")
@@ -135,7 +135,7 @@ class Talker:
         """Feed every row its last frame with its next `text` (rows, hidden); its prompt and frames fill `positions`."""
         num_rows = len(positions)
         hidden = self.frames(self._codes[:num_rows]) + text
-        at = sent(torch.tensor(positions), self.device)
+        at = to_device(torch.tensor(positions), self.device)
         self._hidden[:num_rows] = self._decoder.step(hidden[:, None], at, max(positions) + 1)[:, 0]
 
     def draw(
@@ -143,7 +143,7 @@ class Talker:
     ) -> torch.Tensor:
         """The next frame of every row: (rows, groups), where a first code of `control.eos` is the end.
 
-        uniforms (rows, groups); fresh (rows,) is True where the end may not come yet.
+        uniforms (rows, groups); fresh (rows,) is True where the end is not allowed yet.
         """
         first, rest = samplers
         num_rows = len(uniforms)
@@ -159,7 +159,7 @@ class Talker:
         return codes
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Have the row `source`, `length` positions long, take the place of `target`, which has ended."""
+        """Copy the row `source`, `length` positions long, over `target`."""
         self._decoder.cache.move(source, target, length)
         for tensor in (self._hidden, self._codes, self._seen):
             tensor[target] = tensor[source]

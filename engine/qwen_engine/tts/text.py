@@ -15,9 +15,9 @@ from qwen_engine.text.sentences import (
 
 
 class Text:
-    """Gives whole sentences as they come, and the first clause at once, so that speech begins before the text ends.
+    """Yields whole sentences as they arrive, and the first clause at once, so that speech begins before the text ends.
 
-    A sentence longer than a piece is cut without its end: so what waits is short, however the text comes.
+    A sentence longer than a piece is cut before its end, so the text that waits is always short.
 
     Example:
         text = Text("Good morning, everyone. We", max_weight=300, complete=False)
@@ -39,11 +39,11 @@ class Text:
 
     @property
     def ended(self) -> bool:
-        """Nothing is left and nothing will follow."""
+        """No piece is left and none will follow."""
         return self.complete and not self._ready
 
     def add(self, text: str, *, complete: bool) -> None:
-        """More of the text; `complete` where this is its end."""
+        """Append text; `complete` ends it."""
         self._rest += text
         self.num_chars += len(text)
         self.complete = complete
@@ -61,7 +61,7 @@ class Text:
         return self._ready.popleft() if self._ready else None
 
     def _split(self) -> tuple[str, str]:
-        """What can be spoken now, and what has to wait for more: the last sentence may still go on."""
+        """The text that can be spoken now, and the rest: the last sentence may still go on."""
         start = last_sentence(self._rest)
         while (end := head_end(self._rest, start, self._max_weight)) < len(self._rest):
             start = end

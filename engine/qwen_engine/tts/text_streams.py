@@ -1,4 +1,4 @@
-"""Texts that are still being written while they are spoken."""
+"""Text streams: texts that arrive while they are synthesised."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class _TextStream:
 
 
 class TextStreams:
-    """Each is open from when its request was accepted, before it has a place, until that request has ended.
+    """A stream is open from the acceptance of its request, before it has a place, until that request has ended.
 
-    `open` is called by whoever submits requests, the rest by the device thread.
+    `open` is called in the thread that submits the request, the rest in the device thread.
     """
 
     def __init__(self, settings: TtsSettings) -> None:
@@ -29,7 +29,7 @@ class TextStreams:
         self._open: Registry[_TextStream] = Registry("text stream", limit=settings.max_batch, tenants=settings.tenants)
 
     def open(self, session: Session[TtsRequest], request: Speak) -> None:
-        """Tell the token, before anything else. Raises a `QwenError` where the name is taken or there is no room."""
+        """Open a stream and emit its token. Raises a `QwenError` where the name is taken or there is no room."""
         self.forget_ended()
         stream = _TextStream(session, Text(request.text, max_weight=self._max_weight, complete=False))
         assert request.text_stream is not None
@@ -37,7 +37,7 @@ class TextStreams:
         session.emit(TextStreamOpened(text_stream=request.text_stream, token=token))
 
     def text(self, session: Session[TtsRequest], request: Speak) -> Text:
-        """What a request has to say; with a text stream, more of it may follow."""
+        """The text of a request; with a text stream, more of it may follow."""
         streamed = [stream.text for _, _, stream in self._open if stream.session is session]
         return streamed[0] if streamed else Text(request.text, max_weight=self._max_weight, complete=True)
 
@@ -54,7 +54,7 @@ class TextStreams:
         text.add(request.text, complete=request.complete)
 
     def forget_ended(self) -> None:
-        """Their names are free again."""
+        """Close the streams of ended requests."""
         for tenant, name, stream in self._open:
             if stream.session.ended:
                 self._open.close(tenant, name, stream)

@@ -1,4 +1,4 @@
-"""What is in a folder of voices, without reading all of it for each request."""
+"""A cached index of a folder of voices."""
 
 import json
 import logging
@@ -13,17 +13,17 @@ from typing import Generic, Self, TypeAlias, TypeVar
 log = logging.getLogger(__name__)
 
 CARD = "voice.json"
-HIDDEN = "."  # begins the names of folders that are being written or removed
-SETTLED_NS = 200_000_000  # a change within a tick of the file system's clock does not show in its time
+HIDDEN = "."  # prefix of folders that are being written or removed
+SETTLED_NS = 200_000_000  # changes within a tick of the file system's clock have the same time
 
 ValueT = TypeVar("ValueT")
 Stamp: TypeAlias = tuple[int, int]
-"""Which folder it is, and when it got its name."""
+"""Inode and ctime of a folder."""
 
 
 @dataclass(frozen=True)
 class VoiceCard:
-    """What voice.json says. `reference_text` empty: the voice is imitated, else it continues its reference."""
+    """The contents of voice.json. With a `reference_text`, the voice is cloned in context."""
 
     name: str
     consent: str
@@ -41,16 +41,16 @@ class VoiceCard:
 
 
 class VoiceIndex:
-    """A folder of voices as it is now; looked at again where it has changed. Any thread."""
+    """The current contents of a folder of voices; read again when it has changed. Any thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[str, tuple[Stamp, VoiceCard | None]] = {}
-        self._names = _Kept(folder, lambda now_ns: frozenset(entry.name for entry in _voices(folder)))
-        self._cards = _Kept(folder, self._read_cards)
+        self._names = _FolderCache(folder, lambda now_ns: frozenset(entry.name for entry in _voices(folder)))
+        self._cards = _FolderCache(folder, self._read_cards)
 
     def names(self) -> Set[str]:
-        """Of the voices, without reading them."""
+        """The names of the voices, without reading them."""
         return self._names.get()
 
     def cards(self) -> Mapping[str, VoiceCard]:
@@ -73,22 +73,22 @@ class VoiceIndex:
         return cards
 
 
-class _Kept(Generic[ValueT]):
-    """What `read` made of a folder, at the time in ns that it is called with, until the folder changes."""
+class _FolderCache(Generic[ValueT]):
+    """The result of `read`, which gets the time in ns, until the folder changes."""
 
     def __init__(self, folder: Path, read: Callable[[int], ValueT]) -> None:
         self._folder = folder
         self._read = read
         self._lock = threading.Lock()
-        self._kept: tuple[int, ValueT] | None = None
+        self._cached: tuple[int, ValueT] | None = None
 
     def get(self) -> ValueT:
         with self._lock:
             now_ns, changed_ns = time.time_ns(), _changed_ns(self._folder)
-            if self._kept is not None and self._kept[0] == changed_ns:
-                return self._kept[1]
+            if self._cached is not None and self._cached[0] == changed_ns:
+                return self._cached[1]
             value = self._read(now_ns)
-            self._kept = (changed_ns, value) if _is_settled(changed_ns, now_ns) else None
+            self._cached = (changed_ns, value) if _is_settled(changed_ns, now_ns) else None
             return value
 
 
@@ -104,7 +104,7 @@ def _changed_ns(folder: Path) -> int:
 
 
 def _voices(folder: Path) -> list["os.DirEntry[str]"]:
-    """What is being written or removed is none."""
+    """Without those that are being written or removed."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if entry.name[0] != HIDDEN and entry.is_dir()]
@@ -115,7 +115,7 @@ def _voices(folder: Path) -> list["os.DirEntry[str]"]:
 def _stamp(entry: "os.DirEntry[str]") -> Stamp | None:
     try:
         status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # it went while we looked
+    except FileNotFoundError:  # removed meanwhile
         return None
     return status.st_ino, status.st_ctime_ns
 
@@ -123,7 +123,7 @@ def _stamp(entry: "os.DirEntry[str]") -> Stamp | None:
 def _read_card(folder: Path) -> VoiceCard | None:
     try:
         return VoiceCard.read((folder / CARD).read_bytes())
-    except FileNotFoundError:  # it went while we looked
+    except FileNotFoundError:  # removed meanwhile
         return None
     except (OSError, ValueError):
         log.exception("the voice in %s cannot be read; it is left out", folder)

@@ -1,7 +1,7 @@
-"""Voices that are kept: a folder each, voice.json and tensors.safetensors, for a checkpoint's revision and a tenant.
+"""Stored voices: a folder each, voice.json and tensors.safetensors, for a checkpoint's revision and a tenant.
 
 REVISION/TENANT/NAME below the profile's `voice_folder`; only the server's user can read them. Several processes may
-share them: what is there is whole, and what goes is gone at once for whoever comes later.
+share them: voices are added and removed atomically.
 """
 
 import hashlib
@@ -52,15 +52,15 @@ class VoiceStore:
         self._indexes: dict[str, VoiceIndex] = {}
 
     def names(self, tenant: str) -> Set[str]:
-        """Of the voices that `tenant` keeps now."""
+        """The names of the `tenant`'s voices."""
         return index.names() if (index := self._index(tenant)) else frozenset()
 
     def cards(self, tenant: str) -> Mapping[str, VoiceCard]:
-        """What `tenant` keeps now, by name, in order."""
+        """The `tenant`'s voices by name, in order."""
         return index.cards() if (index := self._index(tenant)) else {}
 
     def check_new(self, tenant: str, name: str) -> None:
-        """Raise `InvalidRequest` where the name is none, or taken, or the tenant keeps as many voices as it may."""
+        """Raise `InvalidRequest` where the name is invalid or taken, or the tenant has as many voices as it may."""
         names = self.names(tenant)
         if not NAME.fullmatch(name):
             raise InvalidRequest(f"OPTIONS.voice is {name[:80]!r}: use up to 64 of a-z, 0-9, - and _")
@@ -70,7 +70,7 @@ class VoiceStore:
             raise InvalidRequest(f"{len(names)} voices are kept for this tenant, the limit; remove one first")
 
     def add(self, tenant: str, name: str, voice: ClonedVoice, *, consent: str, reference_s: float) -> VoiceCard:
-        """Keep `voice`. Raises `InvalidRequest` as `check_new` does."""
+        """Store `voice`. Raises `InvalidRequest` as `check_new` does."""
         self.check_new(tenant, name)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         card = VoiceCard(name, consent, voice.text, round(reference_s, 3), created)
@@ -93,14 +93,14 @@ class VoiceStore:
     def load(self, tenant: str, name: str) -> ClonedVoice:
         """The voice `name`; `InvalidRequest` where there is none, or none any more."""
         try:
-            card, tensors = self._read(tenant, name)
+            card, data = self._read(tenant, name)
         except FileNotFoundError:
             raise InvalidRequest(f"OPTIONS.voice is {name!r}, which was removed meanwhile") from None
-        kept = {key: tensor.to(self._device) for key, tensor in load(tensors).items()}
-        return ClonedVoice(kept["embedding"], card.reference_text, kept.get("codes"))
+        tensors = {key: tensor.to(self._device) for key, tensor in load(data).items()}
+        return ClonedVoice(tensors["embedding"], card.reference_text, tensors.get("codes"))
 
     def remove(self, tenant: str, name: str) -> VoiceCard:
-        """Forget a voice; what it was. `InvalidRequest` where there is none of that name."""
+        """Remove a voice; returns its card. `InvalidRequest` where there is none of that name."""
         if name in self.names(tenant):
             gone = Path(tempfile.mkdtemp(prefix=".gone-", dir=self._folder / tenant))
             try:
@@ -113,13 +113,13 @@ class VoiceStore:
         raise InvalidRequest(f"OPTIONS.voice is {name[:80]!r}: no such stored voice")
 
     def _index(self, tenant: str) -> VoiceIndex | None:
-        """None: the tenant keeps nothing, which is to cost nothing."""
+        """None: the tenant has no voices."""
         if tenant not in self._indexes and (self._folder / tenant).is_dir():
             self._indexes.setdefault(tenant, VoiceIndex(self._folder / tenant))
         return self._indexes.get(tenant)
 
     def _read(self, tenant: str, name: str) -> tuple[VoiceCard, bytes]:
-        """Card and tensors of one voice: not of two, where the name was given anew in between."""
+        """Card and tensors of one voice, even if another one takes its name meanwhile."""
         folder = os.open(self._folder / tenant / name, os.O_RDONLY | os.O_DIRECTORY)
         try:
             return VoiceCard.read(_read_in(folder, CARD)), _read_in(folder, TENSORS)
