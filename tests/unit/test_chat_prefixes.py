@@ -42,7 +42,7 @@ def restored(prefixes: PrefixCache, cache: SlotCache, ids: list[int], tenant: st
 
 def keep(prefixes: PrefixCache, cache: SlotCache, ids: list[int], tenant: str = DEFAULT_TENANT) -> None:
     fill(cache, ids, 0)
-    prefixes.keep(tenant, ids, cache, 0)
+    prefixes.store(tenant, ids, cache, 0)
 
 
 def test_a_beginning_is_known_to_its_tenant_only(cache):

@@ -17,8 +17,8 @@ STOPS = st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3)
 def passed(pieces: list[str], stops: list[str]) -> tuple[str, bool]:
     """What is shown of the text in `pieces`, and whether a stop word ended it."""
     words = StopWords(stops)
-    shown = "".join(words.pass_on(piece) for piece in pieces)
-    return shown + words.rest(), words.found
+    shown = "".join(words.feed(piece) for piece in pieces)
+    return shown + words.flush(), words.found
 
 
 def cut(text: str, stops: list[str]) -> tuple[str, bool]:
@@ -41,7 +41,7 @@ def test_only_what_may_begin_a_stop_word_is_held_back(text, stops):
     words = StopWords(stops)
     shown = ""
     for number, character in enumerate(text, 1):
-        shown += words.pass_on(character)
+        shown += words.feed(character)
         if words.found:
             break
         held = text[len(shown) : number]
@@ -75,7 +75,7 @@ def written(tokens: ChatTokens, text: str, thinking: bool | None, stop: list[str
     for token in tokens.ids(text):
         if not writing.stopped:
             deltas.append(writing.add(token))
-    return [delta for delta in [*deltas, writing.rest()] if delta is not None]
+    return [delta for delta in [*deltas, writing.flush()] if delta is not None]
 
 
 def parts(deltas: list[Delta]) -> tuple[str, str]:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from tokenizers import Tokenizer
 
-from qwen_engine.chat.grammar import Grammars, what_is_wrong
-from qwen_engine.chat.grammar_state import GrammarState, GrammarStates, WrongSchema
+from qwen_engine.chat.grammar import Grammars, describe_error
+from qwen_engine.chat.grammar_state import GrammarState, GrammarStates, SchemaError
 from qwen_wire.errors import InvalidRequest
 
 TOKENIZER = Tokenizer.from_file(str(Path(__file__).resolve().parents[2] / "demo/checkpoints/chat/tokenizer.json"))
@@ -113,8 +113,8 @@ def test_others_are_followed_while_one_takes_for_ever(guards):
 
 def _has_ended(guard: GrammarState) -> bool:
     try:
-        return guard.listen()
-    except WrongSchema:
+        return guard.poll()
+    except SchemaError:
         return True
 
 
@@ -136,7 +136,7 @@ def test_a_process_that_is_killed_fails_its_own_answer(guards):
     for guard in (one, other):
         try:
             ends.append(write(guard, "[1,2]").complete)
-        except WrongSchema as error:
+        except SchemaError as error:
             ends.append(str(error))
     assert sorted(map(str, ends)) == ["True", "it takes too much time or memory"]
     for guard in (one, other):
@@ -222,5 +222,5 @@ def test_what_is_wrong_with_a_schema_is_said(guards, schema: Any, told):
 
 
 def test_what_is_too_complex_is_told_as_such():
-    told = what_is_wrong("lexer error: too many expressions constructed\n<non-verbose/>")
+    told = describe_error("lexer error: too many expressions constructed\n<non-verbose/>")
     assert told == "it is too complex (lexer error: too many expressions constructed)"

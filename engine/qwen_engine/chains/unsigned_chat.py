@@ -12,7 +12,7 @@ from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.events import Emit
-from qwen_engine.chat.tensors import given_fields, read_manner
+from qwen_engine.chat.tensors import read_answer_style, tensor_fields
 from qwen_engine.messages import Inputs, Outputs
 from qwen_wire.chains import ChainEnd, Stage
 from qwen_wire.errors import ServerError
@@ -56,8 +56,8 @@ class UnsignedChat:
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> ChainEnd:
         """One answer. Raises a `QwenError` where there is none."""
-        read_manner(inputs)
-        options = parse_options(ChatOptions, inputs["OPTIONS"] or b"{}", given_fields(inputs))
+        read_answer_style(inputs)
+        options = parse_options(ChatOptions, inputs["OPTIONS"] or b"{}", tensor_fields(inputs))
         tensors = {"text_input": inputs["text_input"], "OPTIONS": options.model_dump_json(exclude_unset=True).encode()}
         deadline_s = inputs.caller.left_s if inputs.caller.timeout_s else None
         async with aclosing(self._calls.stream(CHAT, tensors, deadline_s=deadline_s, trace=trace.inside())) as answers:

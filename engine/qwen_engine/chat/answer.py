@@ -1,4 +1,4 @@
-"""From what the model writes to the payloads a caller gets."""
+"""The responses of `qwen3_chat`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,23 +18,23 @@ class WholeAnswer:
 
 @dataclass
 class AnswerForm:
-    """What one caller wants to be told: in pieces or whole and then behind `echo`, with which counts of tokens."""
+    """The form of one request's responses: streamed or whole, then after `echo`, and with which token counts."""
 
     stream: bool
     echo: str
     counts: frozenset[str]
     num_prompt_tokens: int
-    num_told: int = 0  # of the tokens written
+    num_counted: int = 0  # output tokens in the responses so far
 
     def count(self, num_tokens: int) -> dict[str, int]:
-        """The counts that go with a response, `num_tokens` more than those before: clients add them up."""
-        self.num_told += num_tokens
+        """The counts of a response with `num_tokens` new tokens: clients add them up."""
+        self.num_counted += num_tokens
         counts = {"num_input_tokens": self.num_prompt_tokens, "num_output_tokens": num_tokens}
         return {name: number for name, number in counts.items() if name in self.counts}
 
 
 def encode(event: Delta | WholeAnswer, asked: AnswerForm) -> dict[str, Any]:
-    """The outputs that tell of one event."""
+    """The outputs for one event."""
     if isinstance(event, WholeAnswer):
         text, asked.echo = asked.echo + event.text, ""
         return {"text_output": text.encode(), "EVENT": {"thinking": event.thinking} if event.thinking else {}}
@@ -42,14 +42,14 @@ def encode(event: Delta | WholeAnswer, asked: AnswerForm) -> dict[str, Any]:
 
 
 def join(deltas: Sequence[Delta]) -> WholeAnswer:
-    """All that was written, the thinking apart."""
+    """Text and thinking of the whole answer."""
     text, thinking = ("".join(one.text for one in deltas if one.kind == kind) for kind in ("text", "thinking"))
     return WholeAnswer(text, thinking)
 
 
 def close(closing: Mapping[str, Any], asked: AnswerForm) -> dict[str, Any]:
-    """The outputs that come with the end alone: tokens that no piece has told of, such as those of a stop word, and
-    the prompt, where nothing was written after it."""
-    written = closing["usage"]["completion_tokens"] if "usage" in closing else asked.num_told
+    """The outputs of the end: the count of tokens without a piece, such as those of a stop word, and the prompt, where
+    the answer is empty."""
+    written = closing["usage"]["completion_tokens"] if "usage" in closing else asked.num_counted
     prompt_alone = {"text_output": asked.echo.encode()} if asked.echo else {}
-    return {**asked.count(written - asked.num_told), **prompt_alone}
+    return {**asked.count(written - asked.num_counted), **prompt_alone}

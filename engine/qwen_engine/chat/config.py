@@ -1,4 +1,4 @@
-"""What a published Qwen3 text checkpoint says about itself."""
+"""The configuration of a published Qwen3 text checkpoint."""
 
 import json
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Any
 from qwen_engine.decoder import DecoderConfig
 from qwen_engine.sampling import Sampling
 
-# What the shared decoder does not do, by the field of config.json that would ask for it.
-UNKNOWN = ("attention_bias", "use_sliding_window", "rope_scaling")
+# Fields of config.json that ask for what the shared decoder does not support.
+UNSUPPORTED = ("attention_bias", "use_sliding_window", "rope_scaling")
 
 
 @dataclass(frozen=True)
 class ChatConfig:
-    """config.json and generation_config.json: `sampling` is how the checkpoint wants to be sampled."""
+    """config.json and generation_config.json: `sampling`: the checkpoint's defaults."""
 
     decoder: DecoderConfig
     eos_ids: frozenset[int]
@@ -24,7 +24,7 @@ class ChatConfig:
     @classmethod
     def load(cls, folder: Path) -> "ChatConfig":
         config = json.loads((folder / "config.json").read_bytes())
-        if unknown := [f"{name} = {config[name]}" for name in UNKNOWN if config.get(name)]:
+        if unknown := [f"{name} = {config[name]}" for name in UNSUPPORTED if config.get(name)]:
             raise ValueError(f"config.json asks for what this engine does not do: {', '.join(unknown)}")
         generation = _read(folder / "generation_config.json")
         eos = generation.get("eos_token_id", config["eos_token_id"])
@@ -42,7 +42,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _sampling(generation: dict[str, Any]) -> Sampling:
-    """As transformers' generate understands it: greedy where nothing asks for samples."""
+    """As transformers' `generate` reads it: greedy without `do_sample`."""
     if not generation.get("do_sample", False):
         return Sampling(temperature=0.0, top_k=0)
     return Sampling(

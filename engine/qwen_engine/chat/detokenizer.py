@@ -1,4 +1,4 @@
-"""From tokens to text, as it may be shown: whole characters only, nothing of a stop word, thinking told apart."""
+"""From tokens to text to stream: whole characters only, no part of a stop word, thinking separated from the answer."""
 
 import codecs
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Kind = Literal["text", "thinking"]
 
 @dataclass(frozen=True)
 class Delta:
-    """The next piece of what the model writes, and how many tokens it has written since the last one."""
+    """The next piece of the output, and how many tokens are new since the last one."""
 
     kind: Kind
     text: str
@@ -22,16 +22,16 @@ class Delta:
 class StopWords:
     """Holds back what may be the beginning of a stop word, until it is one or is not.
 
-    Of several the one counts that is complete first, so the result does not depend on how the text is cut.
+    Of several the first one that is complete counts, so the result does not depend on how the text is cut.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._words = [_Word(word) for word in words]
+        self._words = [_Matcher(word) for word in words]
         self._held = ""
         self.found = False
 
-    def pass_on(self, text: str) -> str:
-        """What of the text so far may be shown now; nothing that follows a stop word."""
+    def feed(self, text: str) -> str:
+        """The part of the text so far that may be shown now, up to a stop word."""
         if self.found:
             return ""
         start = len(self._held)
@@ -43,8 +43,8 @@ class StopWords:
                 return self._release(end - max(complete))
         return self._release(len(self._held) - max((word.matched for word in self._words), default=0))
 
-    def rest(self) -> str:
-        """What was held back, once the text has ended."""
+    def flush(self) -> str:
+        """The text held back, once the stream has ended."""
         return "" if self.found else self._release(len(self._held))
 
     def _release(self, length: int) -> str:
@@ -52,26 +52,26 @@ class StopWords:
         return shown
 
 
-class _Word:
-    """Finds one word character by character, each looked at about once (Knuth, Morris, Pratt): `matched` characters at
-    the end of the text so far begin it."""
+class _Matcher:
+    """Knuth-Morris-Pratt search for one word in a stream: the text so far ends with the word's first `matched`
+    characters."""
 
     def __init__(self, word: str) -> None:
         self._word = word
         self.length = len(word)
         self.matched = 0
-        self._shorter = [0]  # by length of a beginning: of the next shorter one that it ends with
+        self._fallbacks = [0]  # by length of a prefix: that of its longest proper suffix that is a prefix, too
         for character in word[1:]:
-            self._shorter.append(self._longer(self._shorter[-1], character))
+            self._fallbacks.append(self._extended(self._fallbacks[-1], character))
 
     def take(self, character: str) -> bool:
-        """Go on by a character; whether the word is complete with it."""
-        self.matched = self._longer(self.matched, character)
+        """Add a character; whether it completes the word."""
+        self.matched = self._extended(self.matched, character)
         return self.matched == self.length
 
-    def _longer(self, matched: int, character: str) -> int:
+    def _extended(self, matched: int, character: str) -> int:
         while matched and self._word[matched] != character:
-            matched = self._shorter[matched - 1]
+            matched = self._fallbacks[matched - 1]
         return matched + (self._word[matched] == character)
 
 
@@ -86,15 +86,15 @@ class Characters:
 
 
 class Detokenizer:
-    """What one request's tokens say.
+    """Text and thinking of one request's tokens.
 
-    `thinking`: the answer begins inside the model's thinking; None: nothing is told apart, marks of thinking are text.
+    `thinking`: the answer begins inside the model's thinking; None: they are not separated, marks of thinking are text.
     Line breaks around thinking belong to neither part.
     """
 
     def __init__(self, tokens: ChatTokens, stop: Sequence[str], thinking: bool | None) -> None:
         self._tokens = tokens
-        self._apart = thinking is not None
+        self._splits_thinking = thinking is not None
         self._thinking = bool(thinking)
         self._begins = self._thinking
         self._answered = False
@@ -113,22 +113,22 @@ class Detokenizer:
         return self._stop_words.found
 
     def add(self, token: int) -> Delta | None:
-        """What may be shown after `token`."""
-        if self._turns(token):
+        """The text that may be shown after `token`."""
+        if self._switches(token):
             return None
         text = self._trimmed(self._characters.add(self._tokens.bytes_of(token)))
         self._answered |= bool(text) and not self._thinking
-        return _delta("thinking", text) if self._thinking else _delta("text", self._stop_words.pass_on(text))
+        return _delta("thinking", text) if self._thinking else _delta("text", self._stop_words.feed(text))
 
-    def rest(self) -> Delta | None:
-        """What was held back, once the last token has come."""
-        return None if self._thinking else _delta("text", self._stop_words.rest())
+    def flush(self) -> Delta | None:
+        """The text held back, after the last token."""
+        return None if self._thinking else _delta("text", self._stop_words.flush())
 
-    def _turns(self, token: int) -> bool:
+    def _switches(self, token: int) -> bool:
         """Whether `token` begins the thinking, before any answer, or ends it."""
         begins = token == self._tokens.think and not self._thinking and not self._answered
         ends = token == self._tokens.end_of_think and self._thinking
-        if not self._apart or not (begins or ends):
+        if not self._splits_thinking or not (begins or ends):
             return False
         self._thinking, self._begins, self._breaks = begins, True, ""
         self._characters = Characters()
@@ -142,9 +142,9 @@ class Detokenizer:
         if not self._thinking:
             return text
         text = self._breaks + text
-        kept = text.rstrip("\n")
-        self._breaks = text[len(kept) :]
-        return kept
+        stripped = text.rstrip("\n")
+        self._breaks = text[len(stripped) :]
+        return stripped
 
 
 def _delta(kind: Kind, text: str) -> Delta | None:

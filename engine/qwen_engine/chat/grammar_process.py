@@ -1,14 +1,14 @@
-"""The process that turns JSON schemas into grammars: whatever a schema costs, it costs a child of this one.
+"""The process that compiles JSON schemas to grammars, each in a child process of its own.
 
 A schema of a few bytes can take llguidance hours and gigabytes (`multipleOf: 9999991`; twenty patterns of which all
-must match), and none of its own limits sees it. So every answer has a child, forked from the process that has loaded
-the tokenizer, with limits that the kernel keeps. `grammar_states.py` is the other end.
+must match), which its own limits do not catch. So every answer has a child, forked from the process that has
+loaded the tokenizer, with limits that the kernel enforces. `grammar_state.py` is the other end.
 
     engine                          this process              a child for each answer
     a socket of a pair    ───────>  fork with it
     the schema            ──────────────────────────────────> compile it
                           <────────────────────────────────── MASK, DONE or WRONG
-    a token               ──────────────────────────────────> go on by it
+    a token               ──────────────────────────────────> consume it
                           <────────────────────────────────── MASK, DONE or WRONG
 """
 
@@ -26,18 +26,18 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
-MASK, DONE, WRONG = b"M", b"D", b"W"  # what may come next, a bit a token; the JSON is whole; an error's text
+MASK, DONE, ERROR = b"M", b"D", b"W"  # allowed tokens, a bit each; the JSON is complete; an error's text
 TOKEN_BYTES = 4
-MAX_MESSAGE_BYTES = 128 * 1024  # less than a socket's buffer takes at once
+MAX_MESSAGE_BYTES = 128 * 1024  # below the size of a socket's buffer
 
 COMPILE_CPU_S = 2.0
 STEP_CPU_S = 0.5
 ANSWER_CPU_S = 60
-MAX_ADDED_BYTES = 256 * 1024**2  # to what the tokenizer takes
-NICENESS = 5  # of the processor, models need more
+MAX_ADDED_BYTES = 256 * 1024**2  # beyond the tokenizer's
+NICENESS = 5  # models have priority
 
-# Between two parts of the JSON: nothing, a space, or a line break with its indentation. More would let a model that is
-# lost write blanks for ever. All options are told, as a schema's own would count else.
+# Between two parts of the JSON: nothing, a space, or a line break with its indentation. More would let a
+# looping model write blanks without end. All options are set, so that a schema cannot set them.
 WHITE_SPACE = r"(?: |\n {0,32})?"
 OPTIONS: "JsonCompileOptions" = {
     "lenient": False,
@@ -53,7 +53,7 @@ LIMITS = LLParserLimits(max_lexer_states=50_000, verbose_errors=False)
 def main(control_fd: int, tokenizer_fd: int, num_tokens: int, eos_ids: list[int]) -> None:
     """Fork for every socket that comes over `control_fd`, until that is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine ends first, and closes its end
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     with open(tokenizer_fd, encoding="utf-8") as file:
         tokenizer = LLTokenizer(file.read(), n_vocab=num_tokens, eos_token=eos_ids)
     gc.freeze()
@@ -62,15 +62,15 @@ def main(control_fd: int, tokenizer_fd: int, num_tokens: int, eos_ids: list[int]
             with connection, suppress(OSError):
                 if os.fork() == 0:
                     control.close()
-                    _be_child(connection, tokenizer)
+                    _run_child(connection, tokenizer)
 
 
 def _next_connection(control: socket.socket) -> socket.socket | None:
-    _, handed_over, _, _ = socket.recv_fds(control, 1, 1)
-    return socket.socket(fileno=handed_over[0]) if handed_over else None
+    _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
 
 
-def _be_child(connection: socket.socket, tokenizer: LLTokenizer) -> None:
+def _run_child(connection: socket.socket, tokenizer: LLTokenizer) -> None:
     try:
         _limit()
         _answer(connection, tokenizer)
@@ -79,7 +79,7 @@ def _be_child(connection: socket.socket, tokenizer: LLTokenizer) -> None:
 
 
 def _limit() -> None:
-    """From now on the kernel ends this process, where it takes too much."""
+    """Limit memory and CPU time of this process."""
     with open("/proc/self/statm", encoding="ascii") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     most = size + MAX_ADDED_BYTES
@@ -87,7 +87,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (ANSWER_CPU_S, ANSWER_CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(NICENESS)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # a failed allocation is told there
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # failed allocations are reported there
 
 
 def _answer(connection: socket.socket, tokenizer: LLTokenizer) -> None:
@@ -97,7 +97,7 @@ def _answer(connection: socket.socket, tokenizer: LLTokenizer) -> None:
     try:
         grammar = LLMatcher.grammar_from_json_schema(schema.decode(), overrides=OPTIONS)
     except ValueError as error:
-        connection.send(WRONG + str(error).encode())
+        connection.send(ERROR + str(error).encode())
         return
     matcher = LLMatcher(tokenizer, grammar, log_level=0, limits=LIMITS)
     connection.send(_reply(matcher))
@@ -110,7 +110,7 @@ def _answer(connection: socket.socket, tokenizer: LLTokenizer) -> None:
 def _reply(matcher: LLMatcher) -> bytes:
     mask = b"" if matcher.is_stopped() else matcher.compute_bitmask()
     if matcher.is_error():
-        return WRONG + matcher.get_error().encode()[:MAX_MESSAGE_BYTES]
+        return ERROR + matcher.get_error().encode()[:MAX_MESSAGE_BYTES]
     return MASK + mask if mask else DONE
 
 

@@ -1,4 +1,4 @@
-"""Which tokens rows may draw, laid over their logits."""
+"""Token masks on the logits of rows."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def only(token: int, num_words: int) -> np.ndarray:
 
 
 class Masks:
-    """Keeps rows from drawing what they may not."""
+    """Applies token masks to logits."""
 
     def __init__(self, num_tokens: int, device: torch.device) -> None:
         self._num_tokens = num_tokens
@@ -27,7 +27,7 @@ class Masks:
         self.num_words = -(-num_tokens // BITS)
 
     def allow(self, logits: torch.Tensor, rows: Sequence[int], words: Sequence[np.ndarray]) -> torch.Tensor:
-        """`logits` (rows, tokens) where only what `words`, (words,) int32 each, allow is left in `rows`."""
+        """`logits` (rows, tokens) with only the tokens allowed by `words`, (words,) int32 each, left in `rows`."""
         allowed = to_device(torch.from_numpy(np.stack(words)), self._device)[..., None] >> self._bits & 1
         allowed = allowed.flatten(1)[:, : self._num_tokens].bool()
         places = to_device(torch.tensor(rows), self._device)

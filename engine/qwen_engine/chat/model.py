@@ -9,7 +9,7 @@ from qwen_engine.chat.detokenizer import Delta
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.request_reader import read_options, read_request, takes_long
-from qwen_engine.chat.tensors import read_manner
+from qwen_engine.chat.tensors import read_answer_style
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.settings import ChatSettings
@@ -22,7 +22,7 @@ class ChatModel(ModelSpec):
         self.engine: ChatEngine = ChatEngine(settings)
 
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ChatRequest, AnswerForm]:
-        options, style = read_options(inputs), read_manner(inputs)
+        options, style = read_options(inputs), read_answer_style(inputs)
         text = parse_text(inputs["text_input"], "text_input")
         request = read_request(text, options, self.settings, self.engine.checkpoint, style, inputs.caller.tenant)
         echo = text if style.echo and not options.stream else ""

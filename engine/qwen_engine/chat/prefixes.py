@@ -1,9 +1,8 @@
-"""What prompts begin with is read once: keys and values of their beginnings are kept, for the next that begins alike.
+"""Prefix cache: keys and values of prompts' beginnings, for later prompts with the same beginning.
 
-They are kept in blocks of a few tokens. A block is known by its tokens and by the block before it, the first by its
-tenant: a chain of blocks is one tenant's beginning, and beginnings that part later share what comes before. So the time
-that an answer takes tells nobody what another tenant has sent. The block that was not used for longest is forgotten
-first, and a block always before the one that it follows.
+A block of a few tokens is keyed by its tokens and the block before it, or the tenant: a chain of blocks is a prefix of
+one tenant, and prefixes share their common blocks. So response times reveal nothing of other tenants' prompts. The
+least recently used block is evicted first, and a block always before the one that it follows.
 """
 
 from collections import OrderedDict
@@ -14,7 +13,7 @@ import torch
 
 from qwen_engine.decoder import DecoderConfig, SlotCache
 
-Key: TypeAlias = tuple[int | str, tuple[int, ...]]  # the place of the block before, or the tenant; the tokens
+Key: TypeAlias = tuple[int | str, tuple[int, ...]]  # the block before, or the tenant; the tokens
 
 BLOCK = 16
 
@@ -24,8 +23,8 @@ class PrefixCache:
 
     Example:
         blocks = prefixes.find(tenant, ids)
-        start = prefixes.restore(blocks, cache, slot)  # so many positions of the slot need not be read
-        prefixes.keep(tenant, ids, cache, slot)
+        start = prefixes.restore(blocks, cache, slot)  # the first position to prefill
+        prefixes.store(tenant, ids, cache, slot)
     """
 
     def __init__(self, config: DecoderConfig, cache: SlotCache, num_blocks: int) -> None:
@@ -39,7 +38,7 @@ class PrefixCache:
         self._free = list(range(num_blocks))
 
     def find(self, tenant: str, ids: Sequence[int]) -> list[int]:
-        """The longest chain of `tenant`'s blocks that `ids` begin with, but for the last token: that must be read."""
+        """The longest cached prefix of `ids` without the last token, which must be prefilled."""
         chain: list[int] = []
         for key in self._keys(tenant, ids[:-1], chain):
             if key not in self._places:
@@ -49,17 +48,17 @@ class PrefixCache:
         return chain
 
     def restore(self, blocks: Sequence[int], cache: SlotCache, slot: int) -> int:
-        """Fill the beginning of `slot` with `blocks`; how many positions that are."""
+        """Copy `blocks` to the beginning of `slot`; the number of positions."""
         length = len(blocks) * BLOCK
         if blocks:
             for pool, layers in zip(self._pools, (cache.keys, cache.values), strict=True):
                 index = torch.tensor(blocks, device=pool[0].device)
-                for kept, layer in zip(pool, layers, strict=True):
-                    layer[slot, :length] = kept[index].flatten(0, 1)
+                for stored, layer in zip(pool, layers, strict=True):
+                    layer[slot, :length] = stored[index].flatten(0, 1)
         return length
 
-    def keep(self, tenant: str, ids: Sequence[int], cache: SlotCache, slot: int) -> None:
-        """Remember all whole blocks of `ids`, which `slot` has read for `tenant`."""
+    def store(self, tenant: str, ids: Sequence[int], cache: SlotCache, slot: int) -> None:
+        """Cache all whole blocks of `tenant`'s `ids` from `slot`."""
         chain: list[int] = []
         fresh: list[int] = []
         for key in self._keys(tenant, ids, chain):
@@ -75,16 +74,16 @@ class PrefixCache:
     def _copy(self, positions: slice, blocks: Sequence[int], cache: SlotCache, slot: int) -> None:
         for pool, layers in zip(self._pools, (cache.keys, cache.values), strict=True):
             index = torch.tensor(blocks, device=pool[0].device)
-            for kept, layer in zip(pool, layers, strict=True):
-                kept[index] = layer[slot, positions].unflatten(0, (-1, BLOCK))
+            for stored, layer in zip(pool, layers, strict=True):
+                stored[index] = layer[slot, positions].unflatten(0, (-1, BLOCK))
 
     def _keys(self, tenant: str, ids: Sequence[int], chain: Sequence[int]) -> Iterator[Key]:
-        """The key of each whole block; `chain` grows to the blocks before it meanwhile."""
+        """The key of each whole block; the caller extends `chain` by that block meanwhile."""
         for number in range(min(len(ids) // BLOCK, self._num_blocks)):
             yield (chain[-1] if chain else tenant), tuple(ids[number * BLOCK : (number + 1) * BLOCK])
 
     def _touch(self, tenant: str, ids: Sequence[int], chain: Sequence[int]) -> None:
-        """Mark as used, the first block last: so none is forgotten before those that follow it."""
+        """Mark as used, the first block last: so none is evicted before those that follow it."""
         for number in reversed(range(len(chain))):
             before = chain[number - 1] if number else tenant
             self._places.move_to_end((before, tuple(ids[number * BLOCK : (number + 1) * BLOCK])))

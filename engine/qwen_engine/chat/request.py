@@ -1,4 +1,4 @@
-"""What the chat engine takes and gives."""
+"""The request of the chat engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from qwen_engine.sampling import Sampling
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """Go on with `prompt` (token ids) for `max_tokens` at most.
+    """Continue `prompt` (token ids) by `max_tokens` at most.
 
-    `thinking`: the answer begins with the model's thinking, which is told apart; None: all is text as the model writes
-    it. `stop`: words that end the answer and are no part of it. `grammar`: what the answer must be; it ends where that
-    ends, others have `min_tokens` at least. `end_ids`: tokens that end it besides the checkpoint's.
+    `thinking`: the answer begins with the model's thinking, which is separated; None: all is text. `stop`: words that
+    end the answer and are no part of it. `grammar`: of the answer, which ends where that is complete; without one it
+    has `min_tokens` at least. `end_ids`: tokens that end it besides the checkpoint's.
     """
 
     prompt: Sequence[int]

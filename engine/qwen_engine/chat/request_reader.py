@@ -1,4 +1,4 @@
-"""From what a caller sends to a request of the chat engine."""
+"""Requests of the chat engine from the tensors of `qwen3_chat`."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.grammar import Grammar
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.chat.tensors import NO_END, PLAIN, AnswerStyle, given_fields
+from qwen_engine.chat.tensors import NO_END, PLAIN, AnswerStyle, tensor_fields
 from qwen_engine.messages import Inputs
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import ChatSettings
@@ -17,7 +17,7 @@ from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChatOptions, parse_options
 
 MAX_SCHEMA_CHARS = 50_000
-ALL_TOKENS = -1  # some say it so
+ALL_TOKENS = -1  # as in other servers
 LONG_BYTES = 20_000
 
 
@@ -29,8 +29,8 @@ def takes_long(inputs: Inputs) -> bool:
 
 
 def read_options(inputs: Inputs) -> ChatOptions:
-    """OPTIONS, and the tensors that say the same. Raises `InvalidRequest` by the name of what is wrong."""
-    return parse_options(ChatOptions, inputs["OPTIONS"] or b"{}", given_fields(inputs))
+    """OPTIONS, and the tensors with the same meaning. Raises `InvalidRequest` by the name of what is wrong."""
+    return parse_options(ChatOptions, inputs["OPTIONS"] or b"{}", tensor_fields(inputs))
 
 
 def read_request(
@@ -41,10 +41,10 @@ def read_request(
     asked: AnswerStyle = PLAIN,
     tenant: str = DEFAULT_TENANT,
 ) -> ChatRequest:
-    """What to write for `tenant`: an answer to `options.messages`, or what follows `text` as it is.
+    """A request of `tenant`: the answer to `options.messages`, or the continuation of `text`.
 
     Raises:
-        InvalidRequest: too long, both or neither given, or something that the checkpoint cannot do.
+        InvalidRequest: too long, both or neither given, or not supported by the checkpoint.
     """
     _check_prompt(text, options, settings, checkpoint)
     grammar = _grammar(options.json_schema, checkpoint, tenant)
@@ -89,7 +89,7 @@ def _check_prompt(text: str, options: ChatOptions, settings: ChatSettings, check
 
 
 def _end_ids(asked: AnswerStyle, checkpoint: ChatCheckpoint) -> frozenset[int]:
-    """The token that the caller names, if there is one of that number: clients name those of other models, too."""
+    """The caller's end token, if the checkpoint has it: clients may send those of other models."""
     token = asked.end_id
     is_known = token is not None and 0 <= token < checkpoint.language_model.num_tokens
     return frozenset([token]) if is_known and token is not None else frozenset()
@@ -104,7 +104,7 @@ def _grammar(schema: Mapping[str, Any] | None, checkpoint: ChatCheckpoint, tenan
 
 
 def _sampling(options: ChatOptions, settings: ChatSettings, checkpoint: ChatCheckpoint) -> Sampling:
-    """The request's wishes before the profile's, and those before the checkpoint's."""
+    """The request's values before the profile's, and those before the checkpoint's."""
     asked: dict[str, Any] = {
         "temperature": settings.temperature if options.temperature is None else options.temperature,
         "top_k": 0 if options.top_k == ALL_TOKENS else options.top_k,

@@ -1,7 +1,7 @@
-"""What the clients of TensorRT-LLM's models ask for in tensors of their own: docs/wire-protocol.md has the table.
+"""The tensors that clients of TensorRT-LLM's models send: docs/wire-protocol.md has the table.
 
-Some of them stand for fields of OPTIONS. Others change what is told of the answer. The rest asks for what this engine
-does not do; clients send them all the same, with values that ask for nothing.
+Some of them stand for fields of OPTIONS. Others change the form of the answer. The rest is not supported; clients send
+them all the same, with values that have no effect.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from qwen_wire.json_text import cut, read_json
 from qwen_wire.options import Given, parse_text
 
 GUIDES = ("json", "json_schema")
-# Tensors of one number, and the field of OPTIONS that each of them gives.
+# Tensors of one number, and the field of OPTIONS that each of them sets.
 FIELDS = {
     "stream": "stream",
     "max_tokens": "max_tokens",
@@ -34,7 +34,7 @@ NO_END = -1
 
 @dataclass(frozen=True)
 class Neutral:
-    """The values of a tensor that ask for nothing, in words, too."""
+    """The values of a tensor that have no effect, in words, too."""
 
     fits: Callable[[Any], bool]
     words: str
@@ -58,10 +58,10 @@ NEUTRAL = {
 
 @dataclass(frozen=True)
 class AnswerStyle:
-    """How an answer is told, and what ends it besides the checkpoint's own tokens.
+    """The form of an answer, and its end besides the checkpoint's own tokens.
 
-    `echo`: it begins with the prompt, where it comes whole. `counts`: those of the model's `counts` that are wanted.
-    `end_id`: a token that ends it, too; -1: it goes on to `max_tokens`, whatever comes.
+    `echo`: it begins with the prompt, where it comes whole. `counts`: the requested ones of the model's `counts`.
+    `end_id`: a token that ends it, too; -1: it has `max_tokens` tokens, without an end.
     """
 
     echo: bool = False
@@ -72,22 +72,22 @@ class AnswerStyle:
 PLAIN = AnswerStyle()
 
 
-def given_fields(inputs: Inputs) -> Mapping[str, Given]:
-    """The fields of OPTIONS that tensors give. Raises `InvalidRequest` by the name of what is wrong."""
-    given: dict[str, Given] = {}
+def tensor_fields(inputs: Inputs) -> Mapping[str, Given]:
+    """The fields of OPTIONS that tensors set. Raises `InvalidRequest` by the name of the tensor."""
+    fields: dict[str, Given] = {}
     for tensor, field in FIELDS.items():
         if (number := inputs.number(tensor)) is not None:
-            _add(given, field, Given(tensor, number))
+            _add(fields, field, Given(tensor, number))
     words = [parse_text(word, "stop_words") for word in inputs.several("stop_words")]
     if words := [word for word in words if word]:
-        _add(given, "stop", Given("stop_words", words))
+        _add(fields, "stop", Given("stop_words", words))
     if inputs["guided_decoding_guide_type"] or inputs["guided_decoding_guide"]:
-        _add(given, "json_schema", Given("guided_decoding_guide", _guide(inputs)))
-    return given
+        _add(fields, "json_schema", Given("guided_decoding_guide", _guide(inputs)))
+    return fields
 
 
-def read_manner(inputs: Inputs) -> AnswerStyle:
-    """How the caller wants to be told. Raises `InvalidRequest` for what is asked for in vain."""
+def read_answer_style(inputs: Inputs) -> AnswerStyle:
+    """The form of the answer. Raises `InvalidRequest` for what is not supported."""
     for tensor, neutral in NEUTRAL.items():
         for value in inputs.several(tensor):
             if not neutral.fits(value):
@@ -104,13 +104,13 @@ def read_manner(inputs: Inputs) -> AnswerStyle:
     )
 
 
-def _add(given: dict[str, Given], field: str, value: Given) -> None:
-    """Two names for the same may say the same."""
-    if field in given and given[field].value != value.value:
+def _add(fields: dict[str, Given], field: str, value: Given) -> None:
+    """Two tensors for the same field must agree."""
+    if field in fields and fields[field].value != value.value:
         raise InvalidRequest(
-            f"{given[field].tensor} is {given[field].value} and {value.tensor} {value.value}: leave one of them out"
+            f"{fields[field].tensor} is {fields[field].value} and {value.tensor} {value.value}: leave one of them out"
         )
-    given[field] = value
+    fields[field] = value
 
 
 def _guide(inputs: Inputs) -> Any:

@@ -1,4 +1,4 @@
-"""The tokenizer of one chat checkpoint: turns of a conversation to token ids, token ids to bytes."""
+"""The tokenizer of one chat checkpoint: messages to token ids, token ids to bytes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from qwen_wire.errors import InvalidRequest
 
 THINK, END_OF_THINK = "<think>", "</think>"
-PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))  # mean nothing
+PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))  # without a meaning
 
 
 class ChatTokens:
@@ -48,7 +48,7 @@ class ChatTokens:
     def conversation(self, messages: Sequence[Mapping[str, str]], *, thinking: bool) -> list[int]:
         """The ids of `messages` (role, content) in the checkpoint's template, up to where the answer begins.
 
-        Contents are text, whatever they spell: only the template itself writes control tokens.
+        Control tokens in contents are escaped: only the template writes them.
 
         Raises:
             InvalidRequest: the template does not take these messages.
@@ -64,13 +64,13 @@ class ChatTokens:
         return [token for part in text.split(mark) for token in self.ids(part)]
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a prompt whose control tokens count."""
-        # one alone would keep all other threads waiting, for 0.4 s where the text is long
+        """The ids of a prompt, control tokens included."""
+        # `encode` would hold the GIL, for 0.4 s with a long text
         ids: list[int] = self._encoder.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return ids
 
     def bytes_of(self, token: int) -> bytes:
-        """What a token adds to the text's UTF-8; nothing for control tokens and numbers without a token."""
+        """The UTF-8 bytes of a token; none for control tokens and numbers without a token."""
         return self._bytes.get(token, b"")
 
     def opens_thinking(self, prompt: Sequence[int]) -> bool:
@@ -91,8 +91,8 @@ class ChatTokens:
         return text
 
     def _marked(self, message: Mapping[str, str], mark: str) -> str:
-        """The content with `mark` inside whatever spells a control token. An assistant's may hold its thinking, which
-        the template knows how to leave out."""
+        """The content with `mark` inside all control tokens. An assistant's may have its thinking, which the template
+        removes."""
         names = self._special if message["role"] == "assistant" else {added.content for added in self._added.values()}
         content = message["content"]
         for name in names:
