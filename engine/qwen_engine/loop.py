@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -176,10 +177,6 @@ class Model(Protocol[RequestT]):
         """Called about once a second while there is nothing to do, on the device thread: let go what has expired."""
         return None
 
-    def places(self, request: RequestT) -> int:
-        """How many of the `max_batch` places a request takes; one that takes none never waits for one."""
-        return 1
-
     def retire(self, session: Session[RequestT]) -> None:
         """A session that was stepped, or might have been, has ended: free what it held."""
 
@@ -237,7 +234,6 @@ class EngineLoop(Generic[RequestT]):
         self._max_queue = max_queue
         self._max_wait_s = max_wait_s
         self._waiting: FairQueue[Session[RequestT]] = FairQueue()
-        self._placeless: FairQueue[Session[RequestT]] = FairQueue()
         self._live: list[Session[RequestT]] = []
         self._turn = 0
         self._changed = threading.Condition()
@@ -252,6 +248,8 @@ class EngineLoop(Generic[RequestT]):
         sessions = [Session(request, sink, caller) for request, sink in arrivals]
         for session in sessions:
             with fail_alone(session):
+                with self._changed:
+                    self._require_room(session.tenant)  # before there is work for nothing
                 session.request = self.model.prepare(session.request)
         with self._changed:
             for session in sessions:
@@ -259,6 +257,11 @@ class EngineLoop(Generic[RequestT]):
                     self._enqueue(session)
             self._changed.notify()
         return sessions
+
+    def wake(self) -> None:
+        """Have a model that rests step again: what it waited for has come."""
+        with self._changed:
+            self._changed.notify()
 
     def close(self, timeout_s: float) -> None:
         """Refuse new requests, finish the accepted ones, then fail what is left after `timeout_s`."""
@@ -271,20 +274,21 @@ class EngineLoop(Generic[RequestT]):
             session.fail(Unavailable("the server is shutting down"))
 
     def _enqueue(self, session: Session[RequestT]) -> None:
-        queue = self._waiting if self.model.places(session.request) else self._placeless
+        with fail_alone(session):
+            self._require_room(session.tenant)
+            self.model.check_load([*self._live, *self._waiting], session)
+            self.model.accept(session)
+            self._waiting.push(session.tenant, session)
+
+    def _require_room(self, tenant: str) -> None:
         if self._closing:
-            session.fail(Unavailable("the server is shutting down"))
-        elif self._thread.broken:
-            session.fail(Unavailable("the model has broken down; the server's log has the cause"))
-        elif len(queue) >= self._max_queue:
-            session.fail(Unavailable(f"the queue is full ({self._max_queue} waiting); try again later"))
-        elif (waiting := queue.num_of(session.tenant)) >= self._tenants.allowance(self._max_queue, session.tenant):
-            session.fail(Unavailable(f"{waiting} requests of this tenant are waiting, its limit; try again later"))
-        else:
-            with fail_alone(session):
-                self.model.check_load([*self._live, *self._waiting, *self._placeless], session)
-                self.model.accept(session)
-                queue.push(session.tenant, session)
+            raise Unavailable("the server is shutting down")
+        if self._thread.broken:
+            raise Unavailable("the model has broken down; the server's log has the cause")
+        if len(self._waiting) >= self._max_queue:
+            raise Unavailable(f"the queue is full ({self._max_queue} waiting); try again later")
+        if (waiting := self._waiting.num_of(tenant)) >= self._tenants.allowance(self._max_queue, tenant):
+            raise Unavailable(f"{waiting} requests of this tenant are waiting, its limit; try again later")
 
     def _run_once(self) -> bool:
         if not self._wait_for_work():
@@ -306,28 +310,26 @@ class EngineLoop(Generic[RequestT]):
 
     def _take_waiting(self) -> list[Session[RequestT]]:
         with self._changed:
-            waiting = [*self._waiting, *self._placeless]
+            waiting = [*self._waiting]
             self._waiting.clear()
-            self._placeless.clear()
-        return waiting
+            return waiting
 
     def _take_firsts(self) -> list[Session[RequestT]]:
         with self._changed:
-            queues = (self._waiting, self._placeless)
-            return [queue.pop(tenant) for queue in queues for tenant, _ in queue.firsts(lambda _: 0)]
+            return [self._waiting.pop(tenant) for tenant, _ in self._waiting.firsts(lambda _: 0)]
 
     def _wait_for_work(self) -> bool:
         while not self._is_wanted():
             self._idle()
         with self._changed:
-            return bool(self._live or self._queued())
+            return bool(self._live or self._waiting)
 
     def _is_wanted(self) -> bool:
         with self._changed:
             return self._has_cause() or (self._changed.wait(timeout=IDLE_S) and self._has_cause())
 
     def _has_cause(self) -> bool:
-        return bool(self._live or self._queued() or self._closing)
+        return bool(self._live or self._waiting or self._closing)
 
     def _idle(self) -> None:
         try:
@@ -337,11 +339,8 @@ class EngineLoop(Generic[RequestT]):
 
     def _rest(self) -> None:
         with self._changed:
-            if not self._queued():
+            if not self._waiting:
                 self._changed.wait(timeout=REST_S)
-
-    def _queued(self) -> bool:
-        return bool(self._waiting or self._placeless)
 
     def _drop_waiting(self) -> None:
         """Without a place, too, a request ends when its caller or its time wants it."""
@@ -353,8 +352,7 @@ class EngineLoop(Generic[RequestT]):
             session.end_early()
 
     def _admit(self) -> None:
-        free = self.model.max_batch - sum(self.model.places(session.request) for session in self._live)
-        while (session := self._next(free)) is not None:
+        while (session := self._next()) is not None:
             if self._waited_too_long(session):
                 session.fail(Unavailable(f"no place became free within {self._max_wait_s:g} s; try again later"))
                 continue
@@ -363,20 +361,15 @@ class EngineLoop(Generic[RequestT]):
                 continue
             session.admitted_s = time.monotonic()
             self._live.append(session)
-            free -= self.model.places(session.request)
 
-    def _next(self, free: int) -> Session[RequestT] | None:
-        """Who is next, if the `free` places have room or the wait was too long; tenants that hold few come first."""
+    def _next(self) -> Session[RequestT] | None:
+        """Who is next, if there is a free place or the wait was too long; tenants that have few places come first."""
+        num_of = Counter(session.tenant for session in self._live)
         with self._changed:
-            for queue in (self._placeless, self._waiting):
-                for tenant, first in queue.firsts(self._held):
-                    if self.model.places(first.request) <= free or self._waited_too_long(first):
-                        return queue.pop(tenant)
+            for tenant, first in self._waiting.firsts(num_of.__getitem__):
+                if len(self._live) < self.model.max_batch or self._waited_too_long(first):
+                    return self._waiting.pop(tenant)
         return None
-
-    def _held(self, tenant: str) -> int:
-        """The places that a tenant has."""
-        return sum(self.model.places(live.request) for live in self._live if live.tenant == tenant)
 
     def _waited_too_long(self, session: Session[RequestT]) -> bool:
         return time.monotonic() - session.arrived_s > self._max_wait_s

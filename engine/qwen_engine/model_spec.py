@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from qwen_engine.messages import Inputs, Outputs
 
 
 @dataclass(frozen=True)
-class Ready:
-    """In place of a request: an event that needs no engine."""
+class Immediate:
+    """In place of a request: what needs no place in the batch. `run` is quick and makes the one event; it is not called
+    where the request was cancelled."""
 
-    event: Any
+    run: Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class ModelSpec(ABC):
 
     @abstractmethod
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[Any, Any]:
-        """The engine's request (or what is `Ready`), and what `encode` needs to know of it, such as its options.
+        """The engine's request (or what is `Immediate`), and what `encode` needs to know of it, such as its options.
 
         For a model with sequences there is a step, too. What `encode` needs to know has a field `stream` where the
         model is decoupled. Raises `InvalidRequest`.

@@ -1,6 +1,8 @@
 """Takes what the engine yields for one request and answers with it, on the thread that sends responses."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,7 +23,7 @@ AT_ONCE = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
 class ResponseSink:
-    """The sink of one request, which can be cancelled once it is `register`ed."""
+    """The sink of one request, which can be cancelled once it is `register`ed, and until it has begun."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class ResponseSink:
         open_requests: OpenRequests["ResponseSink"],
     ) -> None:
         self.asked: Any = None
+        self.arrived_s = time.monotonic()
         self._wire = wire
         self._spec = spec
         self._responder = responder
@@ -40,6 +43,8 @@ class ResponseSink:
         self._caller = Caller()
         self._session: Session | None = None
         self._unsent_events: list[Any] = []  # of an answer that is to come whole
+        self._begun = False
+        self._beginning = threading.Lock()
 
     @property
     def cancelled(self) -> bool:
@@ -56,9 +61,18 @@ class ResponseSink:
         if self.cancelled:
             session.cancel()
 
+    def begin(self) -> bool:
+        """From now on nothing cancels it; False: something has."""
+        with self._beginning:
+            self._begun = not self.cancelled
+            return self._begun
+
     def cancel(self) -> None:
         """End the request: at the engine's next step, or at once where it has not come as far. Any thread."""
-        self._responder.cancelled = True
+        with self._beginning:
+            if self._begun:
+                return
+            self._responder.cancelled = True
         if self._session is not None:
             self._session.cancel()
         else:

@@ -8,6 +8,7 @@ execute calls.
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any
 
 from qwen_engine.demo_settings import demo_settings_json
 from qwen_engine.loop import NO_TIME_LEFT, EngineLoop, fail_alone
-from qwen_engine.messages import Caller, Inputs, Messages, read_text
-from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
+from qwen_engine.messages import Caller, Inputs, Messages, read_text, timings
+from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
 from qwen_engine.models import MODELS
 from qwen_engine.open_requests import OpenRequests, cancelled_id
 from qwen_engine.readers import Readers
@@ -104,14 +105,19 @@ class Adapter:
         self._submit(request, sink, inputs.caller)
 
     def _submit(self, request: Any, sink: ResponseSink, caller: Caller) -> None:
-        if sink.cancelled:  # meanwhile
-            return
-        if isinstance(request, Ready):
-            sink.emit(request.event)
-            sink.end("stop", {"timings": AT_ONCE})
-        else:
+        if isinstance(request, Immediate):
+            self._run(request, sink, caller)
+        elif not sink.cancelled:  # meanwhile
             (session,) = self._loop.submit([(request, sink)], caller)
             sink.attach(session)
+
+    def _run(self, request: Immediate, sink: ResponseSink, caller: Caller) -> None:
+        if not caller.left_s:
+            raise DeadlineExceeded(NO_TIME_LEFT)
+        if sink.begin():
+            sink.emit(request.run())
+            sink.end("stop", {"timings": timings(sink.arrived_s, sink.arrived_s, time.monotonic())})
+            self._loop.wake()
 
     def close(self) -> None:
         """Finish what was accepted, then stop all threads."""

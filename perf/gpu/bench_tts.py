@@ -25,7 +25,7 @@ from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.graphs import GraphedTalker
-from qwen_engine.tts.request import Speak, TtsRequest, speak_request
+from qwen_engine.tts.request import Speak, speak_request
 from qwen_wire.options import TtsOptions
 
 DEMO = PROJECT / "demo" / "checkpoints" / "tts"
@@ -70,7 +70,7 @@ def measure(engine: TtsEngine, settings: TtsSettings, plan: Plan) -> list[Metric
     (checkpoint,), (batch,) = engine.checkpoints.values(), engine._batches.values()
     assert isinstance(batch._talker, GraphedTalker)
     metrics = frame_metrics(checkpoint, batch._talker, plan)
-    loop: EngineLoop[TtsRequest] = EngineLoop(engine, max_queue=plan.max_batch, max_wait_s=WAIT_S)
+    loop: EngineLoop[Speak] = EngineLoop(engine, max_queue=plan.max_batch, max_wait_s=WAIT_S)
     try:
         metrics += load_metrics(loop, requests(settings, plan), plan)
     finally:
@@ -98,7 +98,7 @@ def frame_metrics(checkpoint: TtsCheckpoint, graphs: GraphedTalker, plan: Plan) 
     return metrics
 
 
-def load_metrics(loop: EngineLoop[TtsRequest], asked: Sequence[Speak], plan: Plan) -> list[Metric]:
+def load_metrics(loop: EngineLoop[Speak], asked: Sequence[Speak], plan: Plan) -> list[Metric]:
     run_listeners(loop, asked, num_listeners=2, num_playbacks=4)  # what is made once
     console.print("one listener after another")
     alone = run_listeners(loop, asked, num_listeners=1, num_playbacks=plan.alone)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.loop import EngineLoop
-from qwen_engine.tts.request import Speak, TtsRequest
+from qwen_engine.tts.request import Speak
 from qwen_wire.errors import QwenError
 from qwen_wire.messages import FinishReason
 
@@ -50,7 +50,7 @@ class Listener:
 
 
 def run_listeners(
-    loop: EngineLoop[TtsRequest], requests: Sequence[Speak], *, num_listeners: int, num_playbacks: int
+    loop: EngineLoop[Speak], requests: Sequence[Speak], *, num_listeners: int, num_playbacks: int
 ) -> list[Playback]:
     """`num_playbacks` playbacks, `num_listeners` of them at any time (but at the end); raises the error of one that
     failed."""
@@ -63,7 +63,7 @@ def run_listeners(
 
 
 def _replaced(
-    loop: EngineLoop[TtsRequest],
+    loop: EngineLoop[Speak],
     coming: Iterator[Speak],
     ended: "queue.Queue[Playback | QwenError]",
     num_playbacks: int,

@@ -1,6 +1,7 @@
-"""Recordings to clone voices from, many at once: those who speak go on in between."""
+"""Recordings to clone voices from: those who speak go on meanwhile."""
 
-from itertools import pairwise
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,11 +9,9 @@ import torch
 
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.request import AddVoice, Reference, Speak
+from qwen_engine.tts.request import ClonedVoice, Reference, Speak
 from qwen_server.home import project_home
-from tests.recorder import run
-
-NUM_VOICES = 6
+from tests.recorder import WAIT_S, run
 
 
 @pytest.fixture
@@ -29,24 +28,41 @@ def engine(tmp_path) -> TtsEngine:
     )
 
 
-def test_between_two_references_those_who_speak_go_on(engine, monkeypatch):
-    order: list[str] = []
-    base, batch = engine.checkpoints["base"], engine._batches["custom_voice"]
-    clone, step = base.clone, batch.step
+def test_while_a_voice_is_cloned_those_who_speak_go_on(engine, monkeypatch):
+    base, held, let_go = engine.checkpoints["base"], threading.Event(), threading.Event()
+    clone = base.clone
 
-    def cloning(reference: Reference, tenant: str):
-        order.append("reference")
+    def cloning(reference: Reference, tenant: str) -> ClonedVoice:
+        held.set()
+        assert let_go.wait(WAIT_S)
         return clone(reference, tenant)
 
-    def stepping() -> bool:
-        order.append("frame")
-        return step()
-
     monkeypatch.setattr(base, "clone", cloning)
-    monkeypatch.setattr(batch, "step", stepping)
-    noise = np.random.default_rng(0).normal(scale=0.1, size=(NUM_VOICES, 24_000)).astype(np.float32)
-    voices = [AddVoice(f"voice-{number}", Reference(one), "mine", "default") for number, one in enumerate(noise)]
-    sinks = run(engine, Speak("Good morning everyone.", max_audio_s=20, voice=None), *voices)
-    assert [sink.outcome() for sink in sinks] == ["stop"] * len(sinks)
-    assert order.count("reference") == NUM_VOICES
-    assert ("reference", "reference") not in set(pairwise(order))
+    noise = np.random.default_rng(0).normal(scale=0.1, size=24_000).astype(np.float32)
+    like = Speak("Hello everyone.", max_audio_s=2, reference=Reference(noise), consent="mine")
+    with ThreadPoolExecutor(1) as caller:
+        cloned = caller.submit(run, engine, like)
+        assert held.wait(WAIT_S)
+        (speaking,) = run(engine, Speak("Good morning everyone.", max_audio_s=20))
+        assert speaking.outcome() == "stop"
+        assert not cloned.done()
+        let_go.set()
+        (sink,) = cloned.result()
+    assert sink.outcome() in ("stop", "length")
+
+
+def test_a_recording_is_cloned_once(engine, monkeypatch):
+    """Also where several of a tenant's requests bring it at once; another tenant's is cloned anew."""
+    cloner = engine.checkpoints["base"]._cloner
+    clone, cloned = cloner._clone, []
+
+    def counting(reference: Reference) -> ClonedVoice:
+        cloned.append(reference)
+        return clone(reference)
+
+    monkeypatch.setattr(cloner, "_clone", counting)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=24_000).astype(np.float32)
+    with ThreadPoolExecutor(4) as callers:
+        voices = list(callers.map(lambda tenant: engine.clone(Reference(noise), tenant), ["one"] * 4 + ["two"]))
+    assert len(cloned) == 2
+    assert all(torch.equal(voice.embedding, voices[0].embedding) for voice in voices)

@@ -13,21 +13,11 @@ from qwen_engine.messages import Caller
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_engine.tts.engine import TtsEngine
-from qwen_engine.tts.request import (
-    AddText,
-    AddVoice,
-    AudioChunk,
-    ControlEvent,
-    ListVoices,
-    Reference,
-    RemoveVoice,
-    SamplingOverrides,
-    Speak,
-    TtsRequest,
-)
+from qwen_engine.tts.request import AudioChunk, ControlEvent, Reference, SamplingOverrides, Speak
 from qwen_server.home import project_home
 from qwen_wire.errors import InvalidRequest, Unavailable
 from qwen_wire.messages import to_dict
+from qwen_wire.speech import TextAdded
 from tests.recorder import WAIT_S, Recorder
 
 HELLO = "Hello everyone."
@@ -52,8 +42,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> TtsEngine:
 
 
 @pytest.fixture
-def loop(engine: TtsEngine) -> Iterator[EngineLoop[TtsRequest]]:
-    loop: EngineLoop[TtsRequest] = EngineLoop(engine, max_queue=64, max_wait_s=WAIT_S)
+def loop(engine: TtsEngine) -> Iterator[EngineLoop[Speak]]:
+    loop: EngineLoop[Speak] = EngineLoop(engine, max_queue=64, max_wait_s=WAIT_S)
     yield loop
     loop.close(WAIT_S)
 
@@ -62,8 +52,8 @@ Ask = Callable[..., Recorder]
 
 
 @pytest.fixture
-def ask(loop: EngineLoop[TtsRequest]) -> Ask:
-    def ask(request: TtsRequest) -> Recorder:
+def ask(loop: EngineLoop[Speak]) -> Ask:
+    def ask(request: Speak) -> Recorder:
         sink = Recorder()
         loop.submit([(request, sink)], Caller(request.tenant))
         return sink
@@ -84,8 +74,28 @@ def token_of(sink: Recorder) -> str:
     return token
 
 
-def add(ask: Ask, token: str | None, text: str, name: str = "a", *, complete: bool = False, **fields: Any) -> Any:
-    return ask(AddText(name, token, text, complete, **fields)).outcome()
+def add(
+    engine: TtsEngine,
+    token: str | None,
+    text: str,
+    name: str = "a",
+    *,
+    complete: bool = False,
+    tenant: str = DEFAULT_TENANT,
+) -> TextAdded | InvalidRequest:
+    try:
+        return engine.add_text(tenant, name, token, text, complete=complete)
+    except InvalidRequest as error:
+        return error
+
+
+def is_added(answer: TextAdded | InvalidRequest) -> bool:
+    return isinstance(answer, TextAdded)
+
+
+def keep(engine: TtsEngine, name: str, consent: str, tenant: str = DEFAULT_TENANT) -> None:
+    voice = engine.clone(VOICE, tenant)
+    engine.add_voice(name, voice, Caller(tenant), consent=consent, reference_s=VOICE.duration_s)
 
 
 def spoken(sink: Recorder) -> np.ndarray:
@@ -95,7 +105,7 @@ def spoken(sink: Recorder) -> np.ndarray:
 
 
 @pytest.fixture
-def full_house(loop: EngineLoop[TtsRequest]) -> Iterator[Callable[[], None]]:
+def full_house(loop: EngineLoop[Speak]) -> Iterator[Callable[[], None]]:
     """All places are taken by open texts, until each is ended by a call."""
     sinks = [Recorder() for _ in range(4)]
     sessions = loop.submit([(speak("", text_stream=f"open-{number}"), sink) for number, sink in enumerate(sinks)])
@@ -111,20 +121,20 @@ def full_house(loop: EngineLoop[TtsRequest]) -> Iterator[Callable[[], None]]:
         end_one()
 
 
-def test_text_may_be_added_before_there_is_a_place(ask, full_house):
+def test_text_may_be_added_before_there_is_a_place(engine, ask, full_house):
     whole = speak()
     full_house()
     expected = spoken(ask(whole))
     hold = ask(speak("Good morning everyone, the meeting starts at nine o'clock today."))  # has the place that is left
     sink = ask(speak("Hello ", text_stream="a"))
     token = token_of(sink)
-    assert add(ask, token, "every") == "stop"
-    assert add(ask, token, "one.", complete=True) == "stop"
+    assert is_added(add(engine, token, "every"))
+    assert is_added(add(engine, token, "one.", complete=True))
     np.testing.assert_allclose(spoken(sink), expected, atol=1e-4)
     assert hold.outcome() == "stop"
 
 
-def test_two_clients_with_the_same_name_never_get_each_other_s_sentences(ask):
+def test_two_clients_with_the_same_name_never_get_each_other_s_sentences(engine, ask):
     expected = {text: spoken(ask(speak(text))) for text in (HELLO, "Thank you everyone.")}
     first = ask(speak("", text_stream="a"))
     second = ask(speak("", text_stream="a"))
@@ -133,29 +143,29 @@ def test_two_clients_with_the_same_name_never_get_each_other_s_sentences(ask):
     assert "text stream 'a' is open already: choose another name" in str(refused)
     assert second.events == []
     other = ask(speak("", text_stream="a", tenant="other"))
-    assert add(ask, token_of(first), HELLO, complete=True) == "stop"
-    assert add(ask, token_of(other), "Thank you everyone.", complete=True, tenant="other") == "stop"
+    assert is_added(add(engine, token_of(first), HELLO, complete=True))
+    assert is_added(add(engine, token_of(other), "Thank you everyone.", complete=True, tenant="other"))
     np.testing.assert_allclose(spoken(first), expected[HELLO], atol=1e-4)
     np.testing.assert_allclose(spoken(other), expected["Thank you everyone."], atol=1e-4)
 
 
-def test_a_guessed_text_stream_is_neither_given_words_nor_ended(ask):
+def test_a_guessed_text_stream_is_neither_given_words_nor_ended(engine, ask):
     expected = spoken(ask(speak()))
     sink = ask(speak("Hello ", text_stream="a"))
     token = token_of(sink)
     for tenant, wrong in ((DEFAULT_TENANT, None), (DEFAULT_TENANT, token[1:]), ("other", token), ("other", None)):
         for complete in (False, True):
-            here = add(ask, wrong, "Nobody. ", complete=complete, tenant=tenant)
-            nowhere = add(ask, wrong, "Nobody. ", "b", complete=complete, tenant=tenant)
+            here = add(engine, wrong, "Nobody. ", complete=complete, tenant=tenant)
+            nowhere = add(engine, wrong, "Nobody. ", "b", complete=complete, tenant=tenant)
             assert isinstance(here, InvalidRequest)
             assert "OPTIONS.token opens no text stream 'a'" in str(here)
             assert str(here) == str(nowhere).replace("'b'", "'a'")
-    assert add(ask, token, "everyone.", complete=True) == "stop"
+    assert is_added(add(engine, token, "everyone.", complete=True))
     np.testing.assert_allclose(spoken(sink), expected, atol=1e-4)
-    assert isinstance(add(ask, token, "More."), InvalidRequest)
+    assert isinstance(add(engine, token, "More."), InvalidRequest)
 
 
-def test_a_name_is_free_again_however_its_stream_ended(ask, loop, full_house):
+def test_a_name_is_free_again_however_its_stream_ended(engine, ask, loop, full_house):
     waiting = Recorder()
     full_house()
     hold = ask(speak("Good morning everyone, the meeting starts at nine o'clock today."))
@@ -164,15 +174,15 @@ def test_a_name_is_free_again_however_its_stream_ended(ask, loop, full_house):
     waiting.outcome()
     hold.outcome()
     again = [ask(speak("", text_stream="a"))]
-    assert add(ask, token_of(again[0]), HELLO, complete=True) == "stop"
+    assert is_added(add(engine, token_of(again[0]), HELLO, complete=True))
     spoken(again[0])
     again.append(ask(speak("", text_stream="a")))
-    assert add(ask, token_of(again[1]), HELLO, complete=True) == "stop"
+    assert is_added(add(engine, token_of(again[1]), HELLO, complete=True))
     spoken(again[1])
     assert token_of(again[0]) != token_of(again[1])
 
 
-def test_one_tenant_s_text_streams_leave_room_for_others(ask):
+def test_one_tenant_s_text_streams_leave_room_for_others(engine, ask):
     greedy = [ask(speak("", text_stream=str(number), tenant="greedy")) for number in range(3)]
     refused = greedy[2].outcome()
     assert isinstance(refused, Unavailable)
@@ -181,14 +191,14 @@ def test_one_tenant_s_text_streams_leave_room_for_others(ask):
     sinks = [*greedy[:2], other]
     for number, sink in enumerate(sinks):
         tenant = "greedy" if number < 2 else "other"
-        assert add(ask, token_of(sink), HELLO, str(number % 2), complete=True, tenant=tenant) == "stop"
+        assert is_added(add(engine, token_of(sink), HELLO, str(number % 2), complete=True, tenant=tenant))
     assert [sink.outcome() for sink in sinks] == ["stop"] * 3
 
 
-def test_a_voice_that_is_removed_while_a_request_waits_is_named(ask, full_house):
-    assert ask(AddVoice("gone", VOICE, "nobody's")).outcome() == "stop"
+def test_a_voice_that_is_removed_while_a_request_waits_is_named(engine, ask, full_house):
+    keep(engine, "gone", "nobody's")
     waiting = ask(speak(voice="gone"))
-    assert ask(RemoveVoice("gone")).outcome() == "stop"
+    engine.remove_voice("gone", Caller())
     assert not waiting.done.is_set()
     full_house()
     error = waiting.outcome()
@@ -196,22 +206,22 @@ def test_a_voice_that_is_removed_while_a_request_waits_is_named(ask, full_house)
     assert str(error) == "OPTIONS.voice is 'gone', which was removed meanwhile"
 
 
-def test_what_tenants_keep_is_theirs(ask, caplog):
-    assert ask(AddVoice("anna", VOICE, "Anna, by mail", tenant="one")).outcome() == "stop"
+def test_what_tenants_keep_is_theirs(engine, ask, caplog):
+    keep(engine, "anna", "Anna, by mail", tenant="one")
     assert "is 'anna'; allowed" in str(ask(speak(voice="anna", tenant="two")).outcome())
-    assert "no such stored voice" in str(ask(RemoveVoice("anna", tenant="two")).outcome())
-    listed = {tenant: ask(ListVoices(tenant)) for tenant in ("one", "two", DEFAULT_TENANT)}
-    told = {tenant: (sink.outcome(), sink.events[0])[1] for tenant, sink in listed.items()}
+    with pytest.raises(InvalidRequest, match="no such stored voice"):
+        engine.remove_voice("anna", Caller("two"))
+    told = {tenant: engine.list_voices(tenant) for tenant in ("one", "two", DEFAULT_TENANT)}
     assert [voice.name for voice in told["one"].voices] == ["anna"]
     assert "reference_text" not in to_dict(told["one"])["voices"][0]
     assert told["one"].voices[0].in_context
     assert told["two"].voices == told[DEFAULT_TENANT].voices == ()
     assert told["two"].speakers == told["one"].speakers != ()
     assert ask(speak(voice="anna", tenant="one")).outcome() == "stop"
-    assert ask(RemoveVoice("anna", tenant="one")).outcome() == "stop"
+    assert engine.remove_voice("anna", Caller("one")).removed == "anna"
 
 
-def test_cloning_without_keeping_needs_consent_and_is_accounted_for(ask, caplog):
+def test_cloning_without_keeping_needs_consent_and_is_accounted_for(engine, ask, caplog):
     refused = ask(speak(reference=VOICE)).outcome()
     assert isinstance(refused, InvalidRequest)
     assert str(refused) == "OPTIONS.consent is empty; note who allowed the use of the voice in REF_AUDIO"
@@ -232,20 +242,20 @@ def test_a_profile_may_do_without_consent_for_what_is_not_kept(tmp_path: Path):
     engine = TtsEngine(settings)
     engine.prepare(speak(reference=VOICE))
     with pytest.raises(InvalidRequest, match=r"OPTIONS\.consent is empty"):
-        engine.prepare(AddVoice("anna", VOICE, " "))
+        engine.check_new_voice(DEFAULT_TENANT, "anna", " ")
 
 
 def test_a_stream_takes_so_much_text_and_goes_on_without_the_rest(ask, engine):
     limit, part = engine._settings.max_stream_chars, engine._settings.max_text_chars
     sink = ask(speak("", text_stream="a"))
     token = token_of(sink)
-    refused = add(ask, token, "a" * (part + 1))
+    refused = add(engine, token, "a" * (part + 1))
     assert isinstance(refused, InvalidRequest)
     assert str(refused) == f"TEXT has {part + 1} characters; the limit is {part}"
     for _ in range(limit // part):
-        assert add(ask, token, " " * part) == "stop"
-    refused = add(ask, token, "x")
+        assert is_added(add(engine, token, " " * part))
+    refused = add(engine, token, "x")
     assert isinstance(refused, InvalidRequest)
     assert f"would have {limit + 1} characters; the limit is {limit}" in str(refused)
-    assert add(ask, token, "", complete=True) == "stop"
+    assert is_added(add(engine, token, "", complete=True))
     assert len(spoken(sink)) == 0

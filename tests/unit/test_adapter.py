@@ -11,9 +11,10 @@ from small_triton import MINE, OTHER, PB_UTILS, WAIT_S, SmallRequest, SmallRespo
 
 from qwen_engine.loop import Model, Session
 from qwen_engine.messages import Inputs, Outputs
-from qwen_engine.model_spec import ModelSpec, SequenceStep
+from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
 from qwen_engine.settings import FileSettings, ModelSettings
 from qwen_engine.triton import Adapter
+from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import StreamOptions, parse_options
 from qwen_wire.tensors import ModelWire, Tensor
 
@@ -235,21 +236,35 @@ class FilesSettings(FileSettings, ModelSettings):
 
 
 class Files(CountingModel):
-    """A model whose requests come with files, read one at a time; those named "held" until they are let go."""
+    """A model whose requests come with files, read one at a time; those named "held" until they are let go.
+
+    "keep" needs no place: it is `kept`, once it is let go.
+    """
 
     def __init__(self) -> None:
         wire = replace(COUNTING, inputs=(Tensor("FILE", file=True), Tensor("OPTIONS")))
         super().__init__(wire, Counting(), FilesSettings())
         self.let_go = threading.Event()
         self.begun: list[bytes] = []
+        self.keeping = threading.Event()
+        self.kept: list[bytes] = []
 
-    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[int, StreamOptions]:
+    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[int | Immediate, StreamOptions]:
         self.begun.append(inputs["FILE"])
-        if inputs["FILE"] == b"held":
+        if inputs["FILE"] in (b"held", b"held, then keep"):
             assert self.let_go.wait(WAIT_S)
         if inputs["FILE"] == b"exit":
             raise SystemExit
-        return 1, parse_options(StreamOptions, inputs["OPTIONS"])
+        request = Immediate(lambda: self._keep(inputs["FILE"])) if b"keep" in inputs["FILE"] else 1
+        return request, parse_options(StreamOptions, inputs["OPTIONS"])
+
+    def _keep(self, name: bytes) -> int:
+        self.keeping.set()
+        assert self.let_go.wait(WAIT_S)
+        if name == b"keep twice":
+            raise InvalidRequest("it is kept already")
+        self.kept.append(name)
+        return len(self.kept)
 
     def adapter(self) -> Adapter:
         return Adapter(PB_UTILS, self.wire, self)
@@ -270,8 +285,7 @@ def test_a_request_whose_file_is_read_or_waits_for_it_is_cancelled_at_once(files
     adapter = files.adapter()
     requests = [with_file(b"held", id=MINE) for _ in range(10)]
     adapter.execute(requests)
-    verb = cancelling(MINE)
-    verb.inputs = {"FILE": b""}
+    verb = cancelling_file()
     adapter.execute([verb])
     assert verb.outcome().event["found"] is True
     for request in requests:
@@ -302,6 +316,54 @@ def test_whatever_reading_a_file_raises_the_next_one_is_read(files: Files) -> No
         assert request.outcome().error.code == "INTERNAL"
     assert after.outcome().event["finish_reason"] == "stop"
     adapter.close()
+
+
+def cancelling_file() -> SmallRequest:
+    verb = cancelling(MINE)
+    verb.inputs = {"FILE": b""}
+    return verb
+
+
+def test_what_needs_no_place_does_not_wait_for_one(files: Files) -> None:
+    adapter = files.adapter()
+    files.engine.steps.clear()
+    waiting = [with_file(b"good") for _ in range(5)]
+    adapter.execute(waiting)
+    files.let_go.set()
+    keep, again = with_file(b"keep"), with_file(b"keep twice")
+    adapter.execute([keep, again])
+    end = keep.outcome().event
+    assert (keep.sent[0].event["count"], end["finish_reason"], end["index"]) == (1, "stop", 1)
+    assert end["timings"]["queue_s"] == 0
+    assert end["timings"]["first_event_s"] <= end["timings"]["total_s"]
+    assert again.outcome().error.message == "INVALID_ARGUMENT: it is kept already"
+    assert not any(request.finals for request in waiting)
+    files.engine.steps.set()
+    assert [request.outcome().event["finish_reason"] for request in waiting] == ["stop"] * 5
+    adapter.close()
+
+
+def test_what_needs_no_place_is_done_or_cancelled_and_says_which(files: Files) -> None:
+    adapter, keep = files.adapter(), with_file(b"keep", id=MINE)
+    adapter.execute([keep])
+    assert files.keeping.wait(WAIT_S)
+    verb = cancelling_file()
+    adapter.execute([verb])
+    assert verb.outcome().event["found"] is True
+    assert not keep.finals
+    files.let_go.set()
+    assert keep.outcome().event["finish_reason"] == "stop"
+    assert files.kept == [b"keep"]
+    files.let_go.clear()
+    early, late = with_file(b"held, then keep", id=MINE), with_file(b"held, then keep", timeout_s=0.05)
+    adapter.execute([early, late])
+    adapter.execute([cancelling_file()])
+    assert early.outcome().event["finish_reason"] == "cancelled"
+    threading.Event().wait(0.1)
+    files.let_go.set()
+    assert late.outcome().error.message.startswith("DEADLINE_EXCEEDED: ")
+    adapter.close()
+    assert files.kept == [b"keep"]
 
 
 def always(response: SmallResponse | None, is_final: bool) -> None:

@@ -37,9 +37,6 @@ class CountDown(Model[int]):
             raise InvalidRequest(f"{request} is negative")
         return request
 
-    def places(self, request: int) -> int:
-        return 1 if request else 0
-
     def step(self, sessions: Sequence[Session[int]]) -> bool:
         self.stepping.set()
         assert self.gate.wait(WAIT_S)
@@ -213,16 +210,6 @@ def test_what_waited_too_long_is_refused(model, make_loop):
     model.gate.set()
     assert isinstance(waiting.outcome(), Unavailable)
     assert busy.outcome() == "stop"
-
-
-def test_a_request_without_a_place_passes_those_that_wait(model, make_loop):
-    loop = make_loop()
-    hold(model, loop)
-    long, last, placeless = Recorder(), Recorder(), Recorder()
-    loop.submit([(5000, long), (4000, Recorder()), (1, last), (0, placeless)])
-    model.gate.set()
-    assert placeless.outcome() == "stop"
-    assert not last.done.is_set()
 
 
 def test_a_model_with_nothing_to_do_is_asked_again(model, make_loop):
@@ -445,7 +432,7 @@ class Broken(CountDown):
         return 7 in [getattr(one, "request", one) for one in (given if isinstance(given, list) else [given])]
 
 
-@pytest.mark.parametrize("method", ["prepare", "check_load", "places", "step", "retire"])
+@pytest.mark.parametrize("method", ["prepare", "check_load", "step", "retire"])
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
 def test_whatever_a_model_raises_the_next_request_is_served(method, error):
     """Wherever it is called from: what is called on the caller's thread may raise there."""
@@ -462,15 +449,8 @@ def test_one_that_cannot_be_admitted_is_failed_and_those_behind_it_are_served(mo
     """As where only the device's thread meets the fault."""
     loop, unlucky, behind = make_loop(), Recorder(), Recorder()
     busy = hold(model, loop)
-    loop.submit([(5, Recorder())])
-    loop.submit([(7, unlucky), (2, behind)])
-
-    def places(request: int) -> int:
-        if request == 7:
-            raise RuntimeError("unlucky")
-        return 1
-
-    model.places = places
+    loop.submit([(7, unlucky)], Caller(end_s="soon"))
+    loop.submit([(2, behind)])
     model.gate.set()
     assert busy.outcome() == "stop"
     assert isinstance(unlucky.outcome(), ServerError)

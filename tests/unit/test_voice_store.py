@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from qwen_engine.tts import voice_index
-from qwen_engine.tts.cloning import ClonedVoice
+from qwen_engine.tts.request import ClonedVoice
 from qwen_engine.tts.voice_index import VoiceCard
 from qwen_engine.tts.voices import VoiceStore, revision
 from qwen_wire.errors import InvalidRequest

@@ -8,7 +8,7 @@ from qwen_engine.image.recipe import Ingredients
 from qwen_engine.image.request import ImageEvent, ImageRequest
 from qwen_engine.image.styles import styles
 from qwen_engine.messages import Inputs, Outputs
-from qwen_engine.model_spec import ModelSpec, Ready, SequenceStep
+from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
 from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions, parse_options, parse_text
 
@@ -19,10 +19,10 @@ class ImageModel(ModelSpec):
         self.decoders = picture_decoders(settings)
         self.engine = ImageEngine(settings)
 
-    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ImageRequest | Ready, Ingredients | ImageOptions]:
+    def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ImageRequest | Immediate, Ingredients | ImageOptions]:
         options = parse_options(ImageOptions, inputs["OPTIONS"])
         if options.action == "list_styles":
-            return Ready(StyleList(styles().values())), options
+            return Immediate(lambda: StyleList(styles().values())), options
         prompt = parse_text(inputs["PROMPT"], "PROMPT")
         images, mask, tenant = inputs.items["IMAGE"], inputs["MASK"], inputs.caller.tenant
         return read_request(prompt, options, images, mask, self.settings, self.decoders, tenant, inputs["HEARD"])

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,12 @@ import torch
 from transformers import MimiConfig, MimiModel
 
 from qwen_engine.tts.config import TtsConfig
-from qwen_engine.tts.request import Reference
-from qwen_engine.tts.speaker import SpeakerEncoder
+from qwen_engine.tts.request import ClonedVoice, Reference
+from qwen_engine.tts.speaker import SAMPLE_RATE_HZ, SpeakerEncoder
 from qwen_engine.weights import Weights
 
 SAMPLES_PER_FRAME = 1920
 TRAILING_SILENCE_S = 0.5  # separates the reference's last sound from the first generated one
-SAMPLE_RATE_HZ = 24000
 MAX_CACHED = 64
 # Names of the published file, and in transformers' class.
 MODULE_NAMES = (
@@ -25,15 +24,6 @@ MODULE_NAMES = (
     ("encoder_transformer.", "encoder.encoder_transformer."),
     ("downsample.", "encoder.downsample."),
 )
-
-
-@dataclass(frozen=True)
-class ClonedVoice:
-    """`embedding` (hidden,); with the reference's `text` also its `codes` (frames, groups), to be continued."""
-
-    embedding: torch.Tensor
-    text: str = ""
-    codes: torch.Tensor | None = None
 
 
 class SpeechEncoder:
@@ -66,25 +56,28 @@ def _module_name(name: str) -> str:
 
 
 class Cloner:
-    """Clones references, and caches the last ones."""
+    """Clones references one at a time, and caches the last ones. Any thread."""
 
     def __init__(self, folder: Path, config: TtsConfig, weights: Weights, *, dtype: torch.dtype, device: str) -> None:
         self._speaker = SpeakerEncoder(config.speaker_encoder, weights.below("speaker_encoder."))
         self._speech = SpeechEncoder(folder / "speech_tokenizer", dtype=dtype, device=device)
+        self._lock = threading.Lock()
         self._cached: OrderedDict[tuple[str, str, str], ClonedVoice] = OrderedDict()
 
+    @torch.inference_mode()
     def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
         """The voice of `reference`; in context where its text is known, else by the speaker's vector alone.
 
         The cache is per `tenant`: a fast answer would reveal another tenant's reference.
         """
         key = (tenant, hashlib.sha256(reference.samples.tobytes()).hexdigest(), reference.text)
-        if key not in self._cached:
-            self._cached[key] = self._clone(reference)
-        self._cached.move_to_end(key)
-        if len(self._cached) > MAX_CACHED:
-            self._cached.popitem(last=False)
-        return self._cached[key]
+        with self._lock:
+            if key not in self._cached:
+                self._cached[key] = self._clone(reference)
+            self._cached.move_to_end(key)
+            if len(self._cached) > MAX_CACHED:
+                self._cached.popitem(last=False)
+            return self._cached[key]
 
     def _clone(self, reference: Reference) -> ClonedVoice:
         if not reference.text:

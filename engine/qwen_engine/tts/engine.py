@@ -5,6 +5,7 @@ voice-design checkpoint follows descriptions of a voice; a profile may serve any
 """
 
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from qwen_engine.audit import audit
 from qwen_engine.graphs import Capture, cuda_capture
 from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.messages import Caller
 from qwen_engine.samples import check_samples
 from qwen_engine.settings import TtsSettings
 from qwen_engine.text.sentences import pronounceable
@@ -19,7 +21,7 @@ from qwen_engine.tts.batch import TtsBatch
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.config import Kind
 from qwen_engine.tts.prompt import VoicePrompt
-from qwen_engine.tts.request import AddText, AddVoice, ControlEvent, ListVoices, RemoveVoice, Speak, TtsRequest
+from qwen_engine.tts.request import ClonedVoice, Reference, Speak
 from qwen_engine.tts.text_streams import TextStreams
 from qwen_engine.tts.voice_index import VoiceCard
 from qwen_engine.tts.voices import VoiceStore
@@ -34,8 +36,11 @@ KINDS: dict[Kind, str] = {
 MAX_LISTED = 40  # voices in a message
 
 
-class TtsEngine(Model[TtsRequest]):
-    """A `Model` for the engine loop. `capture`: how graphs are made, where not as the device does it."""
+class TtsEngine(Model[Speak]):
+    """A `Model` for the engine loop. `capture`: how graphs are made, where not as the device does it.
+
+    Voices are cloned, kept and listed, and text is added to open streams, beside the loop: on any thread.
+    """
 
     def __init__(self, settings: TtsSettings, capture: Capture | None = None) -> None:
         torch.set_num_threads(settings.num_threads)
@@ -48,7 +53,7 @@ class TtsEngine(Model[TtsRequest]):
         capture = capture or cuda_capture(settings.device)
         self._batches = {kind: TtsBatch(checkpoint, settings, capture) for kind, checkpoint in self.checkpoints.items()}
         self.max_batch = settings.max_batch
-        self._begun: set[Session[TtsRequest]] = set()
+        self._begun: set[Session[Speak]] = set()
         self._texts = TextStreams(settings)
         self._voices: VoiceStore | None = None
         if "base" in self.checkpoints:
@@ -59,89 +64,71 @@ class TtsEngine(Model[TtsRequest]):
                 max_voices=settings.max_voices,
             )
 
-    def places(self, request: TtsRequest) -> int:
-        return 1 if isinstance(request, Speak) else 0
-
-    def prepare(self, request: TtsRequest) -> TtsRequest:
-        if isinstance(request, Speak | AddVoice) and request.reference is not None:
-            check_samples(request.reference.samples, "REF_AUDIO")
-        match request:
-            case Speak():
-                self._check_speak(request)
-            case AddText():
-                self._check_length(request.text)
-            case AddVoice():
-                self._check_new_voice(request)
+    def prepare(self, request: Speak) -> Speak:
+        self._check_speak(request)
+        if isinstance(request.reference, Reference):
+            return replace(request, reference=self.clone(request.reference, request.tenant))
         return request
 
-    def accept(self, session: Session[TtsRequest]) -> None:
-        request = session.request
-        if isinstance(request, Speak) and request.text_stream is not None:
-            self._texts.open(session, request)
+    def accept(self, session: Session[Speak]) -> None:
+        if session.request.text_stream is not None:
+            self._texts.open(session, session.request)
 
     @torch.inference_mode()
-    def step(self, sessions: Sequence[Session[TtsRequest]]) -> bool:
-        begun = self._next(sessions)
+    def step(self, sessions: Sequence[Session[Speak]]) -> bool:
+        begun = [session for session in sessions if session not in self._begun]
         for session in begun:
             self._begun.add(session)
             with fail_alone(session):
-                self._begin(session)
+                self._speak(session, session.request)
         progress = bool(begun)
         for batch in self._batches.values():
             progress |= batch.step()
         return progress
 
-    def _next(self, sessions: Sequence[Session[TtsRequest]]) -> list[Session[TtsRequest]]:
-        """Those to begin; of those with a reference, which takes a third of a second to encode, one a step."""
-        new = [session for session in sessions if session not in self._begun]
-        cloning = [session for session in new if _clones(session.request)]
-        return [session for session in new if session not in cloning[1:]]
-
     @torch.inference_mode()
-    def retire(self, session: Session[TtsRequest]) -> None:
+    def retire(self, session: Session[Speak]) -> None:
         self._begun.discard(session)
         for batch in self._batches.values():
             batch.leave(session)
         self._texts.forget_ended()
 
-    def _begin(self, session: Session[TtsRequest]) -> None:
-        request = session.request
-        match request:
-            case Speak():
-                self._speak(session, request)
-            case AddText():
-                self._texts.add(request)
-                self._answer(session, TextAdded(chars=len(request.text)))
-            case AddVoice():
-                self._add_voice(session, request)
-            case RemoveVoice():
-                card = self._store().remove(request.tenant, request.name)
-                audit("voice_removed", session.caller, voice=request.name, consent=card.consent)
-                self._answer(session, VoiceRemoved(removed=request.name))
-            case ListVoices():
-                self._answer(session, self._list(request.tenant))
+    def add_text(self, tenant: str, text_stream: str, token: str | None, text: str, *, complete: bool) -> TextAdded:
+        """More text for an open stream, whose opening told the `token`; `complete`: this is its end."""
+        self._check_length(text)
+        self._texts.add(tenant, text_stream, token, text, complete=complete)
+        return TextAdded(chars=len(text))
 
-    def _answer(self, session: Session[TtsRequest], event: ControlEvent) -> None:
-        session.emit(event)
-        session.finish("stop")
+    def list_voices(self, tenant: str) -> VoiceList:
+        """Named speakers and the tenant's stored voices."""
+        cards = {} if self._voices is None else self._voices.cards(tenant)
+        return VoiceList(speakers=tuple(self._speakers()), voices=tuple(map(_voice, cards.values())))
 
-    def _speak(self, session: Session[TtsRequest], request: Speak) -> None:
+    def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
+        """Takes a third of a second."""
+        check_samples(reference.samples, "REF_AUDIO")
+        return self.checkpoints["base"].clone(reference, tenant)
+
+    def add_voice(
+        self, name: str, voice: ClonedVoice, caller: Caller, *, consent: str, reference_s: float
+    ) -> VoiceAdded:
+        """Keep a voice under `name`; `consent` says who allowed it."""
+        card = self._store().add(caller.tenant, name, voice, consent=consent, reference_s=reference_s)
+        audit("voice_added", caller, voice=card.name, consent=card.consent)
+        return VoiceAdded(added=_voice(card))
+
+    def remove_voice(self, name: str, caller: Caller) -> VoiceRemoved:
+        """Forget a stored voice."""
+        card = self._store().remove(caller.tenant, name)
+        audit("voice_removed", caller, voice=name, consent=card.consent)
+        return VoiceRemoved(removed=name)
+
+    def _speak(self, session: Session[Speak], request: Speak) -> None:
         kind = self._kind(request)
         voice = self._voice(kind, request)
         if request.reference is not None:
             audit("voice_cloned", session.caller, voice=None, consent=request.consent or None)
         self._batches[kind].join(session, voice, self._texts.text(session, request))
-
-    def _add_voice(self, session: Session[TtsRequest], request: AddVoice) -> None:
-        reference_s = len(request.reference.samples) / self.checkpoints["base"].codec.config.sample_rate_hz
-        voice = self.checkpoints["base"].clone(request.reference, request.tenant)
-        card = self._store().add(request.tenant, request.name, voice, consent=request.consent, reference_s=reference_s)
-        audit("voice_added", session.caller, voice=card.name, consent=card.consent)
-        self._answer(session, VoiceAdded(added=_voice(card)))
-
-    def _list(self, tenant: str) -> VoiceList:
-        cards = {} if self._voices is None else self._voices.cards(tenant)
-        return VoiceList(speakers=tuple(self._speakers()), voices=tuple(map(_voice, cards.values())))
 
     def _speakers(self) -> Sequence[str]:
         custom = self.checkpoints.get("custom_voice")
@@ -167,8 +154,8 @@ class TtsEngine(Model[TtsRequest]):
             return checkpoint.speaker(request.voice or checkpoint.speakers[0])
         if kind == "voice_design":
             return VoicePrompt()
-        if request.reference is not None:
-            return checkpoint.cloned(checkpoint.clone(request.reference, request.tenant))
+        if isinstance(request.reference, ClonedVoice):
+            return checkpoint.cloned(request.reference)
         assert request.voice is not None
         return checkpoint.cloned(self._store().load(request.tenant, request.voice))
 
@@ -212,21 +199,18 @@ class TtsEngine(Model[TtsRequest]):
         if request.instruction and not config.takes_instructions:
             raise InvalidRequest("OPTIONS.instruction is given, but this checkpoint does not follow instructions")
 
-    def _check_new_voice(self, request: AddVoice) -> None:
-        if request.name in self._speakers():
-            raise InvalidRequest(f"OPTIONS.voice is {request.name!r}, which is taken by a speaker; choose another name")
-        self._store().check_new(request.tenant, request.name)
-        if not request.consent.strip():
+    def check_new_voice(self, tenant: str, name: str, consent: str) -> None:
+        """Raise `InvalidRequest` where the tenant cannot add a voice of this name, or not without more consent."""
+        if name in self._speakers():
+            raise InvalidRequest(f"OPTIONS.voice is {name!r}, which is taken by a speaker; choose another name")
+        self._store().check_new(tenant, name)
+        if not consent.strip():
             raise InvalidRequest("OPTIONS.consent is empty; note who allowed the use of this voice")
 
 
 def _voice(card: VoiceCard) -> Voice:
     """A card without the text of its reference, which users of the voice need not know."""
     return Voice(card.name, card.consent, card.reference_s, card.created, in_context=bool(card.reference_text))
-
-
-def _clones(request: TtsRequest) -> bool:
-    return isinstance(request, Speak | AddVoice) and request.reference is not None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 
 from qwen_engine.sampling import Sampling
 from qwen_engine.settings import TtsSettings
 from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_engine.tts.speaker import SAMPLE_RATE_HZ
 from qwen_wire.options import TextFeed, TtsOptions
 from qwen_wire.speech import TextAdded, TextStreamOpened, VoiceAdded, VoiceList, VoiceRemoved
 
@@ -35,15 +37,28 @@ class Reference:
     samples: np.ndarray
     text: str = ""
 
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class ClonedVoice:
+    """`embedding` (hidden,); with the reference's `text` also its `codes` (frames, groups), to be continued."""
+
+    embedding: torch.Tensor
+    text: str = ""
+    codes: torch.Tensor | None = None
+
 
 @dataclass(frozen=True)
 class Speak:
     """Synthesise `text`.
 
-    `voice`: a named speaker or a stored voice; None: `reference`, or the voice that the `instruction` describes,
-    or the checkpoint's first. `consent` says who allowed the use of the `reference`. `text_feed` "ahead": the talker
-    reads each piece of text before its frames, "beside": beside them. `chunk_frames` None: by load. The audio ends at
-    `max_audio_s` at the latest. With a `text_stream`, further text follows in `AddText` requests until one is complete.
+    `voice`: a named speaker or a stored voice; None: `reference`, or the voice that the `instruction` describes, or the
+    checkpoint's first. The engine clones the `reference`; `consent` says who allowed its use. `text_feed` "ahead": the
+    talker reads each piece of text before its frames, "beside": beside them. `chunk_frames` None: by load. The audio ends
+    at `max_audio_s` at the latest. With a `text_stream`, further text is added until it is complete.
     """
 
     text: str
@@ -51,7 +66,7 @@ class Speak:
     sampling: SamplingOverrides = SamplingOverrides()
     sub_sampling: SamplingOverrides = SamplingOverrides()
     voice: str | None = None
-    reference: Reference | None = None
+    reference: Reference | ClonedVoice | None = None
     consent: str = ""
     instruction: str = ""
     language: str | None = None
@@ -60,45 +75,6 @@ class Speak:
     chunk_frames: tuple[int, ...] | None = None
     text_stream: str | None = None
     tenant: str = DEFAULT_TENANT
-
-
-@dataclass(frozen=True)
-class AddText:
-    """More text for the open `text_stream`, which was opened with the `token`; `complete` ends it."""
-
-    text_stream: str
-    token: str | None
-    text: str
-    complete: bool
-    tenant: str = DEFAULT_TENANT
-
-
-@dataclass(frozen=True)
-class AddVoice:
-    """Store the voice of `reference` under `name`; `consent` says who allowed it."""
-
-    name: str
-    reference: Reference
-    consent: str
-    tenant: str = DEFAULT_TENANT
-
-
-@dataclass(frozen=True)
-class ListVoices:
-    """Named speakers and the tenant's stored voices."""
-
-    tenant: str = DEFAULT_TENANT
-
-
-@dataclass(frozen=True)
-class RemoveVoice:
-    """Forget a stored voice."""
-
-    name: str
-    tenant: str = DEFAULT_TENANT
-
-
-TtsRequest = Speak | AddText | AddVoice | ListVoices | RemoveVoice
 
 
 @dataclass(frozen=True)

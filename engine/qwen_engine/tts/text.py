@@ -46,7 +46,6 @@ class Text:
         """Append text; `complete` ends it."""
         self._rest += text
         self.num_chars += len(text)
-        self.complete = complete
         self.grew_s = time.monotonic()
         if complete:
             whole, self._rest = self._rest, ""
@@ -55,6 +54,7 @@ class Text:
         if pronounceable(whole):
             self._ready += pieces(whole, self._max_weight)
             self._begun = True
+        self.complete = complete  # last: another thread may look whether it has `ended`
 
     def next(self) -> str | None:
         """The next piece; None where none is whole yet."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors.torch import load, save
 
-from qwen_engine.tts.cloning import ClonedVoice
+from qwen_engine.tts.request import ClonedVoice
 from qwen_engine.tts.voice_index import CARD, VoiceCard, VoiceIndex
 from qwen_wire.errors import InvalidRequest
 
