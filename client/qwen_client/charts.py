@@ -15,7 +15,7 @@ from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions, PictureFormat, Theme
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chart(Picture):
     """A drawn chart. It is a `Picture` whose `prompt` is the title; `recipe.prompt` is the chart's JSON.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from tritonclient.grpc import service_pb2
 
+from qwen_client.texts import json_bytes
 from qwen_wire.errors import ServerError
 from qwen_wire.messages import MessageT, read_message
 from qwen_wire.options import Options
@@ -27,7 +28,7 @@ def options_json(schema: type[Options], **options: Any) -> bytes:
     """
     defaults = {info.alias or name: info.default for name, info in schema.model_fields.items()}
     changed = {name: value for name, value in options.items() if value is not None and value != defaults[name]}
-    return json.dumps(changed).encode()
+    return json_bytes(changed, "the options")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from typing import BinaryIO, TypeAlias
 
 from PIL import Image
 
+from qwen_client.audio import read_binary
 from qwen_client.pixels import png
 from qwen_client.recipes import Recipe, read_recipe
+from qwen_client.short_repr import ShortRepr
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.messages import Timings
 from qwen_wire.pictures import Queued
@@ -22,8 +24,8 @@ from qwen_wire.pictures import Queued
 SHEET_GAP_PIXELS = 8
 
 
-@dataclass(frozen=True)
-class Progress:
+@dataclass(frozen=True, repr=False)
+class Progress(ShortRepr):
     """`step` of `steps` of one of the pictures (`picture`: 0, 1, …) is done; about `eta_s` seconds are left.
 
     `preview_jpeg` is a small JPEG of the picture so far, where previews were asked for and one is due.
@@ -41,8 +43,8 @@ class Progress:
         return None if self.preview_jpeg is None else Image.open(io.BytesIO(self.preview_jpeg))
 
 
-@dataclass(frozen=True)
-class Picture:
+@dataclass(frozen=True, repr=False)
+class Picture(ShortRepr):
     """A picture: `data` is the file as the server made it, of `format` "png", "webp" or "jpeg", with its recipe in it.
 
     Of several that were asked for at once, the first one holds the `others`; `picture` counts them (0, 1, …).
@@ -80,28 +82,37 @@ class Picture:
         """All it takes to draw it again."""
         return read_recipe(self.data)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file as the server made it, or, where the suffix says otherwise, any format of PIL's, without the
-        recipe."""
-        if picture_format(path) == self.format.upper():
-            Path(path).write_bytes(self.data)
+    def to_bytes(self, format: str | None = None) -> bytes:
+        """The file as the server made it, or, where `format` says otherwise, any of PIL's, without the recipe."""
+        wanted = _format_name(format or self.format)
+        if wanted == self.format.upper():
+            return self.data
+        file = io.BytesIO()
+        self.image.save(file, wanted)
+        return file.getvalue()
+
+    def save(self, file: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> None:
+        """Write `to_bytes` to a path, whose suffix says the format unless `format` does, or to an open binary file."""
+        if isinstance(file, str | os.PathLike):
+            Path(file).write_bytes(self.to_bytes(format or picture_format(file)))
         else:
-            self.image.save(path)
+            file.write(self.to_bytes(format))
 
     def _repr_png_(self) -> bytes:
         return self.png
 
-    def _repr_html_(self) -> str:
+    def as_img(self) -> str:
+        """An HTML element that holds the file."""
         source = base64.b64encode(self.data).decode()
-        return (
-            f'<img src="data:image/{self.format};base64,{source}" width="{self.width}" height="{self.height}">'
-            f"<br><small>{html.escape(self.prompt)}, seed {self.seed}</small>"
-        )
+        return f'<img src="data:image/{self.format};base64,{source}" width="{self.width}" height="{self.height}">'
+
+    def _repr_html_(self) -> str:
+        return f"{self.as_img()}<br><small>{html.escape(self.prompt)}, seed {self.seed}</small>"
 
 
 ImageEvent: TypeAlias = Queued | Progress | Picture
 
-PictureInput: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | Picture
+PictureInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | Picture
 """A path, the bytes of a PNG, JPEG or WebP file, an open binary file, a picture of PIL or one that was drawn here."""
 
 PictureInputs: TypeAlias = PictureInput | list[PictureInput] | tuple[PictureInput, ...]
@@ -119,9 +130,20 @@ def picture_bytes(picture: PictureInput) -> bytes:
             return Path(picture).read_bytes()
         case Image.Image():
             return png(picture)
+        case bytearray() | memoryview():
+            return bytes(picture)
         case _ if hasattr(picture, "read"):
-            return picture.read()
-    raise TypeError(f"the picture is {type(picture).__name__}: give a path, bytes, a binary file or a PIL image")
+            return read_binary(picture, "the picture")
+    raise InvalidRequest(f"the picture is {type(picture).__name__}: give a path, bytes, a binary file or a PIL image")
+
+
+def _format_name(name: str) -> str:
+    """PIL's name of a file format that it writes."""
+    known = {"JPG": "JPEG"}.get(name.upper(), name.upper())
+    Image.init()
+    if known not in Image.SAVE:
+        raise InvalidRequest(f"format is {name!r:.40}; known are those that PIL writes, such as png, jpeg and webp")
+    return known
 
 
 def picture_format(path: str | os.PathLike[str]) -> str:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from typing_extensions import Self
 
-OnDone: TypeAlias = Callable[[int, int], object]
-"""Is told how many are done, of how many."""
+OnDone: TypeAlias = Callable[[int, int | None], object]
+"""Is told how many are done, of how many; None: not known."""
 
 
 class Bar:
@@ -31,7 +31,7 @@ class Bar:
         )
         self._task = self._progress.add_task(label, total=None)
 
-    def show(self, done: int, total: int) -> None:
+    def show(self, done: int, total: int | None) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
     def tell(self, label: str) -> None:

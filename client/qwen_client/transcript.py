@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_client.messages import Answer
+from qwen_client.short_repr import ShortRepr
 from qwen_wire import transcripts as wire
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.subtitles import SubtitleFormat, subtitles
@@ -18,8 +19,8 @@ SUBTITLE_FORMATS: dict[str, SubtitleFormat] = {".srt": "srt", ".vtt": "vtt"}
 SUFFIXES = (".txt", ".json", *SUBTITLE_FORMATS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transcription(wire.Transcript):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Transcription(ShortRepr, wire.Transcript):
     """What was said; `language` is None and `segments` empty where nothing was.
 
     `words` None: not asked for. `cues`: the subtitles; None without timestamps. `failed`: stretches whose text is
@@ -45,8 +46,8 @@ class Transcription(wire.Transcript):
         return f"<p>{html.escape(self.text)}</p><small>{self.language or 'no speech'}, {self.duration_s:.1f} s</small>"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alignment(wire.Alignment):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Alignment(ShortRepr, wire.Alignment):
     """When each word of a known text was said; `damage_s` as of a `Transcription`."""
 
     request_id: str

@@ -1,19 +1,17 @@
 """Speech synthesis: `client.tts`."""
 
-import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from typing_extensions import Self
 
-from qwen_client.audio import PCM16_SCALE, AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
+from qwen_client.audio import PCM16_SCALE, AudioInput, AudioResult, Samples, audio_bytes
 from qwen_client.effects import change
 from qwen_client.jobs import Ending, StreamJob, require_complete
 from qwen_client.messages import Answer, Inputs, options_json
+from qwen_client.short_repr import ShortRepr
 from qwen_client.texts import text_bytes
 from qwen_wire.errors import ServerError
 from qwen_wire.messages import Timings
@@ -23,8 +21,8 @@ from qwen_wire.speech import AudioEvent, CutBy, SpeechFigures
 MODEL = "qwen3_tts"
 
 
-@dataclass(frozen=True)
-class AudioChunk:
+@dataclass(frozen=True, repr=False)
+class AudioChunk(ShortRepr):
     """The next samples of a stream (float32, -1 to 1); `frames` of 80 ms have been sent so far, `elapsed_s` after the
     request reached the engine. `consent`: the note to a `reference`, in the first chunk of what it speaks."""
 
@@ -36,8 +34,8 @@ class AudioChunk:
     consent: str | None = None
 
 
-@dataclass(frozen=True)
-class Speech:
+@dataclass(frozen=True, repr=False)
+class Speech(AudioResult, ShortRepr):
     """Mono speech: float32 samples from -1 to 1, `sample_rate` in Hz.
 
     `finish_reason` "length": it was cut, `cut_by` "budget", "repetition" or "silence". A player that starts at the
@@ -53,10 +51,6 @@ class Speech:
     timings: Timings
     request_id: str
 
-    @property
-    def duration_s(self) -> float:
-        return len(self.samples) / self.sample_rate
-
     def changed(self, *, speed: float = 1.0, pitch: float = 1.0) -> Self:
         """The same speech `speed` times as fast, its pitch `pitch` times as high (each 0.5 to 2).
 
@@ -65,14 +59,6 @@ class Speech:
         Applied to the finished samples: speed and pitch are independent; formants move with the pitch.
         """
         return replace(self, samples=change(self.samples, self.sample_rate, speed=speed, pitch=pitch))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.wav` (16 bit), `.flac`, `.ogg`, `.opus` or `.mp3` file."""
-        Path(path).write_bytes(encode_audio(self.samples, self.sample_rate, audio_suffix(path)))
-
-    def _repr_html_(self) -> str:
-        source = base64.b64encode(encode_audio(self.samples, self.sample_rate, ".wav")).decode()
-        return f'<audio controls src="data:audio/wav;base64,{source}"></audio>'
 
 
 def synthesize(

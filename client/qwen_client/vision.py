@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from qwen_client.jobs import UnaryJob
 from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import PictureInput, picture_bytes
+from qwen_client.short_repr import ShortRepr
 from qwen_client.texts import text_bytes
 from qwen_wire.answers import PictureAnswer
 from qwen_wire.options import VisionOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Description(PictureAnswer):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Description(ShortRepr, PictureAnswer):
     """What is said about a picture; `finish_reason` "length": the answer was longer than `max_new_tokens`."""
 
     request_id: str

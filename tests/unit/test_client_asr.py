@@ -69,7 +69,7 @@ def test_arrays_that_are_no_audio_are_refused(samples: np.ndarray, client: Clien
 
 
 def test_an_array_without_a_rate_is_refused(client: Client) -> None:
-    with pytest.raises(TypeError, match=r"\(array, rate_hz\)"):
+    with pytest.raises(InvalidRequest, match=r"\(array, rate_hz\)"):
         client.asr.transcribe(np.zeros(8))  # type: ignore[arg-type]
 
 

@@ -192,7 +192,7 @@ def test_pictures_are_given_in_any_form(client: Client, triton: FakeTriton, tmp_
     drawn = client.image.generate("a red circle")
     client.image.edit(drawn, "make it green")
     assert triton.received[-1].inputs["IMAGE"] == (drawn.data,)
-    with pytest.raises(TypeError, match="the picture is int"):
+    with pytest.raises(InvalidRequest, match="the picture is int"):
         client.image.edit(3, "make it green")  # type: ignore[arg-type]
 
 

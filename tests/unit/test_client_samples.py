@@ -155,7 +155,7 @@ def test_rates_of_any_number_type(rate_hz: Any) -> None:
 
 
 def test_rate_and_samples_in_the_other_order(client: Client) -> None:
-    with pytest.raises(TypeError, match=r"give \(array, rate_hz\), in this order"):
+    with pytest.raises(InvalidRequest, match=r"give \(array, rate_hz\), in this order"):
         client.asr.transcribe((RATE_HZ, tone()))  # type: ignore[arg-type]
 
 

@@ -32,6 +32,16 @@ class QwenError(Exception):
         self.status = status or self.default_status
         self.request_id = request_id
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors go through pickles, as between processes, with all that they carry."""
+        return _restored, (type(self), self.args, dict(self.__dict__))
+
+
+def _restored(kind: type[QwenError], args: tuple[Any, ...], fields: dict[str, Any]) -> QwenError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class InvalidRequest(QwenError):
     """The request cannot be served as it is."""

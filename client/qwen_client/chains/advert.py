@@ -10,15 +10,17 @@ from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made, SpokenText
 from qwen_client.chains.stories import Shot, read_shots, text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
+from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
-from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
 from qwen_client.image import Size, parse_size
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import text_items
 
 
-@dataclass(frozen=True)
-class AdVariant:
+@dataclass(frozen=True, repr=False)
+class AdVariant(ShortRepr):
     """One variant of the copy, and `readings` of its text, one per voice."""
 
     headline: str
@@ -26,18 +28,14 @@ class AdVariant:
     readings: tuple[SpokenText, ...]
 
 
-@dataclass(frozen=True)
-class ProductAd:
+@dataclass(frozen=True, repr=False)
+class ProductAd(Document, ShortRepr):
     """The description of the `product`, the copy made from it, and its scenes; `shortfalls` as of minutes."""
 
     product: str
     variants: tuple[AdVariant, ...]
     scenes: tuple[Shot, ...]
     shortfalls: tuple[Shortfall, ...] = ()
-
-    def as_markdown(self) -> str:
-        """The document as `save` writes it."""
-        return markdown(self._blocks())
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `ad.md` and `.docx`, the readings (WAV) and the pictures into a folder; returns the files.
@@ -95,7 +93,7 @@ def product_ad(
         _read,
         deadline_s=deadline_s,
         language=language,
-        voices=None if voices is None else list(voices),
+        voices=None if voices is None else text_items(voices, "voices"),
         style=style,
         steps=steps,
         seed=seed,

@@ -9,12 +9,13 @@ from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made, SpokenText
 from qwen_client.documents.folder import Folder
 from qwen_client.pictures import PictureInput, picture_bytes
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_bytes
 
 
-@dataclass(frozen=True)
-class SpokenDescription:
+@dataclass(frozen=True, repr=False)
+class SpokenDescription(ShortRepr):
     """A description as text and, unless that failed, as `speech`; `shortfalls` as of minutes."""
 
     text: str

@@ -9,13 +9,14 @@ from qwen_client.image import OnProgress, Size, announcing, collect_picture, pic
 from qwen_client.jobs import Ending, StreamJob, UnaryJob
 from qwen_client.messages import Answer, options_json
 from qwen_client.pictures import ImageEvent, Picture
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall, of_answer
 from qwen_client.transcript import Alignment, Transcription, read_alignment, read_transcription
 from qwen_wire.options import AlignerOptions, AsrOptions, WordTimestamps
 
 
-@dataclass(frozen=True)
-class SpokenPicture:
+@dataclass(frozen=True, repr=False)
+class SpokenPicture(ShortRepr):
     """What was `heard`, and the `picture` of it. `shortfalls`: what of the recording was cut, damaged or not heard."""
 
     heard: str
@@ -50,8 +51,8 @@ def spoken_image(
     return StreamJob("spoken_image", inputs, announcing(on_progress), _collect)
 
 
-@dataclass(frozen=True)
-class AlignedTranscript:
+@dataclass(frozen=True, repr=False)
+class AlignedTranscript(ShortRepr):
     """What was said, and when each word of it was."""
 
     transcription: Transcription

@@ -11,18 +11,20 @@ from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made, SpokenText
 from qwen_client.chains.stories import text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound
+from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
-from qwen_client.documents.markdown import markdown
 from qwen_client.documents.slides import Slide, require_slides, write_slides
 from qwen_client.documents.word import require_word
 from qwen_client.pictures import Picture
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import text_items
 from qwen_wire.subtitles import subtitles
 from qwen_wire.transcripts import Cue
 
 
-@dataclass(frozen=True)
-class LessonSlide:
+@dataclass(frozen=True, repr=False)
+class LessonSlide(ShortRepr):
     """One step of a lesson; `narration` is None where its language has no voice, or speaking failed."""
 
     title: str
@@ -31,8 +33,8 @@ class LessonSlide:
     narration: SpokenText | None
 
 
-@dataclass(frozen=True)
-class Lesson:
+@dataclass(frozen=True, repr=False)
+class Lesson(Document, ShortRepr):
     """The lesson in one language (ISO code), and how its key terms hang together: (from, to, label) and a picture."""
 
     language: str
@@ -40,10 +42,6 @@ class Lesson:
     slides: tuple[LessonSlide, ...]
     links: tuple[tuple[str, str, str], ...]
     concepts: Picture | None
-
-    def as_markdown(self) -> str:
-        """The document as `Courseware.save` writes it."""
-        return markdown(self._blocks())
 
     def save(self, files: Folder) -> None:
         """Write `lesson-LANGUAGE.md`, `.docx` and `.pptx`, the narration and the picture."""
@@ -82,8 +80,8 @@ class Lesson:
         return blocks
 
 
-@dataclass(frozen=True)
-class Courseware:
+@dataclass(frozen=True, repr=False)
+class Courseware(ShortRepr):
     """The lesson by language, the first one being the one it was given in.
 
     `silent`: the languages in which nothing is spoken, since no voice for them was given. `cues`: subtitles of the
@@ -95,6 +93,9 @@ class Courseware:
     silent: tuple[str, ...]
     cues: tuple[Cue, ...]
     shortfalls: tuple[Shortfall, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(lesson._repr_html_() for lesson in self.lessons.values())
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each language's presentation, documents, narration and concept graph into a folder; returns the files.
@@ -138,7 +139,7 @@ def courseware(
         _read,
         deadline_s=deadline_s,
         language=language,
-        languages=None if languages is None else list(languages),
+        languages=None if languages is None else text_items(languages, "languages"),
         voices=None if voices is None else dict(voices),
         max_audio_s=max_audio_s,
         seed=seed,

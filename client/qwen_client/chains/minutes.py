@@ -11,12 +11,14 @@ from qwen_client.audio import AudioInput
 from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made
 from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
+from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
-from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
 from qwen_client.extras import audio_extra
 from qwen_client.pictures import Picture
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
+from qwen_client.texts import text_items
 from qwen_wire.subtitles import SubtitleFormat, subtitles
 from qwen_wire.transcripts import Cue
 
@@ -57,8 +59,8 @@ class DatedEvent:
     on: date | None
 
 
-@dataclass(frozen=True)
-class MeetingMinutes:
+@dataclass(frozen=True, repr=False)
+class MeetingMinutes(Document, ShortRepr):
     """What was said, decided and left to do. A picture is None where there was nothing to draw.
 
     `day` is the day from which "Friday" is counted. `untranscribed`: stretches of the recordings whose text is missing,
@@ -89,10 +91,6 @@ class MeetingMinutes:
     def as_subtitles(self, subtitle_format: SubtitleFormat) -> str:
         """The content of a subtitle file; each speaker is named."""
         return subtitles(self.cues, subtitle_format)
-
-    def as_markdown(self) -> str:
-        """The document as `save` writes it."""
-        return markdown(self._blocks())
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `minutes.md`, `.docx` and `.json`, `transcript.srt` and the pictures into a folder; returns the files.
@@ -167,7 +165,7 @@ def meeting_minutes(
         {"AUDIO": speaker_tracks(recordings, speakers)},
         _read,
         deadline_s=deadline_s,
-        speakers=None if speakers is None else list(speakers),
+        speakers=None if speakers is None else text_items(speakers, "speakers"),
         date=None if day is None else day.isoformat(),
         language=language,
         context=context,

@@ -1,24 +1,22 @@
 """What the stages of a chain made, put together from their events."""
 
-import base64
 import io
 import json
-import os
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from qwen_client.audio import PCM16_SCALE, Samples, audio_suffix, encode_audio
+from qwen_client.audio import PCM16_SCALE, AudioFormat, AudioResult, Samples
 from qwen_client.chains.shortfalls import of_stages
 from qwen_client.jobs import Ending
 from qwen_client.pictures import Picture
 from qwen_client.recipes import read_recipe
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_wire.chains import ChainEnd, ErrorInfo, StageEvent, StageResult
 from qwen_wire.errors import Cancelled, ChainFailed
@@ -27,8 +25,8 @@ MadeT = TypeVar("MadeT")
 CHARTS = "chart_image"
 
 
-@dataclass(frozen=True)
-class SpokenText:
+@dataclass(frozen=True, repr=False)
+class SpokenText(AudioResult, ShortRepr):
     """`text` spoken by `voice` (None: the server's choice): `data` is a WAV file, `language` an ISO code."""
 
     text: str
@@ -51,18 +49,9 @@ class SpokenText:
     def sample_rate(self) -> int:
         return self._read[1]
 
-    @property
-    def duration_s(self) -> float:
-        return len(self.samples) / self.sample_rate
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.wav` (16 bit), `.flac`, `.ogg`, `.opus` or `.mp3` file."""
-        suffix = audio_suffix(path)
-        Path(path).write_bytes(self.data if suffix == ".wav" else encode_audio(self.samples, self.sample_rate, suffix))
-
-    def _repr_html_(self) -> str:
-        source = base64.b64encode(self.data).decode()
-        return f'<audio controls src="data:audio/wav;base64,{source}"></audio>'
+    def to_bytes(self, format: AudioFormat = "wav") -> bytes:
+        """As of every `AudioResult`; WAV as it came."""
+        return self.data if format == "wav" else super().to_bytes(format)
 
 
 class Made:

@@ -8,19 +8,20 @@ from qwen_client.audio import AudioInput, audio_bytes
 from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph
+from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
-from qwen_client.documents.markdown import markdown
 from qwen_client.documents.word import require_word
 from qwen_client.image import Size, parse_size
 from qwen_client.messages import Inputs
 from qwen_client.pictures import Picture
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_bytes
 from qwen_wire.errors import InvalidRequest
 
 
-@dataclass(frozen=True)
-class Shot:
+@dataclass(frozen=True, repr=False)
+class Shot(ShortRepr):
     """One picture of a story; `picture` is None where it was not drawn."""
 
     prompt: str
@@ -28,8 +29,8 @@ class Shot:
     picture: Picture | None
 
 
-@dataclass(frozen=True)
-class Storyboard:
+@dataclass(frozen=True, repr=False)
+class Storyboard(Document, ShortRepr):
     """The `idea` as written or transcribed, its story, and the pictures; `shortfalls` as of minutes."""
 
     idea: str
@@ -41,10 +42,6 @@ class Storyboard:
     def pictures(self) -> tuple[Picture, ...]:
         """Those that were drawn, for example for `contact_sheet`."""
         return tuple(shot.picture for shot in self.shots if shot.picture is not None)
-
-    def as_markdown(self) -> str:
-        """The document as `save` writes it."""
-        return markdown(self._blocks())
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `storyboard.md` and `.docx` and the pictures into a folder; returns the files.

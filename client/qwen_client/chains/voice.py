@@ -1,15 +1,12 @@
 """Speech in, speech out: `client.chains.voice_chat`."""
 
-import base64
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from qwen_client.audio import AudioInput, Samples, audio_bytes, audio_suffix, encode_audio
+from qwen_client.audio import AudioInput, AudioResult, Samples, audio_bytes
 from qwen_client.chains.events import read_stage
 from qwen_client.chains.results import chain_failed
 from qwen_client.chains.shortfalls import of_stages
@@ -17,6 +14,7 @@ from qwen_client.chat import Message
 from qwen_client.jobs import Ending, StreamJob
 from qwen_client.messages import Answer, options_json
 from qwen_client.pcm import SCALE
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_bytes
 from qwen_wire import voice_chat as voice_chat_wire
@@ -44,8 +42,8 @@ class ReplyText(Stage):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReplySound(Stage):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReplySound(ShortRepr, Stage):
     """The next samples of the reply (float32, -1 to 1): of its piece number `item`, which says `text`."""
 
     text: str
@@ -57,8 +55,8 @@ VoiceEvent: TypeAlias = SessionStarted | Heard | ReplyText | ReplySound | StageE
 OnEvent: TypeAlias = Callable[[VoiceEvent], object]
 
 
-@dataclass(frozen=True)
-class VoiceReply:
+@dataclass(frozen=True, repr=False)
+class VoiceReply(AudioResult, ShortRepr):
     """A turn of a conversation: what was `heard`, the `text` of the reply, what of it was `spoken`, and its sound.
 
     `was_interrupted`: another utterance came. `messages` is the conversation as the server remembers it, of replies as
@@ -79,18 +77,6 @@ class VoiceReply:
     request_id: str
     token: str | None = field(repr=False)
     shortfalls: tuple[Shortfall, ...] = ()
-
-    @property
-    def duration_s(self) -> float:
-        return len(self.samples) / self.sample_rate
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.wav` (16 bit), `.flac`, `.ogg`, `.opus` or `.mp3` file."""
-        Path(path).write_bytes(encode_audio(self.samples, self.sample_rate, audio_suffix(path)))
-
-    def _repr_html_(self) -> str:
-        source = base64.b64encode(encode_audio(self.samples, self.sample_rate, ".wav")).decode()
-        return f'<audio controls src="data:audio/wav;base64,{source}"></audio>'
 
 
 def voice_chat(

@@ -1,5 +1,7 @@
 """Graphs of models that the caller makes: `client.chains.run`."""
 
+import html
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from qwen_client.documents.folder import Folder
 from qwen_client.jobs import Ending, StreamJob
 from qwen_client.messages import Answer
 from qwen_client.pictures import picture_bytes
+from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import json_bytes
 from qwen_wire.chains import StageEvent, StageResult
@@ -32,8 +35,8 @@ Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
 OnEvent: TypeAlias = Callable[[StageEvent], object]
 
 
-@dataclass(frozen=True)
-class WorkflowResult:
+@dataclass(frozen=True, repr=False)
+class WorkflowResult(ShortRepr):
     """What a workflow made: its `outputs`, with files as bytes, and what became of its nodes.
 
     `record` says for each node what became of it; `results` is all that the nodes made, the outputs among it.
@@ -60,9 +63,24 @@ class WorkflowResult:
         files.json("record.json", record_json(self.record))
         return files.written
 
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{_shown(value)}</td></tr>" for name, value in self.outputs.items()
+        )
+        return f"<table>{rows}</table>"
+
     def keep(self, folder: str | os.PathLike[str]) -> None:
         """Write all that the nodes made into a folder, for `run(..., resume=folder)`."""
         keep(folder, self.record, self.results)
+
+
+def _shown(value: Any) -> str:
+    """Texts and JSON; files by what they are and their size."""
+    if isinstance(value, bytes):
+        return f"{suffix_of(value)[1:]}, {len(value):,} bytes"
+    if isinstance(value, list):
+        return "<br>".join(map(_shown, value))
+    return html.escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def run(
