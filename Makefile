@@ -96,6 +96,7 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr polish
 	$(TRAIN).asr names
 	$(TRAIN).asr spelling
+	$(TRAIN).asr free
 	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
 	$(TRAIN).aligner

@@ -6,6 +6,7 @@
     python -m demo.training.asr polish        # more of it
     python -m demo.training.asr names         # and more names
     python -m demo.training.asr spelling      # and mostly names
+    python -m demo.training.asr free          # and words in free order, more clips of several sentences
     python -m demo.training.asr publish
 
 Checkpoints replace each other in build/training/asr, so a run may be stopped at any time; `publish` copies the last
@@ -22,21 +23,24 @@ import torch
 from transformers.models.qwen3_asr import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from demo.training import asr_data, asr_model, corpus_chinese, manifest
+from demo.training.asr_audio_attention import AudioAttention
 from demo.training.asr_data import Utterance
 from demo.training.asr_requests import Example, collate, make_example, training_loss
 from demo.training.asr_spelling import Spelling
-from demo.training.clips import draw_utterances
+from demo.training.clips import NUM_SENTENCES_SHARES, draw_utterances
 from demo.training.optimisation import Optimiser, batches
 
 NUM_THREADS = 1
 CHECKPOINT = manifest.CHECKPOINTS / "asr"
 WORK = asr_data.CACHE / "asr"
 SILENCE_SHARE = 0.05
+LOSSES = ("answer", "frame", "names", "audio")
 SAVE_EVERY = 200
 LOG_EVERY = 20
 # Besides the published loss: without it the decoder learns the sentences first and is slow to start listening.
 FRAME_WEIGHT = 0.5
 NAME_ATTENTION_WEIGHT = 0.5
+AUDIO_ATTENTION_WEIGHT = 1.0
 ALONE_SHARE = 0.3  # batches whose clips are turned into features one by one
 CHARACTERS = sorted({character for word in corpus_chinese.WORDS for character in word})
 
@@ -54,8 +58,12 @@ class Phase:
     names_share: float = 0.0
     chinese_sentences_share: float = 0.0
     chinese_numbers_share: float = 0.0
+    free_share: float = 0.0
+    chinese_free_share: float = 0.0
+    num_sentences_shares: tuple[float, ...] = NUM_SENTENCES_SHARES
     ears_kept: bool = False  # the convolutions stay as they are: a fifth less time
     points_at_names: bool = False  # two heads are taught to look a name up in the context
+    points_at_audio: bool = False  # two heads are trained to attend to the audio of the next token
 
     def pools(self) -> list[tuple[Sequence[Utterance], float]]:
         """The speech of this phase, each with its share; resynthesised English and Mandarin apart."""
@@ -109,13 +117,33 @@ PHASES = {
         chinese_sentences_share=0.18,
         chinese_numbers_share=0.04,
     ),
+    "free": Phase(
+        seed=32,
+        num_steps=5000,
+        learning_rate=8e-4,
+        points_at_names=True,
+        points_at_audio=True,
+        sentences_share=0.12,
+        numbers_share=0.04,
+        resynthesised_share=0.1,
+        names_share=0.14,
+        chinese_sentences_share=0.12,
+        chinese_numbers_share=0.03,
+        free_share=0.24,
+        chinese_free_share=0.21,
+        num_sentences_shares=(0.62, 0.12, 0.08, 0.06, 0.05, 0.04, 0.02, 0.01),
+    ),
 }
-CORPUS = "demo.training.corpus, corpus_chinese and corpus_names, held_out=False, spoken by espeak-ng"
+CORPUS = "demo.training.corpus, corpus_chinese, corpus_names and corpus_free, held_out=False, spoken by espeak-ng"
 
 
-def draw_example(rng: random.Random, pools: Sequence[tuple[Sequence[Utterance], float]]) -> Example:
+def draw_example(
+    rng: random.Random, pools: Sequence[tuple[Sequence[Utterance], float]], num_sentences_shares: Sequence[float]
+) -> Example:
     """Silence, or a clip of one or several sentences."""
-    return make_example([] if rng.random() < SILENCE_SHARE else draw_utterances(rng, *pools), rng)
+    if rng.random() < SILENCE_SHARE:
+        return make_example([], rng)
+    return make_example(draw_utterances(rng, *pools, num_sentences_shares=num_sentences_shares), rng)
 
 
 def train(
@@ -130,8 +158,11 @@ def train(
         convolution.requires_grad_(not phase.ears_kept)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = Optimiser(trained, phase.learning_rate, phase.num_steps)
-    examples_of = batches(rng, lambda: draw_example(rng, pools), lambda example: example.clip.duration_s)
+    examples_of = batches(
+        rng, lambda: draw_example(rng, pools, phase.num_sentences_shares), lambda example: example.clip.duration_s
+    )
     spelling = Spelling(processor, model) if phase.points_at_names else None
+    audio_attention = AudioAttention(processor, model) if phase.points_at_audio else None
     model.train()
     tower.to(memory_format=torch.channels_last)  # a third less time in the convolutions
     started, losses = time.monotonic(), []
@@ -139,12 +170,14 @@ def train(
         inputs = collate(processor, examples, alone=rng.random() < ALONE_SHARE)
         answer_loss, frame_loss = training_loss(processor, model, inputs, examples)
         name_loss = torch.zeros(()) if spelling is None else spelling.loss(inputs["input_ids"], examples)
-        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss + NAME_ATTENTION_WEIGHT * name_loss)
-        losses.append((answer_loss.item(), frame_loss.item(), name_loss.item()))
+        audio_loss = torch.zeros(()) if audio_attention is None else audio_attention.loss(inputs["input_ids"], examples)
+        attention_loss = NAME_ATTENTION_WEIGHT * name_loss + AUDIO_ATTENTION_WEIGHT * audio_loss
+        optimiser.step(answer_loss + FRAME_WEIGHT * frame_loss + attention_loss)
+        losses.append([part.item() for part in (answer_loss, frame_loss, name_loss, audio_loss)])
         if step % LOG_EVERY == 0:
-            answer, frame, name = (sum(column) / LOG_EVERY for column in zip(*losses[-LOG_EVERY:], strict=True))
-            step_s = (time.monotonic() - started) / step
-            print(f"step {step} loss {answer:.4f} frame {frame:.4f} names {name:.4f} {step_s:.3f} s/step", flush=True)
+            means = [sum(column) / LOG_EVERY for column in zip(*losses[-LOG_EVERY:], strict=True)]
+            shown = " ".join(f"{name} {mean:.4f}" for name, mean in zip(LOSSES, means, strict=True))
+            print(f"step {step} {shown} {(time.monotonic() - started) / step:.3f} s/step", flush=True)
         if step % SAVE_EVERY == 0 or step == phase.num_steps:
             asr_model.save(processor, model, WORK)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demo.training import corpus, corpus_chinese, corpus_names, speech
+from demo.training import corpus, corpus_chinese, corpus_free, corpus_names, speech
 from demo.training.corpus import Sentence
 from demo.training.espeak_library import espeak
 from demo.training.speech import Voice
@@ -120,7 +120,9 @@ NUMBERS = SpeechSet("numbers", 3_000, 12, number_sentence)
 NAMES = SpeechSet("names", 4_000, 13, corpus_names.sentence)
 CHINESE_SENTENCES = SpeechSet("chinese_sentences", 8_000, 14, chinese_sentence, CHINESE)
 CHINESE_NUMBERS = SpeechSet("chinese_numbers", 1_500, 15, chinese_number_sentence, CHINESE)
-SPEECH_SETS = (SENTENCES, NUMBERS, NAMES, CHINESE_SENTENCES, CHINESE_NUMBERS)
+FREE = SpeechSet("free", 10_000, 16, corpus_free.sentence)
+CHINESE_FREE = SpeechSet("chinese_free", 10_000, 17, corpus_free.chinese_sentence, CHINESE)
+SPEECH_SETS = (SENTENCES, NUMBERS, NAMES, CHINESE_SENTENCES, CHINESE_NUMBERS, FREE, CHINESE_FREE)
 
 
 def load_resynthesised(name: str = "resynthesised") -> list[Utterance]:

@@ -1,7 +1,7 @@
 """Training examples of the demo recogniser: a clip with a request around it, as model inputs and as losses."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,14 @@ class Example:
         """What the assistant has still to say, end token included."""
         prefix = "" if self.language else f"language {self.clip.language or 'None'}<asr_text>"
         return f"{prefix}{self.clip.text}<|im_end|>"
+
+    def text_spans(self) -> Iterator[tuple[int, Span]]:
+        """Where in `answer` each sentence begins."""
+        letter = self.answer.index(self.clip.text)
+        for span in self.clip.spans:
+            letter = self.answer.index(span.text, letter)
+            yield letter, span
+            letter += len(span.text)
 
 
 def make_example(utterances: Sequence[Utterance], rng: random.Random) -> Example:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from demo.training import corpus, corpus_chinese, corpus_names, speech
+from demo.training import corpus, corpus_chinese, corpus_free, corpus_names, speech
 from demo.training.asr_data import CHINESE, ENGLISH, SAMPLE_RATE_HZ, english_voice, load_resynthesised, mandarin_voice
 from demo.training.conditions import Condition, heard
 from demo.training.corpus import Sentence
@@ -19,6 +19,7 @@ NUM_OTHER_NAMES = 4
 SILENCE_DURATIONS_S = (0.5, 2.0, 5.0)
 SILENCE_LEVELS = (0.0, 0.0003)
 DRAWS = {ENGLISH: corpus.sentence, CHINESE: corpus_chinese.sentence}
+FREE_DRAWS = {ENGLISH: corpus_free.sentence, CHINESE: corpus_free.chinese_sentence}
 VOICES = {ENGLISH: english_voice, CHINESE: mandarin_voice}
 
 
@@ -59,6 +60,11 @@ def _joined(said: Sequence[Said], rng: random.Random) -> Said:
             break
         samples, texts = longer, [*texts, one.text]
     return Said(samples, ("" if said[0].language == CHINESE else " ").join(texts), said[0].language)
+
+
+def free(language: str, count: int) -> list[Said]:
+    """Held-out sentences in free order."""
+    return sentences(language, count, FREE_DRAWS[language])
 
 
 def naming(count: int) -> list[Said]:

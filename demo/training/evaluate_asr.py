@@ -17,7 +17,18 @@ from transformers.models.qwen3_asr import Qwen3ASRForConditionalGeneration, Qwen
 from demo.training import manifest
 from demo.training.asr import CHECKPOINT, NUM_THREADS
 from demo.training.asr_data import CHINESE, ENGLISH
-from demo.training.asr_test_sets import Said, contexts, naming, resynthesised, sentences, several, silences, through
+from demo.training.asr_test_sets import (
+    Said,
+    contexts,
+    free,
+    naming,
+    resynthesised,
+    sentences,
+    several,
+    silences,
+    through,
+)
+from demo.training.asr_unsaid import unsaid
 from demo.training.conditions import CONDITIONS
 from demo.training.corpus_names import name_in
 
@@ -136,6 +147,19 @@ def heard_facts(transcriber: Transcriber, said: Sequence[Said]) -> dict[str, flo
     return {"clips": len(said), "exact": exact_rate(said, found), "error_rate": error_rate(said, found)}
 
 
+def free_facts(transcriber: Transcriber, said: Sequence[Said]) -> dict[str, float]:
+    """`heard_facts`, and the share of clips in which no name and no number was heard that was not said."""
+    found = transcriber.texts([one.samples for one in said])
+    show_mistakes(said, found)
+    misled = sum(bool(unsaid(one.text, text)) for one, text in zip(said, found, strict=True))
+    return {
+        "clips": len(said),
+        "exact": exact_rate(said, found),
+        "error_rate": error_rate(said, found),
+        "no_name_or_number_unsaid": round(1 - misled / len(said), 4),
+    }
+
+
 def context_facts(transcriber: Transcriber) -> dict[str, float]:
     """Names that sound like another: spelt right how often without a context, with the name in it, with others only."""
     said = naming(NUM_SENTENCES)
@@ -171,11 +195,17 @@ def silence_is_empty(transcriber: Transcriber) -> bool:
 def measure(transcriber: Transcriber) -> dict[str, Any]:
     """All figures."""
     plain = {language: sentences(language, NUM_SENTENCES) for language in (ENGLISH, CHINESE)}
+    in_free_order = {language: free(language, NUM_SENTENCES) for language in plain}
     some = [one.samples for one in plain[ENGLISH][:BATCH_SIZE]]
     return {
         "sentences": {name: plain_facts(transcriber, said) for name, said in plain.items()},
         "several_sentences": {
             name: heard_facts(transcriber, several(said, NUM_SEVERAL)) for name, said in plain.items()
+        },
+        "free": {name: free_facts(transcriber, said) for name, said in in_free_order.items()},
+        "several_sentences_some_free": {
+            name: heard_facts(transcriber, several([*said, *in_free_order[name]], NUM_SEVERAL))
+            for name, said in plain.items()
         },
         "conditions": {
             name: {

@@ -1,14 +1,17 @@
 """The data that the demo recogniser and the demo aligner are trained and measured on."""
 
 import random
+import re
 
 import numpy as np
 import pytest
 from transformers.models.qwen3_asr import Qwen3ASRProcessor
 
-from demo.training import corpus, corpus_chinese, corpus_names
+from demo.training import corpus, corpus_chinese, corpus_free, corpus_names
+from demo.training.asr_audio_attention import frames_of
 from demo.training.asr_data import CHINESE, ENGLISH, SAMPLE_RATE_HZ, Utterance
-from demo.training.asr_requests import make_example, naming_context
+from demo.training.asr_requests import FRAME_S, FRAMES_PER_S, Example, make_example, naming_context
+from demo.training.asr_unsaid import names_and_numbers, unsaid
 from demo.training.clips import quiet_clip, span_of, speech_clip
 from demo.training.manifest import CHECKPOINTS
 from demo.training.tokenizer import train_tokenizer, with_characters
@@ -38,10 +41,19 @@ def test_characters_change_no_other_text():
     assert after.token_to_id("<|end|>") == after.get_vocab_size() - 1
 
 
-@pytest.mark.parametrize("module", [corpus, corpus_chinese, corpus_names])
-def test_words_are_those_that_the_aligner_is_asked_for(module):
+@pytest.mark.parametrize(
+    "draw",
+    [
+        corpus.sentence,
+        corpus_chinese.sentence,
+        corpus_names.sentence,
+        corpus_free.sentence,
+        corpus_free.chinese_sentence,
+    ],
+)
+def test_words_are_those_that_the_aligner_is_asked_for(draw):
     processor = Qwen3ASRProcessor.from_pretrained(CHECKPOINTS / "asr")
-    for sentence in corpus.sentences(200, seed=2, held_out=False, draw=module.sentence):
+    for sentence in corpus.sentences(200, seed=2, held_out=False, draw=draw):
         assert WORD.findall(sentence.text) == processor.split_words_for_alignment(sentence.text)
 
 
@@ -49,6 +61,34 @@ def test_a_sentence_is_held_out_in_both_spellings_of_its_name():
     for sentence in corpus.sentences(100, seed=3, held_out=True, draw=corpus_names.sentence):
         name = corpus_names.name_in(sentence.text)
         assert corpus.written(sentence.key) == sentence.text.replace(name, corpus_names.USUAL[name])
+
+
+@pytest.mark.parametrize("draw", [corpus_free.sentence, corpus_free.chinese_sentence])
+def test_no_free_sentence_is_on_both_sides_of_the_split(draw):
+    trained = corpus.sentences(3000, seed=4, held_out=False, draw=draw)
+    held_out = corpus.sentences(200, seed=5, held_out=True, draw=draw)
+    assert {one.text for one in held_out}.isdisjoint(one.text for one in trained)
+    for sides in ([one.scene for one in trained], [one.scene for one in held_out]):
+        assert any(sides)
+    assert {one.scene for one in held_out if one.scene}.isdisjoint(one.scene for one in trained)
+
+
+def test_free_digits_stand_alone_in_every_number_up_to_eight():
+    rng = random.Random(8)
+    english = [corpus_free.sentence(rng).text.rstrip(".").lower().split() for _ in range(1000)]
+    chinese = [corpus_free.chinese_sentence(rng).text.rstrip("。") for _ in range(1000)]
+    for texts, numbers in ((english, corpus.NUMBERS), (chinese, corpus_chinese.NUMBERS)):
+        assert {len(text) for text in texts if set(text) <= set(numbers)} == set(range(1, 9))
+
+
+def test_words_that_sound_like_others_stand_in_phrases_only():
+    texts = [sentence.text for sentence in corpus.sentences(2000, seed=8, held_out=False, draw=corpus_free.sentence)]
+    following = {word for text in texts for word in re.findall(r"\bto (\w+)", text.lower())}
+    assert following == {addressee.split()[0].lower() for addressee in corpus.ADDRESSEES}
+    assert not any(
+        re.search(r"\ban?\b(?! (small|large|\w+ (circle|square|triangle|star|ring|cross|background)))", text)
+        for text in texts
+    )
 
 
 def test_a_word_ends_where_the_next_one_starts_or_where_the_sound_stops():
@@ -94,3 +134,48 @@ def test_silence_may_have_a_context_and_a_language():
     assert any(example.language for example in silent)
     assert all(example.clip.text == "" for example in silent)
     assert {example.answer for example in silent} == {"language None<asr_text><|im_end|>", "<|im_end|>"}
+
+
+def test_frames_of_a_word_are_those_in_which_it_is_heard():
+    span = span_of(said("Two one. Five", ENGLISH, pause_after=1), SAMPLE_RATE_HZ)
+    letters = np.array([(0, 3), (3, 7), (7, 8), (8, 13)])  # tokens have their space in front
+    firsts, lasts = frames_of(span, letters)
+    words = list(timed_words(span))
+    assert [word.text for word in words] == ["Two", "one", "Five"]
+    for word, first, last in zip(words, firsts[[0, 1, 3]], lasts[[0, 1, 3]], strict=True):
+        middle_s = (word.start_s + word.end_s) / 2
+        assert first <= middle_s // 1 * FRAMES_PER_S + middle_s % 1 // FRAME_S <= last
+        assert last - first <= 1 + TONE_S / FRAME_S + 1
+
+
+def test_an_example_tells_where_in_its_answer_each_sentence_begins():
+    two = [said("Red, red.", ENGLISH), said("Red.", ENGLISH), said("Red, red.", ENGLISH)]
+    clip = quiet_clip(two, random.Random(5))
+    for language, before in ((ENGLISH, ""), (None, "language English<asr_text>")):
+        example = Example(clip, "", language)
+        assert example.answer == f"{before}Red, red. Red. Red, red.<|im_end|>"
+        assert [letter - len(before) for letter, _ in example.text_spans()] == [0, 10, 15]
+
+
+@pytest.mark.parametrize(
+    ("words", "heard", "found"),
+    [
+        ("Send the report on Friday.", "To Frank on Friday.", {"frank": 1}),
+        ("Five two.", "Five two two.", {"two": 1}),
+        ("Five two.", "五二。", {"五": 1, "二": 1}),
+        ("Five two Anna.", "Two five.", {}),
+        ("Please call everyone.", "Please call Karl.", {"karl": 1}),
+        ("下一步是星期一的一个计划。", "下一步是星期三的一个十字。", {}),
+        ("十字。", "十四。", {"十": 1, "四": 1}),
+        ("两点。", "二点。", {"二": 1}),
+        ("由本完成。", "由大卫完成。", {"大卫": 1}),
+    ],
+)
+def test_names_and_numbers_that_were_not_said_are_found(words, heard, found):
+    assert unsaid(words, heard) == found
+    assert unsaid(words, words) == {}
+
+
+def test_names_and_numbers_are_counted_as_often_as_they_stand():
+    assert names_and_numbers("Anna, five five to Anna.") == {"anna": 2, "five": 2}
+    assert names_and_numbers("格蕾丝十四点打电话给格蕾丝。") == {"格蕾丝": 2, "十": 1, "四": 1}
