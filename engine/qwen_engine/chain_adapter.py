@@ -16,7 +16,7 @@ from typing import Any
 
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.concurrency import ConcurrencyLimiter
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.event_sinks import Emit
 from qwen_engine.loop import fail_alone
 from qwen_engine.messages import Inputs, Messages, Outputs, timings
 from qwen_engine.open_requests import OpenRequests, cancelled_id

@@ -26,7 +26,7 @@ from perf.metrics import Goal, Metric
 from perf.report import PROJECT
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.voice_chat.chain import VoiceChat
-from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS
+from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import AsrSettings, ChatSettings, ModelSettings, TtsSettings, VoiceChatSettings
 from qwen_wire.chains import Stage

@@ -12,7 +12,7 @@ from small_triton import MINE, OTHER, PB_UTILS, WAIT_S, SmallRequest, SmallRespo
 
 from qwen_engine.chain_adapter import ChainAdapter
 from qwen_engine.chains.calls import Trace
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.event_sinks import Emit
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import ChainEnd, StageResult, StageStarted

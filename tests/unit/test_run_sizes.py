@@ -15,8 +15,8 @@ from qwen_engine.chains.workflow import chain as workflow_chain
 from qwen_engine.chains.workflow import functions
 from qwen_engine.chains.workflow.chain import Workflows
 from qwen_engine.chains.workflow.graph import read_graph
+from qwen_engine.chains.workflow.memory import ITEM_BYTES, MemoryPool, RunMemory, value_bytes
 from qwen_engine.chains.workflow.record import digests
-from qwen_engine.chains.workflow.sizes import ITEM_BYTES, Held, RunBytes, value_bytes
 from qwen_engine.chains.workflow.validation import check
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, Unavailable
@@ -407,9 +407,9 @@ def test_sizes_are_about_those_of_json() -> None:
 
 
 def test_a_run_that_has_ended_holds_nothing() -> None:
-    held = Held(1000)
-    with RunBytes(settings(), held) as run_bytes:
-        run_bytes.take_value("a" * 300)
-        run_bytes.take_files(400)
+    held = MemoryPool(1000)
+    with RunMemory(settings(), held) as run_memory:
+        run_memory.take_value("a" * 300)
+        run_memory.take_files(400)
         assert held.num_bytes == 700
     assert held.num_bytes == 0

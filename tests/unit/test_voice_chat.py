@@ -12,7 +12,7 @@ import pytest
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.voice_chat.chain import VoiceChat
-from qwen_engine.chains.voice_chat.turn import ASR, CHAT, TTS
+from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
 from qwen_engine.tenants import DEFAULT_TENANT

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from qwen_engine.chains.workflow import functions
 from qwen_engine.chains.workflow.graph import read_graph
 from qwen_engine.chains.workflow.input_values import read_values
+from qwen_engine.chains.workflow.memory import MemoryPool, RunMemory
 from qwen_engine.chains.workflow.references import Reference, references
 from qwen_engine.chains.workflow.references import resolved as resolved_within
 from qwen_engine.chains.workflow.signatures import KINDS, built_in, chain_wire
-from qwen_engine.chains.workflow.sizes import Held, RunBytes
 from qwen_engine.chains.workflow.validation import check
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest
@@ -202,7 +202,7 @@ def test_inputs_are_checked(given: dict[str, Any], message: str) -> None:
 
 
 def resolved(value: Any, scope: Mapping[str, Any]) -> Any:
-    return resolved_within(value, scope, RunBytes(ChainSettings(), Held(2**30)).meter())
+    return resolved_within(value, scope, RunMemory(ChainSettings(), MemoryPool(2**30)).meter())
 
 
 def test_references_in_values_and_texts() -> None:

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import Self
 
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.json_text import cut, place, read_json, shown, told
+from qwen_wire.json_text import cut, first_problem, place, read_json, shown
 from qwen_wire.languages import CODES, NAMES, resolve_language
 
 Language = Literal["en", "zh", "ja"]
@@ -223,7 +223,7 @@ def _explaining(schema: type[Part]) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise InvalidRequest(told(_causes(error), partial(_explain, schema))) from None
+        raise InvalidRequest(first_problem(_causes(error), partial(_explain, schema))) from None
 
 
 def _causes(error: ValidationError) -> list[ErrorDetails]:

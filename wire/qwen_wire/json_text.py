@@ -58,7 +58,7 @@ def read_json_object(
     return value
 
 
-def told(problems: Sequence[ErrorDetails], explain: Callable[[ErrorDetails], str]) -> str:
+def first_problem(problems: Sequence[ErrorDetails], explain: Callable[[ErrorDetails], str]) -> str:
     """The first of the problems that a schema has found, and how many more there are."""
     more = len(problems) - MAX_PROBLEMS
     return "; ".join([*map(explain, problems[:MAX_PROBLEMS]), *([f"and {more} more"] if more > 0 else [])])

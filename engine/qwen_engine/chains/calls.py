@@ -29,9 +29,9 @@ class Trace:
     @classmethod
     def read(cls, headers: Mapping[str, object], tenant: str = DEFAULT_TENANT) -> Self:
         """The trace that a `tenant`'s request came with; a new one where it brought none, or none that is valid."""
-        told = str(headers.get(TRACEPARENT, ""))
+        received = str(headers.get(TRACEPARENT, ""))
         depth = str(headers.get(DEPTH, ""))
-        traceparent = told if TRACEPARENT_FORM.fullmatch(told) else _new_traceparent()
+        traceparent = received if TRACEPARENT_FORM.fullmatch(received) else _new_traceparent()
         return cls(traceparent, int(depth) if DEPTH_FORM.fullmatch(depth) else 0, tenant)
 
     @property

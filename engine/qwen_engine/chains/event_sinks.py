@@ -1,14 +1,19 @@
-"""How a chain's events reach its caller: one by one, or gathered into its end."""
+"""How a chain's events reach its caller: one by one, or gathered into its end.
+
+A chain is a coroutine that takes an `Emit` for its events, those of `qwen_wire.chains`, and returns its `ChainEnd`.
+"""
 
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from qwen_engine.chains.events import Emit
 from qwen_wire.chains import ChainEnd, CollectedResult, Stage, StageResult
 from qwen_wire.options import StreamOptions
 from qwen_wire.voice_chat import SessionStarted, SpeechProgress
 
+Emit = Callable[[Stage], Awaitable[None]]
+"""Sends an event; returns once it is on its way, so that a chain never runs ahead of its reader."""
 EndT = TypeVar("EndT", bound=ChainEnd)
 
 

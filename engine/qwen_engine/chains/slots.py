@@ -9,7 +9,7 @@ from qwen_engine.tenants import FairQueue
 
 
 class FairSlots:
-    """`num_slots` of them. Those who wait are let in as `FairQueue` says.
+    """`num_slots` of them. Those who wait are admitted as `FairQueue` says.
 
     Example:
         async with slots.one("tenant"):
@@ -44,15 +44,15 @@ class FairSlots:
 
     async def take(self, tenant: str) -> None:
         """Wait for a slot, which is then to be released."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.push(tenant, turn)
-        self._let_in()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.push(tenant, waiter)
+        self._admit()
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(tenant, turn)
-            else:  # its turn had just come
+            if waiter.cancelled():
+                self._waiting.remove(tenant, waiter)
+            else:  # it had just been admitted
                 self.release(tenant)
             raise
 
@@ -62,14 +62,14 @@ class FairSlots:
         if not self._held[tenant]:
             del self._held[tenant]
         self._num_free += 1
-        self._let_in()
+        self._admit()
 
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         while self._num_free and self._waiting:
             tenant, _ = self._waiting.firsts(self._held.__getitem__)[0]
-            turn = self._waiting.pop(tenant)
-            if turn.done():  # cancelled, and not yet taken out
+            waiter = self._waiting.pop(tenant)
+            if waiter.done():  # cancelled, and not yet taken out
                 continue
             self._num_free -= 1
             self._held[tenant] += 1
-            turn.set_result(None)
+            waiter.set_result(None)

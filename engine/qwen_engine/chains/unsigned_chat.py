@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.event_sinks import Emit
 from qwen_engine.chat.tensors import read_answer_style, tensor_fields
 from qwen_engine.messages import Inputs, Outputs
 from qwen_wire.chains import ChainEnd, Stage

@@ -11,7 +11,7 @@ from typing import Any
 from qwen_engine.messages import Inputs
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, read_json
-from qwen_wire.options import Given, parse_text
+from qwen_wire.options import TensorValue, parse_text
 
 GUIDES = ("json", "json_schema")
 # Tensors of one number, and the field of OPTIONS that each of them sets.
@@ -72,17 +72,17 @@ class AnswerStyle:
 PLAIN = AnswerStyle()
 
 
-def tensor_fields(inputs: Inputs) -> Mapping[str, Given]:
+def tensor_fields(inputs: Inputs) -> Mapping[str, TensorValue]:
     """The fields of OPTIONS that tensors set. Raises `InvalidRequest` by the name of the tensor."""
-    fields: dict[str, Given] = {}
+    fields: dict[str, TensorValue] = {}
     for tensor, field in FIELDS.items():
         if (number := inputs.number(tensor)) is not None:
-            _add(fields, field, Given(tensor, number))
+            _add(fields, field, TensorValue(tensor, number))
     words = [parse_text(word, "stop_words") for word in inputs.several("stop_words")]
     if words := [word for word in words if word]:
-        _add(fields, "stop", Given("stop_words", words))
+        _add(fields, "stop", TensorValue("stop_words", words))
     if inputs["guided_decoding_guide_type"] or inputs["guided_decoding_guide"]:
-        _add(fields, "json_schema", Given("guided_decoding_guide", _guide(inputs)))
+        _add(fields, "json_schema", TensorValue("guided_decoding_guide", _guide(inputs)))
     return fields
 
 
@@ -104,7 +104,7 @@ def read_answer_style(inputs: Inputs) -> AnswerStyle:
     )
 
 
-def _add(fields: dict[str, Given], field: str, value: Given) -> None:
+def _add(fields: dict[str, TensorValue], field: str, value: TensorValue) -> None:
     """Two tensors for the same field must agree."""
     if field in fields and fields[field].value != value.value:
         raise InvalidRequest(

@@ -22,7 +22,7 @@ from qwen_wire.options.chains import (
     WorkflowOptions,
 )
 from qwen_wire.options.chat import ChatMessage, ChatOptions
-from qwen_wire.options.parsing import Given, parse_options, parse_text
+from qwen_wire.options.parsing import TensorValue, parse_options, parse_text
 from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, Theme, VisionOptions
 from qwen_wire.options.speech import (
     AlignerOptions,
@@ -50,7 +50,6 @@ __all__ = [
     "ChartOptions",
     "ChatMessage",
     "ChatOptions",
-    "Given",
     "ImageOptions",
     "KeptRecord",
     "KeptResult",
@@ -59,6 +58,7 @@ __all__ = [
     "PictureOptions",
     "Resume",
     "StreamOptions",
+    "TensorValue",
     "TextFeed",
     "Theme",
     "Timestamps",

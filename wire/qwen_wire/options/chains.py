@@ -42,7 +42,7 @@ class KeptRecord(BaseModel):
 
 
 class Resume(BaseModel):
-    """What an earlier run told."""
+    """What is known of an earlier run."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -53,7 +53,7 @@ class Resume(BaseModel):
 class WorkflowOptions(ChainOptions):
     """Of a graph that comes with the request."""
 
-    resume: Resume | None = Field(None, description="what an earlier run told and made: only the rest is done")
+    resume: Resume | None = Field(None, description="record and results of an earlier run: only the rest is done")
 
 
 class VoiceChatOptions(AudioOptions, StreamOptions):

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.json_text import place, read_json_object, shown, told
+from qwen_wire.json_text import first_problem, place, read_json_object, shown
 from qwen_wire.options.base import Options
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 @dataclass(frozen=True)
-class Given:
+class TensorValue:
     """What a tensor of its own says in place of a field of OPTIONS."""
 
     tensor: str
@@ -26,7 +26,7 @@ class Given:
 
 
 def parse_options(
-    schema: type[OptionsT], payload: bytes, tensors: Mapping[str, Given] = MappingProxyType({})
+    schema: type[OptionsT], payload: bytes, tensors: Mapping[str, TensorValue] = MappingProxyType({})
 ) -> OptionsT:
     """Read an OPTIONS tensor, and `tensors`, by the field that each of them gives.
 
@@ -46,14 +46,14 @@ def parse_options(
         raise InvalidRequest(_explain_all(schema, error, tensors)) from None
 
 
-def _explain_all(schema: type[Options], error: ValidationError, tensors: Mapping[str, Given]) -> str:
+def _explain_all(schema: type[Options], error: ValidationError, tensors: Mapping[str, TensorValue]) -> str:
     problems = error.errors(include_url=False)
     known = ", ".join(info.alias or name for name, info in schema.model_fields.items())
     unknown = any(problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1 for problem in problems)
-    return told(problems, partial(_explain, tensors)) + (f"; allowed: {known}" if unknown else "")
+    return first_problem(problems, partial(_explain, tensors)) + (f"; allowed: {known}" if unknown else "")
 
 
-def _explain(tensors: Mapping[str, Given], problem: ErrorDetails) -> str:
+def _explain(tensors: Mapping[str, TensorValue], problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         return f"OPTIONS.{place(problem)} is unknown"
     if problem["type"] == "value_error":  # of fields that do not go together; the message names them

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from qwen_engine.chains.tasks.shapes import HeardLanguage, Lesson, NamedLanguage, Translation
+from qwen_engine.chains.tasks.json_types import Lesson, NamedLanguage, TranscriptLanguage, Translation
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, shown
 from qwen_wire.languages import CODES, language_code, resolve_language
@@ -108,7 +108,7 @@ def _concept_chart(lesson: Lesson) -> dict[str, Any]:
     return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
 
 
-def lesson_language(heard: Sequence[HeardLanguage], given: str | None) -> str:
+def lesson_language(heard: Sequence[TranscriptLanguage], given: str | None) -> str:
     """The code of the lesson's language: as `given`, else as recognised, else English.
 
     `heard`: RESULTs of `qwen3_asr`.

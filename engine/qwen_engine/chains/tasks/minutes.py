@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from qwen_engine.chains.tasks.days import read_day
-from qwen_engine.chains.tasks.shapes import Action, DatedMinutes, Minutes, Said, Titled
+from qwen_engine.chains.tasks.json_types import Action, DatedMinutes, Minutes, SpokenLine, Titled
 from qwen_wire.charts import FIRST_DAY, LAST_DAY, MAX_SPAN_DAYS
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut
@@ -71,7 +71,7 @@ def _once(entries: Iterable[Any]) -> list[Any]:
 
 
 def minutes_charts(
-    minutes: DatedMinutes, lines: Sequence[Said], speakers: Sequence[str], day: str
+    minutes: DatedMinutes, lines: Sequence[SpokenLine], speakers: Sequence[str], day: str
 ) -> dict[str, Chart | None]:
     """The charts of the minutes of `day`, by name; null where there is nothing to draw.
 
@@ -90,7 +90,7 @@ def minutes_charts(
     }
 
 
-def _timeline(minutes: DatedMinutes, lines: Sequence[Said]) -> Chart | None:
+def _timeline(minutes: DatedMinutes, lines: Sequence[SpokenLine]) -> Chart | None:
     entries = [*_decisions(minutes), *_actions(minutes), *_dates(minutes)]
     said = [_words(f"{line['speaker']} {line['text']}") for line in lines]
     _check_comparisons([text for _, text in entries], len(said))
@@ -168,7 +168,7 @@ def _dates(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
     return ((f"{entry['event']}: {entry['date']}", f"{entry['event']} {entry['date']}") for entry in minutes["dates"])
 
 
-def _source(wanted: set[str], lines: Sequence[Said], said: Sequence[set[str]]) -> Said | None:
+def _source(wanted: set[str], lines: Sequence[SpokenLine], said: Sequence[set[str]]) -> SpokenLine | None:
     """The first line that has most of the words `wanted`; None where none has enough of them."""
     likeness = [len(wanted & words) for words in said]
     best = max(likeness, default=0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qwen_engine.chains.tasks.shapes import Seed, Spoken
+from qwen_engine.chains.tasks.json_types import Seed, SpokenText
 
 
 def shot(prompt: str, number: Seed, seed: Seed) -> dict[str, Any]:
@@ -11,7 +11,7 @@ def shot(prompt: str, number: Seed, seed: Seed) -> dict[str, Any]:
     return {"prompt": prompt, "seed": seed + number}
 
 
-def readings(variants: Sequence[Spoken], voices: Sequence[str]) -> list[dict[str, Any]]:
+def readings(variants: Sequence[SpokenText], voices: Sequence[str]) -> list[dict[str, Any]]:
     """Each text in each voice; without `voices`, in the server's choice: [{"variant", "voice", "text"}]."""
     return [
         {"variant": number, "voice": voice, "text": variant["text"]}

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from qwen_engine.chains.tasks.shapes import Heard, Said, Segment
+from qwen_engine.chains.tasks.json_types import Segment, SpokenLine, Transcript
 from qwen_engine.text.sentences import sentences
 from qwen_wire.errors import InvalidRequest
 
 
-def merge_transcripts(results: Sequence[Heard], speakers: Sequence[str]) -> dict[str, Any]:
+def merge_transcripts(results: Sequence[Transcript], speakers: Sequence[str]) -> dict[str, Any]:
     """One transcript of several `qwen3_asr` RESULTs that all begin at the same moment.
 
     `speakers`: a name for each, or none at all, then they are "Speaker 1", … A line is a sentence of one speaker; where
@@ -20,18 +20,18 @@ def merge_transcripts(results: Sequence[Heard], speakers: Sequence[str]) -> dict
     keys, "failed": [{"speaker", "start_s", "end_s", "message"}]}, all in the order of time.
     """
     names = _names(len(results), speakers)
-    told = list(zip(names, results, strict=True))
+    named = list(zip(names, results, strict=True))
     return {
         "speakers": names,
         "language": next((result["language"] for result in results if result["language"]), None),
         "duration_s": max((result["duration_s"] for result in results), default=0.0),
-        "lines": _in_order(line for name, result in told for line in _lines(name, result["segments"])),
-        "cues": _in_order({**cue, "speaker": name} for name, result in told for cue in result.get("cues", [])),
-        "failed": _in_order({**lost, "speaker": name} for name, result in told for lost in result.get("failed", [])),
+        "lines": _in_order(line for name, result in named for line in _lines(name, result["segments"])),
+        "cues": _in_order({**cue, "speaker": name} for name, result in named for cue in result.get("cues", [])),
+        "failed": _in_order({**lost, "speaker": name} for name, result in named for lost in result.get("failed", [])),
     }
 
 
-def meeting_texts(lines: Sequence[Said], max_chars: Annotated[int, Field(ge=1)]) -> list[str]:
+def meeting_texts(lines: Sequence[SpokenLine], max_chars: Annotated[int, Field(ge=1)]) -> list[str]:
     """The lines as the minutes are made from them, "[00:05] Anna: Good morning.", in texts of about the same length.
 
     They are as few as may be when none has much more than `max_chars`.

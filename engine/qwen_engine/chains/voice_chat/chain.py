@@ -1,23 +1,24 @@
 """Speech in, chat, speech out: conversations whose replies are spoken while they are written.
 
-What one utterance sets off is in `voice_turn.py`, what a conversation remembers in `sessions.py`.
+What one utterance sets off is in `turn_pipeline.py`, what a conversation remembers in `session.py`.
 """
 
 import asyncio
 import time
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.event_sinks import event_sink
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.deadlines import checked_deadline_s
+from qwen_engine.chains.event_sinks import Emit, event_sink
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.voice_chat.request import VoiceRequest, read_request
-from qwen_engine.chains.voice_chat.sessions import Session, Sessions, Turn
-from qwen_engine.chains.voice_chat.turn import Talk
+from qwen_engine.chains.voice_chat.session import Session, Turn
+from qwen_engine.chains.voice_chat.session_registry import SessionRegistry
+from qwen_engine.chains.voice_chat.turn_pipeline import TurnPipeline
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import VoiceChatSettings
 from qwen_wire.chains import ChainFinish
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.options import ChatMessage, VoiceChatOptions
+from qwen_wire.options import ChatMessage
 from qwen_wire.voice_chat import SESSION, SessionStarted, TurnOutputs, TurnTimings, VoiceChatEnd
 
 
@@ -34,31 +35,25 @@ class VoiceChat:
     def __init__(self, calls: ModelCalls, settings: VoiceChatSettings) -> None:
         self._calls = calls
         self._settings = settings
-        self._sessions = Sessions([{"role": "system", "content": prompt("assistant").system}], settings)
+        self._sessions = SessionRegistry([{"role": "system", "content": prompt("assistant").system}], settings)
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> VoiceChatEnd:
         """Raises a `QwenError` for what is refused before anything is done."""
         request = read_request(inputs)
         options = request.options
-        end_s = min(time.monotonic() + self._deadline_s(options), inputs.caller.end_s)
+        end_s = min(time.monotonic() + checked_deadline_s(options.deadline_s, self._settings), inputs.caller.end_s)
         session, token = self._session(request, trace.tenant)
         turn, sink = Turn(), event_sink(emit, options)
-        talk = Talk(self._calls, request, session, turn, trace.inside(), sink.emit, end_s)
+        pipeline = TurnPipeline(self._calls, request, session, turn, trace.inside(), sink.emit, end_s)
         session.begin(turn, options.played_s)
         try:
             if token is not None:
                 await sink.emit(SessionStarted(stage=SESSION, session=options.session or "", token=token))
-            finish = await _finished(talk) if request.has_utterance else "stop"
+            finish = await _finished(pipeline) if request.has_utterance else "stop"
         finally:
             if session.end(turn) and options.session is not None and options.end_session:
                 self._sessions.forget(trace.tenant, options.session, session)
-        return sink.end(_end(talk, finish))
-
-    def _deadline_s(self, options: VoiceChatOptions) -> float:
-        limit_s = self._settings.max_deadline_s
-        if options.deadline_s is not None and options.deadline_s > limit_s:
-            raise InvalidRequest(f"OPTIONS.deadline_s is {options.deadline_s:g}; the limit is {limit_s:g}")
-        return options.deadline_s or self._settings.deadline_s
+        return sink.end(_end(pipeline, finish))
 
     def _session(self, request: VoiceRequest, tenant: str) -> tuple[Session, str | None]:
         """The conversation that a request belongs to, and its token, if it begins with it."""
@@ -76,29 +71,29 @@ class VoiceChat:
         return session, token
 
 
-async def _finished(talk: Talk) -> ChainFinish:
+async def _finished(pipeline: TurnPipeline) -> ChainFinish:
     """How the turn ended. Cancelled with the task that waits for it, and by another turn."""
-    task, turn = asyncio.ensure_future(talk.run()), talk.turn
+    task, turn = asyncio.ensure_future(pipeline.run()), pipeline.turn
     turn.stop = task.cancel
     try:
         await task
     except asyncio.CancelledError:
-        turn.said.interrupt()
+        turn.reply.interrupt()
         if not turn.was_interrupted:  # the caller has left
             raise
         return "cancelled"
-    return "failed" if talk.error else "stop"
+    return "failed" if pipeline.error else "stop"
 
 
-def _end(talk: Talk, finish: ChainFinish) -> VoiceChatEnd:
-    said = talk.turn.said
+def _end(pipeline: TurnPipeline, finish: ChainFinish) -> VoiceChatEnd:
+    reply = pipeline.turn.reply
     return VoiceChatEnd(
         finish_reason=finish,
-        error=talk.error,
-        outputs=TurnOutputs(heard=talk.turn.heard, reply=talk.reply, spoken=said.spoken()),
-        history=tuple(ChatMessage.model_validate(message) for message in talk.session.history()),
-        audio_s=round(said.audio_s, 3),
-        underrun_s=round(said.dry_s, 4),
-        timings=TurnTimings(**talk.times_s),
-        trace_id=talk.trace.trace_id,
+        error=pipeline.error,
+        outputs=TurnOutputs(heard=pipeline.turn.heard, reply=pipeline.reply_text, spoken=reply.spoken()),
+        history=tuple(ChatMessage.model_validate(message) for message in pipeline.session.history()),
+        audio_s=round(reply.audio_s, 3),
+        underrun_s=round(reply.dry_s, 4),
+        timings=TurnTimings(**pipeline.times_s),
+        trace_id=pipeline.trace.trace_id,
     )

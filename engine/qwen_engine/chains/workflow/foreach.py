@@ -16,7 +16,7 @@ from qwen_engine.chains.workflow.task_executor import TaskExecutor
 from qwen_wire.chains import StageStarted
 from qwen_wire.errors import InvalidRequest, QwenError
 
-ITEMS_A_TURN = 16  # of a node, begun before other runs have their turn
+ITEMS_PER_YIELD = 16  # of a node, begun before other runs have their turn
 
 
 class ForeachExecutor:
@@ -40,7 +40,7 @@ class ForeachExecutor:
                     task.record.items += [Record() for _ in range(missing)]
                     results += [PENDING] * missing
                     group.create_task(self._run_item(task, number, item, results, at_once))
-                    if number % ITEMS_A_TURN == 0:
+                    if number % ITEMS_PER_YIELD == 0:
                         await asyncio.sleep(0)  # other runs go on
             except (QwenError, Skipped) as error:
                 ended_by = error
@@ -69,10 +69,10 @@ class ForeachExecutor:
         return await self._executor.run(task, may_keep=self._scheduler.may_keep(task))
 
     async def _items(self, task: NodeTask) -> AsyncIterator[tuple[int, Any]]:
-        """The items of a node by number, told as its start. Raises where there are too many or their list failed."""
+        """The items of a node by number, after its start. Raises where there are too many or their list failed."""
         task.record.state = "running"
         if not self._scheduler.follows(task):
-            items = condition(task.node.foreach, task.scope, self._context.run_bytes.meter())
+            items = condition(task.node.foreach, task.scope, self._context.run_memory.meter())
             if not isinstance(items, list):
                 raise InvalidRequest("foreach is no list")
             self._count(len(items), len(items))

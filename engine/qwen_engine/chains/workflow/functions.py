@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from qwen_engine.chains.tasks import lessons, minutes, scenes, transcripts
-from qwen_engine.chains.workflow.sizes import text_bytes, value_bytes
+from qwen_engine.chains.workflow.memory import text_bytes, value_bytes
 from qwen_wire.errors import InvalidRequest, QwenError, ServerError
-from qwen_wire.json_text import cut, place, shown, told
+from qwen_wire.json_text import cut, first_problem, place, shown
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _check_types(name: str, arguments: Mapping[str, Any]) -> None:
     try:
         schema(name).model_validate(dict(arguments))
     except ValidationError as error:
-        raise InvalidRequest(told(error.errors(include_url=False), partial(_explain, name))) from None
+        raise InvalidRequest(first_problem(error.errors(include_url=False), partial(_explain, name))) from None
 
 
 @functools.cache

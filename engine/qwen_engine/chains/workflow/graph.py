@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from qwen_engine.chains.workflow.references import Reference, references, whole_reference
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.json_text import MAX_BYTES, place, read_json_object, told
+from qwen_wire.json_text import MAX_BYTES, first_problem, place, read_json_object
 
 InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -127,7 +127,7 @@ def read_graph(payload: bytes | str, name: str, *, max_bytes: int = MAX_BYTES) -
     try:
         graph = Graph.model_validate_json(payload)
     except ValidationError as error:
-        raise InvalidRequest(told(error.errors(include_url=False), partial(_explain, name))) from None
+        raise InvalidRequest(first_problem(error.errors(include_url=False), partial(_explain, name))) from None
     for reserved in RESERVED:
         if reserved in graph.nodes:
             raise InvalidRequest(f"{name}.nodes.{reserved}: a node cannot be called {', '.join(RESERVED)}")

@@ -1,4 +1,4 @@
-"""Mistakes in what a run is given, told before any of its stages has run."""
+"""Mistakes in the inputs of a run, found before any of its stages has run."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from qwen_engine.chains.workflow import functions
 from qwen_engine.chains.workflow.graph import Graph, Node
+from qwen_engine.chains.workflow.memory import Meter, value_bytes
 from qwen_engine.chains.workflow.references import json_of, references, resolved, whole_reference
-from qwen_engine.chains.workflow.sizes import Meter, value_bytes
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.json_text import cut, shown
@@ -24,12 +24,12 @@ LANGUAGE = "language"
 Place = Callable[[str], str]
 
 
-def check_given(graph: Graph, values: Mapping[str, Any], settings: ChainSettings) -> None:
+def check_inputs(graph: Graph, values: Mapping[str, Any], settings: ChainSettings) -> None:
     """Raise `InvalidRequest` for options of models and arguments of functions that cannot be right.
 
     `values`: of the graph's inputs. What is made on the way is checked by the stages, as are the models' own limits.
     """
-    given = _Given(values, settings)
+    given = _InputChecker(values, settings)
     for name, node in graph.nodes.items():
         if node.model is not None and (schema := SCHEMAS.get(node.model)) is not None:
             given.check_options(f"nodes.{name}.options", node, schema)
@@ -38,7 +38,7 @@ def check_given(graph: Graph, values: Mapping[str, Any], settings: ChainSettings
 
 
 @dataclass(frozen=True)
-class _Given:
+class _InputChecker:
     values: Mapping[str, Any]
     settings: ChainSettings
 

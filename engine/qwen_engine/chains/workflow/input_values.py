@@ -63,8 +63,8 @@ def _value(name: str, one: GraphInput, given: Any) -> Any:
         raise InvalidRequest(f"OPTIONS.inputs.{name} takes a list of {one.type}")
     wrong = [part for part in (value if one.several else [value]) if not _is(one.type, part)]
     if wrong:
-        told = "a file" if isinstance(wrong[0], bytes) else shown(wrong[0])
-        raise InvalidRequest(f"OPTIONS.inputs.{name} is {told}; it takes {one.type}")
+        found = "a file" if isinstance(wrong[0], bytes) else shown(wrong[0])
+        raise InvalidRequest(f"OPTIONS.inputs.{name} is {found}; it takes {one.type}")
     return value
 
 

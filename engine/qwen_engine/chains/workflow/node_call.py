@@ -9,11 +9,11 @@ from typing import Any
 from qwen_engine.chains.calls import Tensors
 from qwen_engine.chains.tasks.prompts import prompt
 from qwen_engine.chains.workflow.graph import Node
+from qwen_engine.chains.workflow.memory import Meter
 from qwen_engine.chains.workflow.references import json_of, resolved
 from qwen_engine.chains.workflow.response_collectors import NodeOutputs, Progress, ResponseCollector, collector_for
 from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.signatures import DEFAULTS, Port, Signature
-from qwen_engine.chains.workflow.sizes import Meter
 from qwen_wire.errors import DeadlineExceeded, InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_wire.json_text import shown
 
@@ -35,12 +35,12 @@ class NodeCall:
     @classmethod
     def of(cls, node: Node, scope: Mapping[str, Any], context: RunContext) -> "NodeCall":
         """Raises `InvalidRequest` where a value is not what its tensor takes, or too large."""
-        run_bytes = context.run_bytes
+        run_memory = context.run_memory
         model = node.model or ""
         signature = context.runtime.signatures[model]
-        meter = run_bytes.meter()
+        meter = run_memory.meter()
         options = {**_prompted(node, scope, meter), **resolved(node.options, scope, meter)}
-        given = {name: resolved(value, scope, run_bytes.meter()) for name, value in node.inputs.items()}
+        given = {name: resolved(value, scope, run_memory.meter()) for name, value in node.inputs.items()}
         tensors = {name: _payload(name, value, signature.inputs[name]) for name, value in given.items()}
         made = {name: payload for name, payload in tensors.items() if payload is not None}
         if signature.takes_options:
@@ -51,7 +51,8 @@ class NodeCall:
     async def attempt(self, context: RunContext, timeout_s: float | None, on_progress: OnProgress) -> NodeOutputs:
         """Make the call once. Raises a `QwenError` as the model does, or `DeadlineExceeded` after `timeout_s`.
 
-        What the whole run has left is its caller's to watch: the called model is only told. All that comes is counted.
+        The deadline of the whole run is its caller's to watch: the called model only learns of it. All that comes is
+        counted.
         """
         collector = collector_for(self.signature, self.options)
         deadline_s = min(timeout_s or context.left_s, context.left_s) + GRACE_S
@@ -61,7 +62,7 @@ class NodeCall:
                 responses = context.runtime.calls.stream(self.model, self.tensors, deadline_s=deadline_s, trace=trace)
                 async with aclosing(responses):
                     async for response in responses:
-                        context.run_bytes.take_files(sum(map(len, response.values())))
+                        context.run_memory.take_files(sum(map(len, response.values())))
                         if (progress := collector.take(response)) is not None:
                             await on_progress(progress, collector)
         except TimeoutError:
@@ -77,7 +78,7 @@ async def with_retries(
 ) -> NodeOutputs:
     """What `attempt` gives, at the first time or, as long as it `may_repeat`, at one of `retries` further ones.
 
-    `on_failure` is told of each that is followed by another: its number, from 1, and its error.
+    `on_failure` is called for each that is followed by another: its number, from 1, and its error.
     """
     for number in range(1, retries + 1):
         try:

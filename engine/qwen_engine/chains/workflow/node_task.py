@@ -36,14 +36,14 @@ class NodeTask:
 
     def check_condition(self, context: RunContext) -> None:
         """Raises `Skipped` where the node's `when` says so."""
-        if not condition(self.node.when, self.scope, context.run_bytes.meter()):
+        if not condition(self.node.when, self.scope, context.run_memory.meter()):
             raise Skipped("when is false")
 
 
 async def run_recorded(
     task: NodeTask, context: RunContext, work: Callable[[NodeTask], Awaitable[NodeOutputs]]
 ) -> NodeOutputs | None:
-    """What `work` gives; None where it fails or there is nothing to do, which is told and on record."""
+    """What `work` gives; None where it fails or there is nothing to do, which is sent and on record."""
     record = task.record
     record.start_s = context.elapsed_s
     try:

@@ -59,14 +59,14 @@ def digests(graph: Graph, values: Mapping[str, Any]) -> dict[str, str]:
     """For each node a digest of all that its outputs depend on: its definition, inputs, and the nodes before it."""
     made: dict[str, str] = {}
     known: dict[int, str] = {}
-    told = {name: _value_digest(value, known) for name, value in values.items()}
+    inputs = {name: _value_digest(value, known) for name, value in values.items()}
 
     def digest(name: str) -> str:
         if name not in made:
             node = graph.nodes[name]
             read = sorted({one.path[0] for one in node.references() if one.source == "inputs"})
             parts = [node.model_dump_json(), *(digest(need) for need in sorted(graph.needs(name)))]
-            made[name] = _sha256([*parts, *(told[one] for one in read)])
+            made[name] = _sha256([*parts, *(inputs[one] for one in read)])
         return made[name]
 
     return {name: digest(name) for name in graph.nodes}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qwen_engine.chains.workflow.sizes import Meter
+from qwen_engine.chains.workflow.memory import Meter
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, shown
 
@@ -122,8 +122,8 @@ def look_up(reference: Reference, scope: Mapping[str, Any]) -> Any:
             value = value[int(part)] if isinstance(value, list) else value[part]
         except (KeyError, IndexError, ValueError, TypeError):
             before = Reference(reference.source, reference.path[:number])
-            told = f"{reference}: there is no {cut(part)!r} in {before}, {_described(value)}"
-            raise InvalidRequest(told) from None
+            message = f"{reference}: there is no {cut(part)!r} in {before}, {_described(value)}"
+            raise InvalidRequest(message) from None
     return value
 
 

@@ -1,4 +1,4 @@
-"""The responses of one call: what is told of them at once, and the outputs that they make together."""
+"""The responses of one call: the progress they show, and the outputs that they make together."""
 
 import io
 import json
@@ -21,7 +21,7 @@ NodeOutputs = dict[str, Any]
 
 NO_RESULTS = ("queued", "progress", "thinking")  # events whose payload is a preview, or not what was asked for
 PCM_BYTES = 2
-LOOKS = 100  # at an answer while it becomes twice as long
+PARSES_PER_DOUBLING = 100  # of an answer's length
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,23 @@ def collector_for(signature: Signature, options: Mapping[str, Any]) -> ResponseC
     """For a call of a model with this signature and these OPTIONS."""
     match signature.form:
         case "unary":
-            return _Unary()
+            return UnaryCollector()
         case "stream":
-            return _Stream()
+            return StreamCollector()
         case "chat":
-            return _Chat(wants_json="json_schema" in options)
+            return ChatCollector(wants_json="json_schema" in options)
         case "chain":
-            return _Chain()
+            return ChainCollector()
 
 
-class _Whole:
+class _WholeCollector:
     """Nothing is of use before the last response."""
 
     def partial(self) -> NodeOutputs:
         return {}
 
 
-class _Unary(_Whole):
+class UnaryCollector(_WholeCollector):
     def __init__(self) -> None:
         self._outputs: NodeOutputs = {}
 
@@ -79,7 +79,7 @@ class _Unary(_Whole):
         return self._outputs
 
 
-class _Stream(_Whole):
+class StreamCollector(_WholeCollector):
     """A file or text of its own with each event that is a result; the pieces of AUDIO make one file."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class _Stream(_Whole):
     def take(self, response: Response) -> Progress | None:
         event = json.loads(response["EVENT"])
         if event["type"] == "end":
-            self._end = _complete(event)
+            self._end = _completed(event)
             return None
         self._sample_rate_hz = event.get("sample_rate_hz", self._sample_rate_hz)
         payloads = {name: payload for name, payload in response.items() if name != "EVENT" and payload}
@@ -114,12 +114,12 @@ class _Stream(_Whole):
         return made
 
 
-class _Chat:
+class ChatCollector:
     def __init__(self, *, wants_json: bool) -> None:
         self._wants_json = wants_json
         self._pieces: list[bytes] = []
         self._num_bytes = 0
-        self._next_look_bytes = 1
+        self._next_parse_bytes = 1
         self._seen: NodeOutputs = {}
         self._end: Mapping[str, Any] = {}
 
@@ -129,14 +129,14 @@ class _Chat:
             self._pieces.append(piece)
             self._num_bytes += len(piece)
         if event["type"] == "end":
-            self._end = _complete(event)
+            self._end = _completed(event)
             return None
         return Progress(event, "text", piece)
 
     def partial(self) -> NodeOutputs:
-        """What is there is read from its beginning each time, so a long answer is looked at now and then only."""
-        if self._wants_json and self._num_bytes >= self._next_look_bytes:
-            self._next_look_bytes = self._num_bytes + max(1, self._num_bytes // LOOKS)
+        """What is there is read from its beginning each time, so a long answer is parsed now and then only."""
+        if self._wants_json and self._num_bytes >= self._next_parse_bytes:
+            self._next_parse_bytes = self._num_bytes + max(1, self._num_bytes // PARSES_PER_DOUBLING)
             self._seen = self._begun()
         return self._seen
 
@@ -145,7 +145,7 @@ class _Chat:
         if not begun.strip():
             return {}
         try:
-            return {"json": _surely(from_json(begun, allow_partial=True))}
+            return {"json": _without_growing_item(from_json(begun, allow_partial=True))}
         except ValueError:
             return {}  # no JSON, which the end will tell
 
@@ -163,7 +163,7 @@ class _Chat:
             raise InvalidRequest(f"the answer is not JSON{hint}") from None
 
 
-class _Chain(_Whole):
+class ChainCollector(_WholeCollector):
     """Its events are passed on as they are; its outputs are those that its end tells."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class _Chain(_Whole):
     def take(self, response: Response) -> Progress | None:
         event, payload = json.loads(response["EVENT"]), response["PAYLOAD"]
         if event["type"] == "end":
-            self._outputs = {name: self._filled(value) for name, value in _done(event).get("outputs", {}).items()}
+            self._outputs = {name: self._filled(value) for name, value in _chain_end(event).get("outputs", {}).items()}
             return None
         if event["type"] == "stage_result" and payload:
             self._files[event["stage"], event["output"], event.get("item")] = payload
@@ -183,7 +183,7 @@ class _Chain(_Whole):
         return self._outputs
 
     def _filled(self, value: Any) -> Any:
-        """With its files, as far as they are told as results of the node: alone, or in a list."""
+        """With its files, as far as they are results of the node: alone, or in a list."""
         if isinstance(value, list):
             return [self._filled(item) for item in value]
         key = place_key(value)
@@ -201,11 +201,11 @@ def wav(pcm: bytes, sample_rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def _surely(begun: Any) -> Any:
+def _without_growing_item(begun: Any) -> Any:
     """Of JSON that has only begun, without the list item that may still grow; a text is there whole or not at all."""
     if isinstance(begun, dict) and begun:
         last = next(reversed(begun))
-        return {**begun, last: _surely(begun[last])}
+        return {**begun, last: _without_growing_item(begun[last])}
     if isinstance(begun, list) and begun and not isinstance(begun[-1], str):
         return begun[:-1]
     return begun
@@ -220,15 +220,15 @@ def _read(name: str, payload: bytes) -> Any:
     return payload
 
 
-def _complete(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def _completed(event: Mapping[str, Any]) -> Mapping[str, Any]:
     if event["finish_reason"] == "cancelled":
         raise Cancelled("the called model cancelled the request")
     return event
 
 
-def _done(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def _chain_end(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """The end of a chain; what failed of it is raised, with the names of its stage."""
     if event["finish_reason"] == "failed":
         error = event["error"]
         raise child_error(error["status"], f"{error.get('stage', 'the chain')}: {error['message']}")
-    return _complete(event)
+    return _completed(event)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qwen_engine.chains.calls import ModelCalls, Trace
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.event_sinks import Emit
 from qwen_engine.chains.workflow.call_slots import CallSlots
+from qwen_engine.chains.workflow.memory import RunMemory
 from qwen_engine.chains.workflow.record import EarlierRun
 from qwen_engine.chains.workflow.signatures import Signature
-from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_engine.settings import ChainSettings
 
 
@@ -29,7 +29,7 @@ class RunContext:
 
     runtime: Runtime
     earlier: EarlierRun
-    run_bytes: RunBytes
+    run_memory: RunMemory
     trace: Trace
     emit: Emit
     deadline_s: float

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_engine.chains.workflow.graph import Graph
+from qwen_engine.chains.workflow.memory import RunMemory
 from qwen_engine.chains.workflow.record import Record
 from qwen_engine.chains.workflow.references import resolved
 from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.sent_files import SentFiles
-from qwen_engine.chains.workflow.sizes import RunBytes
 from qwen_wire.chains import ErrorInfo
 from qwen_wire.errors import QwenError
 from qwen_wire.workflows import WorkflowEnd
@@ -22,7 +22,7 @@ def ending(
     context: RunContext,
 ) -> WorkflowEnd:
     """Of a run whose nodes have all ended; `scope` holds their outputs."""
-    outputs, failure = _outputs(graph, scope, sent, context.run_bytes), _failure(records)
+    outputs, failure = _outputs(graph, scope, sent, context.run_memory), _failure(records)
     for name, (_, error) in outputs.items():
         if error is not None and failure is None:
             failure = ErrorInfo.of(error, f"outputs.{name}")
@@ -43,13 +43,13 @@ def _failure(records: Mapping[str, Record]) -> ErrorInfo | None:
 
 
 def _outputs(
-    graph: Graph, scope: Mapping[str, Any], sent: SentFiles, run_bytes: RunBytes
+    graph: Graph, scope: Mapping[str, Any], sent: SentFiles, run_memory: RunMemory
 ) -> dict[str, tuple[Any, QwenError | None]]:
     """By name: the value, or why there is none, as where a path leads nowhere in what a model answered."""
     made: dict[str, tuple[Any, QwenError | None]] = {}
     for name, value in graph.outputs.items():
         try:
-            made[name] = (sent.places(resolved(value, scope, run_bytes.meter())), None)
+            made[name] = (sent.places(resolved(value, scope, run_memory.meter())), None)
         except QwenError as error:
             made[name] = (None, error)
     return made

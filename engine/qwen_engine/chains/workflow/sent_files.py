@@ -1,4 +1,4 @@
-"""Files in the outputs of a workflow: they were sent as results, so their place is told instead."""
+"""Files in the outputs of a workflow: they were sent as results, so their place stands for them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -42,7 +42,7 @@ class TaskExecutor:
     async def _done(self, task: NodeTask, call: Callable[[NodeTask], Awaitable[NodeOutputs]]) -> NodeOutputs:
         task.record.state = "running"
         outputs = await call(task)
-        self._context.run_bytes.take_value(outputs)
+        self._context.run_memory.take_value(outputs)
         self.sent.remember(task.name, task.item, outputs)
         await self._emit_results(task, outputs)
         task.record.state = "done"
@@ -50,12 +50,12 @@ class TaskExecutor:
 
     async def _call_function(self, task: NodeTask) -> NodeOutputs:
         await self._context.emit(StageStarted(stage=task.name, item=task.item))
-        meter = self._context.run_bytes.meter()
+        meter = self._context.run_memory.meter()
         arguments, name = resolved(task.node.arguments, task.scope, meter), task.node.function or ""
 
         def call() -> NodeOutputs:
-            outputs = functions.call(name, arguments, self._context.run_bytes.max_value_bytes)
-            self._context.run_bytes.measure(outputs)
+            outputs = functions.call(name, arguments, self._context.run_memory.max_value_bytes)
+            self._context.run_memory.measure(outputs)
             return outputs
 
         if functions.is_quick(name, meter.total):

@@ -1,4 +1,4 @@
-"""Whether a workflow can run, told before it does: every reference leads somewhere, every tensor gets what it takes."""
+"""Whether a workflow can run, checked before: every reference leads somewhere, every tensor gets what it takes."""
 
 import graphlib
 from collections.abc import Mapping

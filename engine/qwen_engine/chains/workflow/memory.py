@@ -1,4 +1,4 @@
-"""Bytes of what runs hold, counted before it is put together: a few references may stand for a great deal."""
+"""Memory of runs, counted before values are put together: a few references may stand for a great deal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,29 +37,29 @@ def value_bytes(value: Any, most: int) -> int:
 
 
 @dataclass
-class Held:
+class MemoryPool:
     """What all runs of a model hold together, `limit` at most; one run is always taken."""
 
     limit: int
     num_bytes: int = 0
 
 
-class RunBytes:
+class RunMemory:
     """What one run may still hold. Used in a `with` block, at whose end it holds nothing any more.
 
     Example:
-        with RunBytes(settings, held) as run_bytes:
-            run_bytes.take_files(len(payload))
-            meter = run_bytes.meter()
+        with RunMemory(settings, pool) as run_memory:
+            run_memory.take_files(len(payload))
+            meter = run_memory.meter()
             resolved("$draft.RESULT", scope, meter)
     """
 
-    def __init__(self, settings: ChainSettings, held: Held) -> None:
+    def __init__(self, settings: ChainSettings, pool: MemoryPool) -> None:
         self.max_value_bytes = settings.max_value_bytes
         self._values_left = settings.max_run_bytes
         self._files_left = settings.max_run_file_bytes
         self._settings = settings
-        self._held = held
+        self._pool = pool
         self._own = 0
         self._known: dict[int, tuple[Any, int]] = {}  # by id; kept alive, for an id may be used again
         self._constants: dict[int, bool] = {}  # by id of a part of the graph, which outlives the run
@@ -70,7 +70,7 @@ class RunBytes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.num_bytes -= self._own
+        self._pool.num_bytes -= self._own
         self._own = 0
 
     def meter(self) -> "Meter":
@@ -101,10 +101,10 @@ class RunBytes:
         self._hold(num_bytes)
 
     def _hold(self, num_bytes: int) -> None:
-        others = self._held.num_bytes - self._own
-        if others and self._held.num_bytes + num_bytes > self._held.limit:
-            raise Unavailable(f"other runs hold {others} bytes, of {self._held.limit} in all; try again later")
-        self._held.num_bytes += num_bytes
+        others = self._pool.num_bytes - self._own
+        if others and self._pool.num_bytes + num_bytes > self._pool.limit:
+            raise Unavailable(f"other runs hold {others} bytes, of {self._pool.limit} in all; try again later")
+        self._pool.num_bytes += num_bytes
         self._own += num_bytes
 
     def _size_of(self, value: Any) -> int:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
-from qwen_engine.chains.events import Emit
+from qwen_engine.chains.event_sinks import Emit
 from qwen_engine.chains.voice_chat.request import VoiceRequest
-from qwen_engine.chains.voice_chat.sessions import Session, Turn
+from qwen_engine.chains.voice_chat.session import Session, Turn
 from qwen_engine.text.clauses import Clauses
 from qwen_engine.text.sentences import pronounceable
 from qwen_wire.chains import (
@@ -45,8 +45,8 @@ Pieces = asyncio.Queue[str | None]
 
 
 @dataclass(eq=False)
-class Talk:
-    """Runs one turn: `run` tells its events and returns when all of it was told; `end_s` is when it has to be done."""
+class TurnPipeline:
+    """Runs one turn: `run` emits its events and returns after the last one; `end_s` is when it has to be done."""
 
     calls: ModelCalls
     request: VoiceRequest
@@ -55,7 +55,7 @@ class Talk:
     trace: Trace
     emit: Emit
     end_s: float
-    reply: str = ""
+    reply_text: str = ""
     error: ErrorInfo | None = None
     times_s: dict[str, float] = field(default_factory=dict)
 
@@ -85,10 +85,10 @@ class Talk:
     async def _transcribed(self) -> str:
         inputs = {"AUDIO": self.request.audio, "OPTIONS": self.request.asr_options()}
         async with self._answers(ASR, inputs) as answers:
-            told = [answer async for answer in answers]
-        for answer in told:
-            await self._tell_shortfall(HEARD, "RESULT", json.loads(answer.get("RESULT", b"{}")))
-        return "".join(answer["TEXT"].decode() for answer in told).strip()
+            received = [answer async for answer in answers]
+        for answer in received:
+            await self._emit_shortfall(HEARD, "RESULT", json.loads(answer.get("RESULT", b"{}")))
+        return "".join(answer["TEXT"].decode() for answer in received).strip()
 
     async def _write(self, pieces: Pieces) -> None:
         async with self._stage(REPLY):
@@ -105,18 +105,18 @@ class Talk:
                     await pieces.put(piece)
         for piece in clauses.finish():
             await pieces.put(piece)
-        await self.emit(StageResult(stage=REPLY, output="TEXT", value=self.reply))
+        await self.emit(StageResult(stage=REPLY, output="TEXT", value=self.reply_text))
 
     async def _read_on(self, answer: Mapping[str, bytes]) -> str:
         """The next bit of the reply; empty where an answer has none."""
         event = json.loads(answer["EVENT"])
         if event["type"] == "end":
-            await self._tell_shortfall(REPLY, "EVENT", event)
+            await self._emit_shortfall(REPLY, "EVENT", event)
         if event["type"] != "text":
             return ""
         self._mark("first_text_s")
         bit = answer["text_output"].decode()
-        self.reply += bit
+        self.reply_text += bit
         await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
         return bit
 
@@ -129,8 +129,8 @@ class Talk:
             pass
 
     async def _say(self, number: int, piece: str) -> None:
-        text, said = piece.strip(), self.turn.said
-        said.begin(piece)
+        text, reply = piece.strip(), self.turn.reply
+        reply.begin(piece)
         if pronounceable(text):
             await self.emit(StageStarted(stage=SPEECH, item=number))
             inputs = {"TEXT": text.encode(), "OPTIONS": self.request.tts_options()}
@@ -138,25 +138,27 @@ class Talk:
                 async for answer in answers:
                     await self._sound(number, text, answer)
             await self.emit(StageResult(stage=SPEECH, item=number, output="TEXT", value=text))
-        said.complete()
+        reply.complete()
 
     async def _sound(self, number: int, text: str, answer: Mapping[str, bytes]) -> None:
         event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
         if event["type"] == "end":
-            await self._tell_shortfall(SPEECH, "EVENT", event, number)
+            await self._emit_shortfall(SPEECH, "EVENT", event, number)
         if event["type"] != "audio":
             return
         await self.emit(
             SpeechProgress(stage=SPEECH, item=number, event=event, output="AUDIO", payload=sound, text=text)
         )
         self._mark("first_audio_s")
-        self.turn.said.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
+        self.turn.reply.deliver(len(sound) / SAMPLE_BYTES / event["sample_rate_hz"])
 
-    async def _tell_shortfall(self, stage: str, output: str, told: Mapping[str, Any], item: int | None = None) -> None:
-        """What a model told of its answer, where that was cut, damaged, or parts of it failed."""
-        wrong = {name: told[name] for name in ("cut_by", "damage_s", "failed") if told.get(name)}
-        if wrong or told.get("finish_reason") == "length":
-            value = {"finish_reason": told.get("finish_reason", "stop"), **wrong}
+    async def _emit_shortfall(
+        self, stage: str, output: str, outcome: Mapping[str, Any], item: int | None = None
+    ) -> None:
+        """The end or RESULT of a model's answer, where that was cut, damaged, or parts of it failed."""
+        wrong = {name: outcome[name] for name in ("cut_by", "damage_s", "failed") if outcome.get(name)}
+        if wrong or outcome.get("finish_reason") == "length":
+            value = {"finish_reason": outcome.get("finish_reason", "stop"), **wrong}
             await self.emit(StageResult(stage=stage, item=item, output=output, value=value))
 
     def _answers(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
@@ -166,7 +168,7 @@ class Talk:
 
     @asynccontextmanager
     async def _stage(self, name: str) -> AsyncIterator[None]:
-        """What goes wrong in the block is the failure of the stage `name`, and is told as such."""
+        """What goes wrong in the block is the failure of the stage `name`, and is sent as such."""
         await self.emit(StageStarted(stage=name))
         try:
             yield

@@ -34,7 +34,7 @@ class Segment(TypedDict):
     text: str
 
 
-class Lost(TypedDict):
+class FailedPiece(TypedDict):
     """A stretch of a recording whose text is missing."""
 
     start_s: Seconds
@@ -42,21 +42,21 @@ class Lost(TypedDict):
     message: str
 
 
-class Heard(TypedDict):
+class Transcript(TypedDict):
     """RESULT of `qwen3_asr`."""
 
     language: str | None
     duration_s: Seconds
     segments: Sequence[Segment]
     cues: NotRequired[Sequence[Segment]]
-    failed: NotRequired[Sequence[Lost]]
+    failed: NotRequired[Sequence[FailedPiece]]
 
 
-class HeardLanguage(TypedDict):
+class TranscriptLanguage(TypedDict):
     language: str | None
 
 
-class Said(TypedDict):
+class SpokenLine(TypedDict):
     """What somebody said, and when they began."""
 
     start_s: Seconds
@@ -131,5 +131,5 @@ class Translation(TypedDict):
     text: str
 
 
-class Spoken(TypedDict):
+class SpokenText(TypedDict):
     text: str

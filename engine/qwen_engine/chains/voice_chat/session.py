@@ -3,11 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from qwen_engine.chains.voice_chat.spoken_reply import Clock, SpokenReply
-from qwen_engine.registry import Registry
-from qwen_engine.settings import VoiceChatSettings
 
 Message = dict[str, str]
 
@@ -16,7 +13,7 @@ Message = dict[str, str]
 class Turn:
     """One utterance and what is said in reply; `stop` ends what is still being done for it."""
 
-    said: SpokenReply = field(default_factory=SpokenReply)
+    reply: SpokenReply = field(default_factory=SpokenReply)
     heard: str = ""
     stop: Callable[[], object] = lambda: None
     was_interrupted: bool = False
@@ -25,7 +22,7 @@ class Turn:
     def interrupt(self) -> None:
         """Another utterance has come."""
         self.was_interrupted = True
-        self.said.interrupt()
+        self.reply.interrupt()
         self.stop()
 
 
@@ -74,7 +71,7 @@ class Session:
         return _joined(self._messages, {"role": "user", "content": heard})
 
     def _with(self, turn: Turn, played_s: float | None) -> list[Message]:
-        spoken = turn.said.spoken(played_s)
+        spoken = turn.reply.spoken(played_s)
         if not turn.heard or (turn.has_failed and not spoken):  # it will be said again
             return self._messages
         messages = _joined(self._messages, {"role": "user", "content": turn.heard})
@@ -97,47 +94,3 @@ def _joined(messages: Sequence[Message], message: Message) -> list[Message]:
         content = f"{messages[-1]['content']} {message['content']}"
         return [*messages[:-1], {**message, "content": content}]
     return [*messages, message]
-
-
-class Sessions:
-    """The conversations that are open, each tenant's by name; one without a turn for `idle_timeout_s` is forgotten.
-
-    Each begins with `messages`, such as an instruction to the model, and keeps its last `settings.max_turns`.
-    """
-
-    def __init__(self, messages: Sequence[Message], settings: VoiceChatSettings, clock: Clock = time.monotonic) -> None:
-        self._new = partial(Session, messages, max_turns=settings.max_turns, clock=clock)
-        self._idle_timeout_s = settings.idle_timeout_s
-        self._open: Registry[Session] = Registry("conversation", limit=settings.max_sessions, tenants=settings.tenants)
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def single(self) -> Session:
-        """A conversation of a single turn, which nobody comes back to."""
-        return self._new()
-
-    def begin(self, tenant: str, name: str) -> tuple[Session, str]:
-        """A new conversation, and the token that `find` will ask for.
-
-        Raises:
-            InvalidRequest: the tenant has one of this name.
-            Unavailable: it would be one too many.
-        """
-        self._forget_idle()
-        session = self._new()
-        return session, self._open.open(tenant, name, session)
-
-    def find(self, tenant: str, name: str, token: str | None) -> Session:
-        """A conversation to go on with. Raises `InvalidRequest` where it did not begin with this `token`."""
-        self._forget_idle()
-        return self._open.get(tenant, name, token)
-
-    def forget(self, tenant: str, name: str, session: Session) -> None:
-        """The conversation is over."""
-        self._open.close(tenant, name, session)
-
-    def _forget_idle(self) -> None:
-        for tenant, name, session in self._open:
-            if session.idle_s > self._idle_timeout_s:
-                self._open.close(tenant, name, session)
