@@ -1,6 +1,6 @@
 """What has to be accounted for afterwards, as one line of JSON each in the log: `AUDIT {"action": ..., "tenant": ...}`.
 
-The consent note is told whole: it says who allowed the use of a voice. Recordings and what they say are not.
+The consent note is logged whole: it says who allowed the use of a voice. Recordings and their texts are not.
 """
 
 import json
@@ -16,5 +16,5 @@ Action = Literal["voice_added", "voice_removed", "voice_cloned"]
 
 def audit(action: Action, caller: Caller, *, voice: str | None, consent: str | None) -> None:
     """`voice`: its name, None where it was used without being kept; `consent`: None where none was asked for."""
-    told = {"action": action, "tenant": caller.tenant, "request_id": caller.request_id, "voice": voice}
-    log.info("AUDIT %s", json.dumps({**told, "consent": consent}))
+    record = {"action": action, "tenant": caller.tenant, "request_id": caller.request_id, "voice": voice}
+    log.info("AUDIT %s", json.dumps({**record, "consent": consent}))

@@ -1,4 +1,4 @@
-"""Callers' files, decoded in processes of their own; what is wrong with one is told by the name of its tensor."""
+"""Callers' files, decoded in processes of their own; errors name the tensor."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,12 +35,12 @@ def decode_sound(decoders: Decoders, data: bytes, wanted: Wanted, name: str) -> 
     Raises:
         QwenError: the file cannot be read, or not now.
     """
-    with told_of(name):
+    with media_errors(name):
         return decoders.sound(data, wanted)
 
 
 @contextmanager
-def told_of(name: str) -> Iterator[None]:
+def media_errors(name: str) -> Iterator[None]:
     """Raise what is wrong with the file in tensor `name` as a `QwenError`."""
     try:
         yield

@@ -86,7 +86,7 @@ class Session(Generic[RequestT]):
         try:
             return sink.is_disconnected()
         except Exception:
-            log.exception("a caller could not be asked after")
+            log.exception("whether a caller has left is unknown")
             return False
 
     def emit(self, event: Any) -> None:
@@ -126,7 +126,7 @@ class Session(Generic[RequestT]):
             self.fail(DeadlineExceeded(NO_TIME_LEFT))
 
     def _end(self) -> Sink | None:
-        """The sink, to be told; None where it has been told.
+        """The sink, for the end; None where it has got one.
 
         A sink may hold its session: unless one lets go, the request's samples wait for the garbage collector.
         """
@@ -146,7 +146,8 @@ def _tell_failure(sink: Sink, error: QwenError) -> None:
 class Model(Protocol[RequestT]):
     """What a modality supplies to the loop."""
 
-    max_batch: int
+    max_sessions: int
+    """How many may be live at a time."""
 
     def prepare(self, request: RequestT) -> RequestT:
         """The request as it is worked on, with all that is found out before; on the caller's thread.
@@ -202,7 +203,7 @@ def fail_alone(request: CanFail) -> Iterator[None]:
 def try_together(
     items: Sequence[ItemT], do: Callable[[Sequence[ItemT]], None], fail: Callable[[ItemT, QwenError], None]
 ) -> None:
-    """`do` all items at once. What fails together is tried one by one, so that it fails alone: `fail` is told of it.
+    """`do` all items at once. What fails together is tried one by one, so that it fails alone: `fail` gets its error.
 
     Where `do` fails it leaves nothing behind that a second time would meet.
     """
@@ -367,7 +368,7 @@ class EngineLoop(Generic[RequestT]):
         num_of = Counter(session.tenant for session in self._live)
         with self._changed:
             for tenant, first in self._waiting.firsts(num_of.__getitem__):
-                if len(self._live) < self.model.max_batch or self._waited_too_long(first):
+                if len(self._live) < self.model.max_sessions or self._waited_too_long(first):
                     return self._waiting.pop(tenant)
         return None
 

@@ -73,7 +73,7 @@ class Caller:
 
 
 def read_text(read: Callable[[], TextT], what: str) -> TextT:
-    """What Triton tells of a request, whose texts it has not looked at. Raises `InvalidRequest` where not UTF-8."""
+    """A text of a request, which Triton has not checked. Raises `InvalidRequest` where not UTF-8."""
     try:
         return read()
     except UnicodeDecodeError:

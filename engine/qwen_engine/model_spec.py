@@ -46,28 +46,28 @@ class ModelSpec(ABC):
 
     @abstractmethod
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[Any, Any]:
-        """The engine's request (or what is `Immediate`), and what `encode` needs to know of it, such as its options.
+        """The engine's request (or what is `Immediate`), and its context for `encode`, such as its options.
 
-        For a model with sequences there is a step, too. What `encode` needs to know has a field `stream` where the
-        model is decoupled. Raises `InvalidRequest`.
+        A model with sequences gets a step, too. The context has a field `stream` where the model is decoupled. Raises
+        `InvalidRequest`.
         """
 
     @abstractmethod
-    def encode(self, event: Any, asked: Any) -> Outputs:
-        """The payloads that an event of the engine makes."""
+    def encode(self, event: Any, context: Any) -> Outputs:
+        """The outputs for an event of the engine."""
 
     def join(self, events: Sequence[Any]) -> Any:
-        """One event of all that there were, for an answer that comes whole."""
+        """All events as one, for an answer that is not streamed."""
         return events[-1]
 
-    def encode_end(self, closing: dict[str, Any], asked: Any) -> Outputs:
-        """The payloads that come with an answer's end alone, of what the engine tells of the whole."""
+    def encode_end(self, closing: dict[str, Any], context: Any) -> Outputs:
+        """Outputs of the end alone, from the engine's figures of the whole request."""
         return {}
 
     def takes_long(self, inputs: Inputs) -> bool:
-        """Whether a request is read apart, on a thread of its own: one with files."""
+        """Whether a request is read on a reader's thread: one with files."""
         return inputs.has_file
 
     def close(self) -> None:
-        """Let go of what was opened beside the engine."""
+        """Close what was opened beside the engine."""
         return None

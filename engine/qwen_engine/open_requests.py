@@ -23,7 +23,7 @@ MIN_ID_CHARS = 16
 def cancelled_id(inputs: Inputs) -> str | None:
     """The id of the request that this one is there to end; None: it is there for something else.
 
-    It is told by OPTIONS.cancel, or it is this one's own where the tensor `stop` is true, as in TensorRT-LLM.
+    It is in OPTIONS.cancel, or it is this one's own where the tensor `stop` is true, as in TensorRT-LLM.
 
     What is no such OPTIONS is for the model to refuse.
 

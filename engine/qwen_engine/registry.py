@@ -1,6 +1,6 @@
 """What callers open under a name and come back to: live streams, conversations, texts that are still being written.
 
-A name may be guessed, so it opens nothing: whoever opens a thing is told a token, which is asked for afterwards.
+A name may be guessed, so it opens nothing: whoever opens a thing gets a token, which `get` requires.
 """
 
 import hmac

@@ -33,7 +33,7 @@ class ResponseSink:
         responses: ResponseQueue,
         open_requests: OpenRequests["ResponseSink"],
     ) -> None:
-        self.asked: Any = None
+        self.context: Any = None
         self.arrived_s = time.monotonic()
         self._wire = wire
         self._spec = spec
@@ -111,7 +111,7 @@ class ResponseSink:
 
     @property
     def _streams(self) -> bool:
-        return self._wire.decoupled and (self.asked is None or self.asked.stream)
+        return self._wire.decoupled and (self.context is None or self.context.stream)
 
     def _end(self, reason: FinishReason, closing: dict[str, Any]) -> None:
         if reason == "cancelled" and not self._streams:
@@ -119,7 +119,7 @@ class ResponseSink:
             return
         *payloads, last = self._wire.outputs
         unsent = self._encoded(self._spec.join(self._unsent_events)) if self._unsent_events else {}
-        own = {} if self.asked is None else self._spec.encode_end(closing, self.asked)  # None: a request to cancel
+        own = {} if self.context is None else self._spec.encode_end(closing, self.context)  # None: a request to cancel
         outputs: Outputs = {**dict.fromkeys(payloads, b""), last: {}, **unsent, **own}
         result = {**outputs[last], "finish_reason": reason, **closing}
         if self._wire.decoupled:
@@ -132,4 +132,4 @@ class ResponseSink:
         self._responder.fail(error)
 
     def _encoded(self, event: Any) -> Outputs:
-        return as_objects(self._spec.encode(event, self.asked))
+        return as_objects(self._spec.encode(event, self.context))

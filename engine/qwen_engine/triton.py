@@ -101,7 +101,7 @@ class Adapter:
                 self._read_and_submit(inputs, sink, [])
 
     def _read_and_submit(self, inputs: Inputs, sink: ResponseSink, steps: Sequence[SequenceStep]) -> None:
-        request, sink.asked = self.spec.read(inputs, *steps)
+        request, sink.context = self.spec.read(inputs, *steps)
         self._submit(request, sink, inputs.caller)
 
     def _submit(self, request: Any, sink: ResponseSink, caller: Caller) -> None:

@@ -65,7 +65,7 @@ def load_profile(name: str) -> Profile:
     """
     path = profile_path(name)
     try:
-        told = _sections_of(path)
+        found = _sections_of(path)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc'])} = {str(problem['input'])[:80]!r}: {problem['msg']}"
@@ -74,11 +74,11 @@ def load_profile(name: str) -> Profile:
         raise ServerError(f"profile {path.name}: {problems}") from error
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise ServerError(f"profile {path.name} is not TOML: {error}") from error
-    models = {name: told[name] for name in MODELS if name in told}
+    models = {name: found[name] for name in MODELS if name in found}
     if not models:
         raise ServerError(f"profile {path.name} serves no model; give it a section such as [qwen3_asr]")
-    chains = {name: told[name] for name in CHAIN_SECTIONS if name in told}
-    return Profile(models, chains, told.get("tenants", TenantSettings()))
+    chains = {name: found[name] for name in CHAIN_SECTIONS if name in found}
+    return Profile(models, chains, found.get("tenants", TenantSettings()))
 
 
 def _sections_of(path: Path) -> dict[str, Any]:
@@ -101,5 +101,5 @@ def _sections_of(path: Path) -> dict[str, Any]:
             return env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     kinds: dict[str, Any] = {name: (kind | None, None) for name, kind in sections().items()}
-    told = create_model("SectionsOfModels", __base__=Sections, **kinds)()
-    return {name: section for name, section in told if section is not None}
+    found = create_model("SectionsOfModels", __base__=Sections, **kinds)()
+    return {name: section for name, section in found if section is not None}

@@ -105,8 +105,8 @@ def _model(name: str, settings: ModelSettings, profile: Profile) -> ServedModel:
 def _chain(folder: Path, profile: Profile, grpc_address: str, names: tuple[str, ...]) -> ServedModel:
     config, chain = read_config(folder), profile.chain(folder.name)
     if not config.HasField("ensemble_scheduling") and chain is not None:
-        told = {"grpc_address": grpc_address, "served": names, "tenants": profile.tenants}
-        config = _completed(config, chain.model_copy(update=told))
+        update = {"grpc_address": grpc_address, "served": names, "tenants": profile.tenants}
+        config = _completed(config, chain.model_copy(update=update))
     return ServedModel(folder.name, folder, config, {})
 
 

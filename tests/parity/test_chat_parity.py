@@ -82,7 +82,7 @@ def write(engine: ChatEngine, requests: list[ChatRequest], arrivals: list[int]) 
     live: list[Session[ChatRequest]] = []
     step = 0
     while waiting or live:
-        while waiting and waiting[0][0] <= step and len(live) < engine.max_batch:
+        while waiting and waiting[0][0] <= step and len(live) < engine.max_sessions:
             _, request, sink = waiting.pop(0)
             live.append(Session(request, sink))
         if live:

@@ -27,7 +27,7 @@ ENDLESS = 10**9
 class Counting(Model[int]):
     """Counts up to the number that it is given, one event a step. `steps` may be held."""
 
-    max_batch = 2
+    max_sessions = 2
 
     def __init__(self) -> None:
         self.steps = threading.Event()
@@ -67,7 +67,7 @@ class CountingModel(ModelSpec):
         options = parse_options(StreamOptions, inputs["OPTIONS"])
         return int(inputs["TEXT"]), options
 
-    def encode(self, event: int, asked: StreamOptions) -> Outputs:
+    def encode(self, event: int, context: StreamOptions) -> Outputs:
         return {"AUDIO": b"sound", self.wire.outputs[-1]: {"type": "count", "count": event}}
 
 

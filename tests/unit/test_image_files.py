@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qwen_client.recipes import read_recipe
-from qwen_engine.image.outputs import StyleList, encode
+from qwen_engine.image.outputs import encode, style_list
 from qwen_engine.image.picture_output import PREVIEW_BYTES, encode_picture, encode_preview
 from qwen_engine.image.recipe import Ingredients, checkpoint_name, ingredients, write_recipe
 from qwen_engine.image.request import ImageEvent, ImageRequest, Picture, Progress, Queued
-from qwen_engine.image.styles import styles
 from qwen_engine.messages import Outputs, as_objects
 from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions
+from qwen_wire.pictures import StyleList
 
 SETTINGS = ImageSettings(checkpoint="/data/image", edit_checkpoint="/data/image_edit")
 REQUEST = ImageRequest("a red ring", width=48, height=32, steps=4, seed=7, true_cfg_scale=4.0)
@@ -123,6 +123,6 @@ def test_events_as_payloads() -> None:
     size = {"width": 48, "height": 32}
     assert drawn["EVENT"] == {"index": 0, "type": "image", "picture": 1, **size, "seed": 8, "format": "png"}
 
-    listed = told(StyleList(styles().values()), drawn_from)["EVENT"]
+    listed = told(style_list(), drawn_from)["EVENT"]
     assert listed["type"] == "styles"
     assert json.loads(json.dumps(listed)) == listed

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from qwen_engine.files import picture_decoders, told_of
+from qwen_engine.files import media_errors, picture_decoders
 from qwen_engine.image.picture_input import on_white, read_mask, transparency
 from qwen_engine.settings import ImageSettings
 from qwen_media.decoders import Decoders
@@ -44,7 +44,7 @@ def decoders() -> Iterator[Decoders]:
 
 
 def read(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    with told_of("IMAGE"):
+    with media_errors("IMAGE"):
         return read_picture(data, max_pixels=max_pixels)
 
 

@@ -21,7 +21,7 @@ WAIT_S = 10
 class CountDown(Model[int]):
     """A model whose request is a number: it emits n, n-1, … 1. It may be held at a gate before each step."""
 
-    max_batch = 2
+    max_sessions = 2
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -176,7 +176,7 @@ def test_without_tenants_the_whole_queue_may_be_used(model, make_loop):
 
 
 def test_tenants_take_turns_whoever_came_first(model, make_loop):
-    model.max_batch = 1
+    model.max_sessions = 1
     loop = make_loop(max_queue=16)
     busy = hold(model, loop)
     sinks = [Recorder() for _ in range(6)]
@@ -297,7 +297,7 @@ class Large:
 
 
 class Once(Model[Large]):
-    max_batch = 1
+    max_sessions = 1
 
     def prepare(self, request: Large) -> Large:
         return request

@@ -45,7 +45,7 @@ class EchoSettings(ModelSettings):
 class EchoEngine(Model[str]):
     """Says each text `num_echoes` times."""
 
-    max_batch = 4
+    max_sessions = 4
 
     def __init__(self, settings: EchoSettings) -> None:
         self._num_echoes = settings.num_echoes
@@ -69,7 +69,7 @@ class EchoModel(ModelSpec):
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[str, StreamOptions]:
         return parse_text(inputs["TEXT"], "TEXT"), parse_options(StreamOptions, inputs["OPTIONS"])
 
-    def encode(self, event: str, asked: StreamOptions) -> Outputs:
+    def encode(self, event: str, context: StreamOptions) -> Outputs:
         return {"TEXT": event.encode(), "EVENT": {"type": "text"}}
 
 

@@ -40,7 +40,7 @@ class AlignerEngine(Model[AlignRequest]):
 
     def __init__(self, settings: AlignerSettings) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_batch
+        self.max_sessions = settings.max_batch
         self.checkpoint = AlignerCheckpoint(
             Path(settings.checkpoint),
             dtype=getattr(torch, settings.dtype),

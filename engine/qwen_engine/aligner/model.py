@@ -24,7 +24,7 @@ class AlignerModel(ModelSpec):
         chars = options.timestamps == "char"
         return AlignRequest(recording.samples, text, options.language, chars, recording.damage_s), options
 
-    def encode(self, event: TimedText, asked: AlignerOptions) -> Outputs:
+    def encode(self, event: TimedText, context: AlignerOptions) -> Outputs:
         return {"RESULT": answer(event)}
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class AsrEngine(Model[AsrRequest]):
         self, settings: AsrSettings, word_timer: WordTimer | None = None, capture: Capture | None = None
     ) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_requests
+        self.max_sessions = settings.max_requests
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
         detector_of(settings.vad_method)  # loaded here, not when the first recording comes

@@ -22,8 +22,8 @@ class AsrModel(ModelSpec):
         options = parse_options(AsrOptions, inputs["OPTIONS"])
         return read_request(inputs["AUDIO"], options, self.settings, self.decoders), options
 
-    def encode(self, event: Recognition, asked: AsrOptions) -> Outputs:
-        text, result = answer(event, asked)
+    def encode(self, event: Recognition, context: AsrOptions) -> Outputs:
+        text, result = answer(event, context)
         return {"TEXT": text.encode(), "RESULT": result}
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ class ChartEngine(Model[ChartRequest]):
         self._settings = settings
         self._typefaces = load_typefaces(settings)
         self._lanes = {is_large: Readers(1, settings.max_queue, settings.tenants) for is_large in (False, True)}
-        self.max_batch = len(self._lanes) * (1 + settings.max_queue)  # what waits, waits in its lane
+        self.max_sessions = len(self._lanes) * (1 + settings.max_queue)  # what waits, waits in its lane
         self._begun: set[Session[ChartRequest]] = set()
 
     def prepare(self, request: ChartRequest) -> ChartRequest:

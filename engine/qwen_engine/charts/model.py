@@ -19,5 +19,5 @@ class ChartModel(ModelSpec):
         chart = options.decode(inputs["CHART"], "CHART", self.settings.max_chart_bytes)
         return read_request(chart, options, self.settings), options
 
-    def encode(self, event: Drawing, asked: ChartOptions) -> Outputs:
-        return answer(event, asked)
+    def encode(self, event: Drawing, context: ChartOptions) -> Outputs:
+        return answer(event, context)

@@ -33,12 +33,12 @@ class AnswerForm:
         return {name: number for name, number in counts.items() if name in self.counts}
 
 
-def encode(event: Delta | WholeAnswer, asked: AnswerForm) -> dict[str, Any]:
+def encode(event: Delta | WholeAnswer, context: AnswerForm) -> dict[str, Any]:
     """The outputs for one event."""
     if isinstance(event, WholeAnswer):
-        text, asked.echo = asked.echo + event.text, ""
+        text, context.echo = context.echo + event.text, ""
         return {"text_output": text.encode(), "EVENT": {"thinking": event.thinking} if event.thinking else {}}
-    return {"text_output": event.text.encode(), "EVENT": ChatPiece(type=event.kind), **asked.count(event.num_tokens)}
+    return {"text_output": event.text.encode(), "EVENT": ChatPiece(type=event.kind), **context.count(event.num_tokens)}
 
 
 def join(deltas: Sequence[Delta]) -> WholeAnswer:
@@ -47,9 +47,9 @@ def join(deltas: Sequence[Delta]) -> WholeAnswer:
     return WholeAnswer(text, thinking)
 
 
-def close(closing: Mapping[str, Any], asked: AnswerForm) -> dict[str, Any]:
+def close(closing: Mapping[str, Any], context: AnswerForm) -> dict[str, Any]:
     """The outputs of the end: the count of tokens without a piece, such as those of a stop word, and the prompt, where
     the answer is empty."""
-    written = closing["usage"]["completion_tokens"] if "usage" in closing else asked.num_counted
-    prompt_alone = {"text_output": asked.echo.encode()} if asked.echo else {}
-    return {**asked.count(written - asked.num_counted), **prompt_alone}
+    written = closing["usage"]["completion_tokens"] if "usage" in closing else context.num_counted
+    prompt_alone = {"text_output": context.echo.encode()} if context.echo else {}
+    return {**context.count(written - context.num_counted), **prompt_alone}

@@ -25,7 +25,7 @@ class ChatEngine(Model[ChatRequest]):
 
     def __init__(self, settings: ChatSettings, capture: Capture | None = None) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_batch
+        self.max_sessions = settings.max_batch
         self.checkpoint = ChatCheckpoint(settings)
         self._batch = ChatBatch(self.checkpoint, settings, capture)
         self._joined: set[Session[ChatRequest]] = set()

@@ -28,14 +28,14 @@ class ChatModel(ModelSpec):
         echo = text if style.echo and not options.stream else ""
         return request, AnswerForm(options.stream, echo, style.counts, len(request.prompt))
 
-    def encode(self, event: Delta | WholeAnswer, asked: AnswerForm) -> Outputs:
-        return answer.encode(event, asked)
+    def encode(self, event: Delta | WholeAnswer, context: AnswerForm) -> Outputs:
+        return answer.encode(event, context)
 
     def join(self, events: Sequence[Delta]) -> WholeAnswer:
         return answer.join(events)
 
-    def encode_end(self, closing: dict[str, Any], asked: AnswerForm) -> Outputs:
-        return answer.close(closing, asked)
+    def encode_end(self, closing: dict[str, Any], context: AnswerForm) -> Outputs:
+        return answer.close(closing, context)
 
     def takes_long(self, inputs: Inputs) -> bool:
         return takes_long(inputs)

@@ -76,7 +76,7 @@ class ImageEngine(Model[ImageRequest]):
 
     def __init__(self, settings: ImageSettings) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_requests
+        self.max_sessions = settings.max_requests
         self._settings = settings
         self.family = FAMILIES[settings.family](settings)
         self._jobs: dict[Session[ImageRequest], _Job] = {}

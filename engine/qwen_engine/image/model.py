@@ -3,14 +3,14 @@
 from qwen_engine.files import picture_decoders
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.inputs import read_request
-from qwen_engine.image.outputs import StyleList, encode
+from qwen_engine.image.outputs import encode, style_list
 from qwen_engine.image.recipe import Ingredients
 from qwen_engine.image.request import ImageEvent, ImageRequest
-from qwen_engine.image.styles import styles
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
 from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions, parse_options, parse_text
+from qwen_wire.pictures import StyleList
 
 
 class ImageModel(ModelSpec):
@@ -22,13 +22,13 @@ class ImageModel(ModelSpec):
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ImageRequest | Immediate, Ingredients | ImageOptions]:
         options = parse_options(ImageOptions, inputs["OPTIONS"])
         if options.action == "list_styles":
-            return Immediate(lambda: StyleList(styles().values())), options
+            return Immediate(style_list), options
         prompt = parse_text(inputs["PROMPT"], "PROMPT")
         images, mask, tenant = inputs.items["IMAGE"], inputs["MASK"], inputs.caller.tenant
         return read_request(prompt, options, images, mask, self.settings, self.decoders, tenant, inputs["HEARD"])
 
-    def encode(self, event: ImageEvent | StyleList, asked: Ingredients | ImageOptions) -> Outputs:
-        return encode(event, asked)
+    def encode(self, event: ImageEvent | StyleList, context: Ingredients | ImageOptions) -> Outputs:
+        return encode(event, context)
 
     def close(self) -> None:
         self.decoders.close()

@@ -1,38 +1,32 @@
 """From the engine's events to the payloads a caller gets."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.image.picture_output import encode_picture, encode_preview
 from qwen_engine.image.recipe import Ingredients, write_recipe
 from qwen_engine.image.request import ImageEvent, Picture, Progress
-from qwen_engine.image.styles import Style
+from qwen_engine.image.styles import styles
+from qwen_engine.messages import Outputs
 from qwen_wire import pictures as wire
 from qwen_wire.options import ImageOptions
 
-Outputs = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class StyleList:
+def style_list() -> wire.StyleList:
     """What `list_styles` answers."""
+    listed = [wire.Style(style.name, style.titles, style.templates) for style in styles().values()]
+    return wire.StyleList(styles=tuple(listed))
 
-    styles: Iterable[Style]
 
-
-def encode(event: ImageEvent | StyleList, asked: Ingredients | ImageOptions) -> Outputs:
-    """IMAGE, TEXT and EVENT of one event; of a `StyleList` what was asked are the options alone."""
-    if isinstance(event, StyleList):
-        return _outputs(wire.StyleList(styles=tuple(map(_style, event.styles))))
-    assert isinstance(asked, Ingredients)
+def encode(event: ImageEvent | wire.StyleList, context: Ingredients | ImageOptions) -> Outputs:
+    """IMAGE, TEXT and EVENT of one event; those of pictures need the `Ingredients`."""
+    if isinstance(event, wire.Queued | wire.StyleList):
+        return _outputs(event)
+    assert isinstance(context, Ingredients)
     match event:
-        case wire.Queued():
-            return _outputs(event)
         case Progress():
-            return _progress(event, asked)
+            return _progress(event, context)
         case Picture():
-            return _picture(event, asked)
+            return _picture(event, context)
 
 
 def _outputs(event: Any, image: bytes = b"", text: str = "") -> Outputs:
@@ -58,7 +52,3 @@ def _picture(event: Picture, drawn_from: Ingredients) -> Outputs:
         format=options.format,
     )
     return _outputs(told, options.encode(file), event.request.prompt)
-
-
-def _style(style: Style) -> wire.Style:
-    return wire.Style(style.name, style.titles, style.templates)

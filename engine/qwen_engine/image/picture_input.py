@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageChops
 
-from qwen_engine.files import told_of
+from qwen_engine.files import media_errors
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
 
@@ -15,7 +15,7 @@ def read_picture(data: bytes, name: str, decoders: Decoders, *, max_pixels: int)
     Raises:
         QwenError: it cannot be read, or not now.
     """
-    with told_of(name):
+    with media_errors(name):
         return decoders.picture(data, max_pixels=max_pixels)
 
 

@@ -52,7 +52,7 @@ class TtsEngine(Model[Speak]):
         self._first: Kind = next(iter(self.checkpoints))
         capture = capture or cuda_capture(settings.device)
         self._batches = {kind: TtsBatch(checkpoint, settings, capture) for kind, checkpoint in self.checkpoints.items()}
-        self.max_batch = settings.max_batch
+        self.max_sessions = settings.max_batch
         self._begun: set[Session[Speak]] = set()
         self._texts = TextStreams(settings)
         self._voices: VoiceStore | None = None
@@ -94,7 +94,7 @@ class TtsEngine(Model[Speak]):
         self._texts.forget_ended()
 
     def add_text(self, tenant: str, text_stream: str, token: str | None, text: str, *, complete: bool) -> TextAdded:
-        """More text for an open stream, whose opening told the `token`; `complete`: this is its end."""
+        """More text for an open stream, opened with the `token`; `complete`: this is its end."""
         self._check_length(text)
         self._texts.add(tenant, text_stream, token, text, complete=complete)
         return TextAdded(chars=len(text))

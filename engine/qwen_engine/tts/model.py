@@ -25,8 +25,8 @@ class TtsModel(ModelSpec):
         text = parse_text(inputs["TEXT"], "TEXT")
         return self._request(options, text, inputs["REF_AUDIO"], inputs.caller), options
 
-    def encode(self, event: AudioChunk | ControlEvent, asked: TtsOptions) -> Outputs:
-        return answer.encode(event, asked)
+    def encode(self, event: AudioChunk | ControlEvent, context: TtsOptions) -> Outputs:
+        return answer.encode(event, context)
 
     def join(self, events: Sequence[AudioChunk | ControlEvent]) -> AudioChunk | ControlEvent:
         return answer.join(events)

@@ -57,8 +57,8 @@ class Speak:
 
     `voice`: a named speaker or a stored voice; None: `reference`, or the voice that the `instruction` describes, or the
     checkpoint's first. The engine clones the `reference`; `consent` says who allowed its use. `text_feed` "ahead": the
-    talker reads each piece of text before its frames, "beside": beside them. `chunk_frames` None: by load. The audio ends
-    at `max_audio_s` at the latest. With a `text_stream`, further text is added until it is complete.
+    talker reads each piece of text before its frames, "beside": beside them. `chunk_frames` None: by load. The audio
+    ends at `max_audio_s` at the latest. With a `text_stream`, further text is added until it is complete.
     """
 
     text: str

@@ -43,7 +43,7 @@ class VisionEngine(Model[VisionRequest]):
 
     def __init__(self, settings: VisionSettings) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_batch
+        self.max_sessions = settings.max_batch
         self.checkpoint = VisionCheckpoint(settings)
         self._max_positions = min(settings.max_positions, self.checkpoint.max_positions)
         self._max_step_positions = settings.max_step_positions

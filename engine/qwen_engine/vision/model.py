@@ -22,8 +22,8 @@ class VisionModel(ModelSpec):
         request = read_request(inputs["IMAGE"], inputs["TEXT"], options, self.settings, processor, self.decoders)
         return request, options
 
-    def encode(self, event: Description, asked: VisionOptions) -> Outputs:
-        return answer(event, asked)
+    def encode(self, event: Description, context: VisionOptions) -> Outputs:
+        return answer(event, context)
 
     def close(self) -> None:
         self.decoders.close()

@@ -56,7 +56,7 @@ class CaptionEngine(Model[CaptionRequest]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         torch.set_num_threads(settings.num_threads)
-        self.max_batch = settings.max_streams
+        self.max_sessions = settings.max_streams
         self.checkpoint = AsrCheckpoint(settings)
         self._settings = settings
         detector_of(settings.vad_method)  # loaded here, not when the first stream begins

@@ -20,5 +20,5 @@ class CaptionModel(ModelSpec):
         audio = options.decode(inputs["AUDIO"], "AUDIO", self.settings.max_chunk_bytes)
         return CaptionRequest(step.sequence_id, audio, options, start=step.start, end=step.end), options
 
-    def encode(self, event: Caption, asked: CaptionOptions) -> Outputs:
+    def encode(self, event: Caption, context: CaptionOptions) -> Outputs:
         return {"EVENT": event}

@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
-from qwen_engine.files import told_of
+from qwen_engine.files import media_errors
 from qwen_engine.samples import check_samples
 from qwen_media.limits import SoundLimits
 from qwen_media.sound import pcm_frames
@@ -45,12 +45,12 @@ class ChunkReader:
     def _frames(self, audio: bytes, max_s: float) -> np.ndarray:
         """(frames, channels) as they came; their number is checked before they are processed."""
         rate_hz, num_channels = self._options.sample_rate_hz, self._options.num_channels
-        with told_of("AUDIO"):
+        with media_errors("AUDIO"):
             frames = pcm_frames(audio, self._options.audio_format, num_channels)
         duration_s = len(frames) / rate_hz
         if duration_s > max_s:
             raise InvalidRequest(f"AUDIO lasts {duration_s:.1f} s; a chunk may last up to {max_s:g} s")
-        with told_of("AUDIO"):
+        with media_errors("AUDIO"):
             SoundLimits(max_s).check_form(rate_hz, num_channels, len(frames))
         return frames
 
