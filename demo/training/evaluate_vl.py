@@ -18,7 +18,7 @@ from demo.training.manifest import CHECKPOINTS, record
 from demo.training.vl_model import new_image_processor
 from demo.training.vl_pictures import OTHER_SIDES_PX, PLACES, Example, example, noisy, scenes, worn
 from demo.training.vl_text import ANSWERS, QUESTIONS
-from qwen_engine.vision.prompt import Prompts, question_of
+from qwen_engine.vision.prompt import VisionPrompts, question_of
 
 NUM_THREADS = 1
 NUM_PICTURES = 100
@@ -38,7 +38,7 @@ class Viewer:
         folder = CHECKPOINTS / NAME
         self._model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self._processor = new_image_processor()
-        self._prompts = Prompts(folder)
+        self._prompts = VisionPrompts(folder)
 
     def answers(self, pictures: Sequence[np.ndarray], question: str) -> list[str]:
         """To `question`, about each picture, uint8 (height, width, 3)."""

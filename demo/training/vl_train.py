@@ -23,7 +23,7 @@ from demo.training.vl_model import new_model, save
 from demo.training.vl_pictures import Example, scenes
 from demo.training.vl_text import ANSWERS, SHARES, asked, describing_tokenizer
 from demo.training.vl_vision import FILE, load_vision_tower
-from qwen_engine.vision.prompt import Prompts
+from qwen_engine.vision.prompt import VisionPrompts
 
 NUM_THREADS = 1
 STEPS = 1300
@@ -42,7 +42,7 @@ COMMANDS = [
 class Examples:
     """Pictures of training scenes with a question and its answer; a batch has pictures of one shape."""
 
-    def __init__(self, prompts: Prompts, seed: int) -> None:
+    def __init__(self, prompts: VisionPrompts, seed: int) -> None:
         self._rng = random.Random(seed)
         self._prompts = prompts
         self._drawings = Drawings(seed)
@@ -128,7 +128,7 @@ def train(number: int) -> float:
     tokenizer.save_pretrained(BUILD)
     torch.manual_seed(number)
     run = Run(number, tokenizer)
-    examples = Examples(Prompts(BUILD), number + run.step)
+    examples = Examples(VisionPrompts(BUILD), number + run.step)
     torch.manual_seed(number + run.step)
     recent: list[float] = []
     while run.step < STEPS:

@@ -13,8 +13,8 @@ from qwen_engine.weights import Weights
 
 Change: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
-MOST_PADDED = 512  # positions in all: up to here, one padded prefill is as fast as several
-LEAST_FILLED = 0.7
+MAX_PADDED = 512  # positions in all: up to here, one padded prefill is as fast as several
+MIN_FILLED = 0.7
 
 
 class LanguageModel:
@@ -99,7 +99,7 @@ def group_ends(lengths: Sequence[int]) -> list[int]:
     start = 0
     for end in range(1, len(lengths) + 1):
         room = max(lengths[start:end]) * (end - start)
-        if end - start > 1 and room > MOST_PADDED and sum(lengths[start:end]) < LEAST_FILLED * room:
+        if end - start > 1 and room > MAX_PADDED and sum(lengths[start:end]) < MIN_FILLED * room:
             ends.append(end - 1)
             start = end - 1
     return [*ends, len(lengths)]

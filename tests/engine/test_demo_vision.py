@@ -29,7 +29,7 @@ def engine() -> VisionEngine:
 
 
 def request(engine: VisionEngine, pixels: np.ndarray, question: str = DESCRIBE, limit: int = 24) -> VisionRequest:
-    return VisionRequest(engine.checkpoint.processor.look(Image.fromarray(pixels)), question, limit)
+    return VisionRequest(engine.checkpoint.processor.process(Image.fromarray(pixels)), question, limit)
 
 
 def grey(sides: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -93,14 +93,14 @@ def test_a_picture_that_cannot_be_looked_at_fails_alone(engine):
 def test_a_step_that_fails_ends_its_requests_and_harms_no_later_one(engine, monkeypatch):
     good = request(engine, grey())
     (alone,) = run(engine, good)
-    go_on = engine.checkpoint.go_on
+    step = engine.checkpoint.step
 
     def fails(rows, tokens):
         if len(tokens) == 3:
             raise RuntimeError("out of memory")
-        return go_on(rows, tokens)
+        return step(rows, tokens)
 
-    monkeypatch.setattr(engine.checkpoint, "go_on", fails)
+    monkeypatch.setattr(engine.checkpoint, "step", fails)
     assert {type(sink.outcome()) for sink in run(engine, good, good, good)} == {ServerError}
     assert texts(run(engine, good, good)) == texts([alone]) * 2
 
@@ -112,19 +112,21 @@ def test_a_caller_who_leaves_frees_the_row(engine):
     sessions[0].finish("cancelled")
     engine.retire(sessions[0])
     engine.step(sessions[1:])
-    assert len(engine._read) == 1
+    assert len(engine._cache) == 1
     while not sessions[1].ended:
         engine.step(sessions[1:])
     engine.retire(sessions[1])
-    assert (len(engine._read), engine._rows) == (0, [])
+    assert (len(engine._cache), engine._rows) == (0, [])
     assert texts(sinks[1:]) == texts(run(engine, request(engine, grey())))
 
 
 def test_a_step_reads_no_more_prompts_than_it_may(engine, monkeypatch):
     monkeypatch.setattr(engine, "_max_step_positions", 1)
     sizes = []
-    read = engine.checkpoint.read
-    monkeypatch.setattr(engine.checkpoint, "read", lambda views, ids: (sizes.append(len(views)), read(views, ids))[1])
+    prefill = engine.checkpoint.prefill
+    monkeypatch.setattr(
+        engine.checkpoint, "prefill", lambda views, ids: (sizes.append(len(views)), prefill(views, ids))[1]
+    )
     told = texts(run(engine, *[request(engine, grey())] * 5))
     assert sizes == [1] * 5
     assert len(set(told)) == 1

@@ -83,7 +83,7 @@ def editing(audio: Path) -> Made:
 
 def vision(audio: Path) -> Made:
     engine = VisionEngine(SETTINGS["qwen3_vl"])
-    return engine, lambda: VisionRequest(engine.checkpoint.processor.look(picture()), "Where?", 4)
+    return engine, lambda: VisionRequest(engine.checkpoint.processor.process(picture()), "Where?", 4)
 
 
 def charts(audio: Path) -> Made:

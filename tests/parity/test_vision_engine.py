@@ -39,7 +39,7 @@ def bench(request, tmp_path_factory) -> Bench:
     upstream, rng = UpstreamVision(folder), random.Random(3)
     engine = VisionEngine(VisionSettings(checkpoint=str(folder), max_batch=7, max_positions=512))
     asked = [(picture, rng.choice(QUESTIONS), rng.randint(1, LONGEST_ANSWER)) for picture in pictures(NUM_PICTURES, 1)]
-    looked = [VisionRequest(engine.checkpoint.processor.look(picture), *rest) for picture, *rest in asked]
+    looked = [VisionRequest(engine.checkpoint.processor.process(picture), *rest) for picture, *rest in asked]
     return Bench(engine, looked, [upstream.answer(*one).rstrip(HALF_CHARACTER).rstrip() for one in asked])
 
 

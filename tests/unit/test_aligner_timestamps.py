@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.models.qwen3_asr.processing_qwen3_asr import _fix_timestamps
 
-from qwen_engine.aligner.timestamps import in_order, in_order_already
+from qwen_engine.aligner.timestamps import longest_monotonic, monotonic
 
 CLASS_MS = 80
 NUM_MARKS = 20_000  # of 10,000 words
@@ -44,25 +44,25 @@ class Counted(int):
 @given(MARKS)
 def test_the_result_is_upstreams(classes):
     times_ms = [CLASS_MS * one for one in classes]
-    assert in_order(times_ms) == _fix_timestamps(np.array(times_ms, np.float32))
+    assert monotonic(times_ms) == _fix_timestamps(np.array(times_ms, np.float32))
 
 
 @given(MARKS)
 def test_no_time_goes_back_and_good_ones_stay(times_ms):
-    repaired = in_order(times_ms)
+    repaired = monotonic(times_ms)
     assert len(repaired) == len(times_ms)
     assert repaired == sorted(repaired)
-    good = in_order_already(times_ms)
+    good = longest_monotonic(times_ms)
     assert [repaired[index] for index in good] == [times_ms[index] for index in good]
-    assert in_order(repaired) == repaired
+    assert monotonic(repaired) == repaired
 
 
 def test_nothing_is_in_order():
-    assert in_order([]) == []
+    assert monotonic([]) == []
 
 
 def test_ten_thousand_words_take_n_log_n_comparisons():
     rng = random.Random(0)
     Counted.num_comparisons = 0
-    in_order([Counted(rng.randrange(100_000)) for _ in range(NUM_MARKS)])
+    monotonic([Counted(rng.randrange(100_000)) for _ in range(NUM_MARKS)])
     assert Counted.num_comparisons < COMPARISONS * NUM_MARKS * math.log2(NUM_MARKS)

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from qwen_engine.aligner.timing import Found
+from qwen_engine.aligner.timing import WordTime
 from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
 from qwen_engine.aligner.words import TextWord
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
@@ -24,11 +24,11 @@ class Speaker:
     def __init__(self, num_words: int, seed: int, *, pace=lambda place: 1.0, pauses: float = 0.1) -> None:
         rng = random.Random(seed)
         self.words = [TextWord(f"w{index}", ("w" * rng.randint(1, 9),)) for index in range(num_words)]
-        self.times: list[Found] = []
+        self.times: list[WordTime] = []
         at = 300
         for index, word in enumerate(self.words):
             length = int(60 * len(word.units[0]) * pace(index / num_words)) + 40
-            self.times.append(Found(at, at + length))
+            self.times.append(WordTime(at, at + length))
             at += length + (rng.randint(500, 4000) if rng.random() < pauses else 0)
         noise = np.random.default_rng(seed).normal(scale=0.1, size=(at + 300) * MS).astype(np.float32)
         loud = np.zeros(len(noise), np.float32)
@@ -38,19 +38,21 @@ class Speaker:
         self.samples = (noise * (loud * syllables + 1e-4)).astype(np.float32)
         self.num_windows = 0
 
-    def find(self, window: Window) -> list[Found]:
+    def find(self, window: Window) -> list[WordTime]:
         self.num_windows += 1
         assert len(window.samples) <= WINDOW_S * SAMPLE_RATE_HZ
         start = (window.samples.ctypes.data - self.samples.ctypes.data) // self.samples.itemsize // MS
         end = len(window.samples) // MS
         asked = [self.times[int(word.text[1:])] for word in window.words]
-        return [Found(min(max(0, time.start_ms - start), end), min(max(0, time.end_ms - start), end)) for time in asked]
+        return [
+            WordTime(min(max(0, time.start_ms - start), end), min(max(0, time.end_ms - start), end)) for time in asked
+        ]
 
-    def align(self) -> list[Found]:
-        course = WindowedAlignment(self.samples, self.words, WINDOW_S)
-        while (window := course.window()) is not None:
-            course.take(window, self.find(window))
-        return course.found
+    def align(self) -> list[WordTime]:
+        alignment = WindowedAlignment(self.samples, self.words, WINDOW_S)
+        while (window := alignment.window()) is not None:
+            alignment.take(window, self.find(window))
+        return alignment.found
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,14 @@ def test_a_minute_without_speech_is_passed_over():
     middle = speaker.times[60].start_ms - 20
     quiet = np.full(gap_ms * MS, 1e-6, np.float32)
     speaker.samples = np.concatenate([speaker.samples[: middle * MS], quiet, speaker.samples[middle * MS :]])
-    speaker.times = [time if time.start_ms < middle else time.later(gap_ms) for time in speaker.times]
+    speaker.times = [time if time.start_ms < middle else time.shifted(gap_ms) for time in speaker.times]
     assert [one.start_ms for one in speaker.align()] == pytest.approx([one.start_ms for one in speaker.times], abs=1)
 
 
 def test_a_text_that_is_not_said_ends_all_the_same():
     speaker = Speaker(200, 7)
-    speaker.find = lambda window: [Found(0, 0)] * len(window.words)
+    speaker.find = lambda window: [WordTime(0, 0)] * len(window.words)
     assert len(speaker.align()) == 200
     late = Speaker(200, 8)
-    late.find = lambda window: [Found(0, len(window.samples) // MS)] * len(window.words)
+    late.find = lambda window: [WordTime(0, len(window.samples) // MS)] * len(window.words)
     assert len(late.align()) == 200

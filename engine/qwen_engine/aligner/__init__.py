@@ -1,1 +1,1 @@
-"""Forced alignment: when each word of a known text is said in a recording."""
+"""Forced alignment: the time of each word of a known text in a recording."""

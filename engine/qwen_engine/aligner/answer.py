@@ -1,4 +1,4 @@
-"""An alignment as the caller gets it: RESULT of `qwen3_aligner`."""
+"""RESULT of `qwen3_aligner`."""
 
 from qwen_engine.aligner.request import TimedText
 from qwen_engine.asr.cues import cues_of_words

@@ -1,4 +1,4 @@
-"""An aligner's checkpoint folder, loaded: a recogniser's layers under a classifier of times instead of a vocabulary."""
+"""An aligner's checkpoint folder, loaded: a recogniser's layers with a classifier of times as the head."""
 
 import json
 from collections.abc import Sequence
@@ -67,20 +67,20 @@ class AlignerCheckpoint:
 
     @property
     def longest_s(self) -> float:
-        """The latest time that there is a class for."""
+        """The latest time with a class."""
         return len(self._score) * self.config.class_ms / 1000
 
     def num_positions(self, num_samples: int, after: Sequence[int]) -> int:
-        """How long the prompt of a clip of `num_samples` is, with the token ids `after` the sound."""
+        """The length of the prompt of a clip of `num_samples`, with the token ids `after` the audio."""
         features = self.config.features
         num_frames = max(num_samples, features.min_samples) // features.hop
         return len(self.prompts.before) + num_tokens(num_frames, self.config.encoder) + len(after)
 
     @torch.inference_mode()
     def classes(self, clips: Sequence[Clip]) -> list[list[int]]:
-        """The class of each mark of each clip: samples (n,) at 16 kHz, and the token ids behind the sound.
+        """The class of each mark of each clip: samples (n,) at 16 kHz, and the token ids after the audio.
 
-        The clips share a forward, and nothing else.
+        The clips share a forward only.
 
         Raises:
             InvalidRequest: one of them has more than `max_positions`.
@@ -113,6 +113,6 @@ class AlignerCheckpoint:
         return torch.cat((before, sound, behind))
 
     def _marks(self, num_positions: int, after: Sequence[int]) -> torch.Tensor:
-        """Where the marks stand in a prompt."""
+        """The positions of the marks in a prompt."""
         found = (torch.tensor(after) == self.prompts.mark).nonzero()[:, 0]
         return found + num_positions - len(after)

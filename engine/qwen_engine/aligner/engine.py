@@ -1,6 +1,5 @@
-"""The alignment engine: recordings that came together, long and short, share forwards."""
+"""The alignment engine: windows of all recordings share forwards."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,13 @@ from qwen_engine.aligner.timing import found_words, timed_words
 from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.audio import is_silent
-from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.loop import Model, Session, fail_alone, try_together
 from qwen_engine.samples import check_samples
 from qwen_engine.settings import AlignerSettings
-from qwen_wire.errors import InvalidRequest, QwenError, ServerError
+from qwen_wire.errors import InvalidRequest
 
-log = logging.getLogger(__name__)
-
-MOST_WORDS_PER_S = 25  # in Chinese, characters
-LEAST_FILLED = 0.7  # of a batch: the rest is padding
+MAX_WORDS_PER_S = 25  # in Chinese, characters
+MIN_FILLED = 0.7  # share of a batch without padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +46,7 @@ class AlignerEngine(Model[AlignRequest]):
         )
         self._settings = settings
         self._max_window_s = min(settings.max_piece_s, self.checkpoint.longest_s)
-        self._courses: dict[Session[AlignRequest], WindowedAlignment] = {}
+        self._alignments: dict[Session[AlignRequest], WindowedAlignment] = {}
 
     def prepare(self, request: AlignRequest) -> AlignRequest:
         settings, num_chars = self._settings, len(request.text)
@@ -67,18 +64,18 @@ class AlignerEngine(Model[AlignRequest]):
             with fail_alone(session):
                 works += self._next(session)
         for batch in _batches(works, self._settings.max_step_positions):
-            self._align(batch)
+            try_together(batch, self._align, lambda work, error: work.session.fail(error))
         return True
 
     def retire(self, session: Session[AlignRequest]) -> None:
-        self._courses.pop(session, None)
+        self._alignments.pop(session, None)
 
     def _next(self, session: Session[AlignRequest]) -> list[_Work]:
         """The next window of a session; none where it is finished."""
         request = session.request
-        if session not in self._courses:
-            self._courses[session] = WindowedAlignment(request.samples, request.words, self._max_window_s)
-        alignment = self._courses[session]
+        if session not in self._alignments:
+            self._alignments[session] = WindowedAlignment(request.samples, request.words, self._max_window_s)
+        alignment = self._alignments[session]
         if (window := alignment.window()) is None:
             session.emit(_alignment(request, alignment))
             session.finish("stop")
@@ -88,40 +85,22 @@ class AlignerEngine(Model[AlignRequest]):
         return [_Work(session, alignment, window, after, num_positions)]
 
     def _align(self, batch: Sequence[_Work]) -> None:
-        """What fails together is tried one by one, so that it fails alone."""
-        error = self._try(batch)
-        if error is None:
-            return
-        if len(batch) == 1:
-            batch[0].session.fail(error)
-            return
-        for work in batch:
-            self._align([work])
-
-    def _try(self, batch: Sequence[_Work]) -> QwenError | None:
-        try:
-            classes = self.checkpoint.classes([(work.window.samples, work.after) for work in batch])
-        except QwenError as error:
-            return error
-        except Exception:
-            log.exception("%d windows could not be aligned", len(batch))
-            return ServerError()
-        for work, told in zip(batch, classes, strict=True):
+        classes = self.checkpoint.classes([(work.window.samples, work.after) for work in batch])
+        for work, found in zip(batch, classes, strict=True):
             with fail_alone(work.session):
-                work.alignment.take(work.window, found_words(work.window.words, told, self.checkpoint.config.class_ms))
-        return None
+                work.alignment.take(work.window, found_words(work.window.words, found, self.checkpoint.config.class_ms))
 
 
 def _check_words(request: AlignRequest) -> None:
-    num_words = len(request.words)  # a language that is not known is refused here
+    num_words = len(request.words)  # raises for an unknown language
     if not num_words:
         if request.text.strip():
             raise InvalidRequest(f"TEXT is {request.text[:80]!r}: it has no word to align, only signs")
         return
-    if num_words > MOST_WORDS_PER_S * max(1.0, request.duration_s):
+    if num_words > MAX_WORDS_PER_S * max(1.0, request.duration_s):
         raise InvalidRequest(
             f"TEXT has {num_words} words for {request.duration_s:.1f} s of AUDIO; the limit is "
-            f"{MOST_WORDS_PER_S} a second"
+            f"{MAX_WORDS_PER_S} a second"
         )
     if is_silent(request.samples, sample_rate_hz=SAMPLE_RATE_HZ):
         raise InvalidRequest("AUDIO is silent: no word of TEXT is said in it")
@@ -138,12 +117,12 @@ def _alignment(request: AlignRequest, alignment: WindowedAlignment) -> TimedText
 
 
 def _batches(works: Sequence[_Work], max_positions: int) -> Iterator[Sequence[_Work]]:
-    """Works of like length together, the shortest first; padded, a batch has at most `max_positions`, or one work."""
+    """Windows of similar length together, the shortest first: padded, up to `max_positions`, or one window."""
     batch: list[_Work] = []
     filled = 0
     for work in sorted(works, key=lambda work: work.num_positions):
         room = work.num_positions * (len(batch) + 1)
-        if batch and (room > max_positions or filled + work.num_positions < LEAST_FILLED * room):
+        if batch and (room > max_positions or filled + work.num_positions < MIN_FILLED * room):
             yield batch
             batch, filled = [], 0
         batch.append(work)

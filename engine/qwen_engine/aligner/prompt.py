@@ -1,4 +1,4 @@
-"""What the aligner reads: the sound, then each word with a mark for its start and one for its end. No chat."""
+"""The aligner's prompt: the audio, then each word with a mark for its start and one for its end."""
 
 import json
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ MARKS_PER_WORD = 2
 
 
 class AlignerPrompts:
-    """The tokenizer of one checkpoint folder. Words of callers are text, whatever they spell.
+    """The tokenizer of one checkpoint folder. Control tokens in callers' words are escaped.
 
     Example:
-        prompts.before, prompts.after(["good", "morning"])  # token ids around the sound
+        prompts.before, prompts.after(["good", "morning"])  # token ids around the audio
     """
 
     def __init__(self, folder: Path) -> None:
         description = json.loads((folder / "tokenizer.json").read_bytes())
         self._plain = Tokenizer.from_str(json.dumps({**description, "added_tokens": []}))
-        self._plain.no_padding()  # a saved tokenizer may remember that it padded batches
+        self._plain.no_padding()  # a saved tokenizer may have padding on
         self._plain.no_truncation()
         control = {token["content"]: token["id"] for token in description["added_tokens"]}
         missing = {"<|audio_start|>", "<|audio_end|>", MARK} - control.keys()
@@ -33,7 +33,7 @@ class AlignerPrompts:
         self._audio_end: int = control["<|audio_end|>"]
 
     def after(self, words: Sequence[str]) -> list[int]:
-        """Token ids from the end of the sound on, `mark` twice behind each word."""
+        """Token ids after the audio, `mark` twice after each word."""
         ids = [self._audio_end]
         for encoding in self._plain.encode_batch_fast(list(words), add_special_tokens=False):
             ids += [*encoding.ids, *[self.mark] * MARKS_PER_WORD]

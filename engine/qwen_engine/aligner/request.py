@@ -1,4 +1,4 @@
-"""What an aligner is asked and what it answers. Samples are float32, mono, 16 kHz."""
+"""The request and the result of an alignment. Samples are float32, mono, 16 kHz."""
 
 import functools
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LANGUAGES = tuple(NAMES[code] for code in CODES)
 
 @dataclass(frozen=True)
 class AlignRequest:
-    """A recording, and the text that is said in it. `language`: as `resolve_language` takes it; `chars`: time each
+    """A recording and its text. `language`: as `resolve_language` takes it; `chars`: time each
     character, not each word; `damage_s`: seconds of the recording that are missing or could not be decoded."""
 
     samples: np.ndarray
@@ -33,10 +33,10 @@ class AlignRequest:
 
     @functools.cached_property
     def text_language(self) -> str | None:
-        """The English name of the language that is stated, else of the one that the script gives away.
+        """The English name of the stated language, else of the one that the script implies.
 
         Raises:
-            InvalidRequest: stated, and none of the eleven.
+            InvalidRequest: it is stated and not one of the eleven.
         """
         name = resolve_language(self.language, allowed=LANGUAGES, hears_dialects=True)
         return name or language_of_script(self.text)
@@ -48,7 +48,7 @@ class AlignRequest:
 
 @dataclass(frozen=True)
 class TimedText:
-    """When the words (or characters) of `text` are said; `language` is None where neither name nor script tells."""
+    """`text` with the times of its words (or characters); `language` is None where neither name nor script gives it."""
 
     text: str
     language: str | None
@@ -58,7 +58,7 @@ class TimedText:
 
 
 def check_language(name: str | None) -> None:
-    """Raise `InvalidRequest` if `name` (an English one, None: any) is not of a language that the aligner was taught."""
+    """Raise `InvalidRequest` if `name` (an English one, None: any) is not a language of the aligner."""
     if name is not None and name not in LANGUAGES:
         known = ", ".join(f"{NAMES[code]} ({code})" for code in CODES)
         raise InvalidRequest(f"the aligner does not know {name}; it knows {known}")

@@ -1,21 +1,21 @@
-"""Marks in order: what the aligner tells of each mark on its own becomes a course of time that never goes back."""
+"""Repair of timestamps: the aligner classifies each mark on its own; here they become monotonic."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-SHORT_RUN = 2  # so few marks out of order in a row take a neighbour's time; more are spread between both
+SHORT_RUN = 2  # up to so many marks in a row take a neighbour's time; more are interpolated
 
 
-def in_order(times_ms: Sequence[int]) -> list[int]:
+def monotonic(times_ms: Sequence[int]) -> list[int]:
     """`times_ms` with those that are out of order replaced, so that none is before the one in front of it.
 
-    What `in_order_already` names stays as it is; the rest is filled in from there. In O(n log n), and exactly what the
-    official repair gives in O(n²).
+    The marks of `longest_monotonic` stay; the others are filled in from these. O(n log n), with the result of the
+    official repair in O(n²).
     """
     if not times_ms:
         return []
-    good = in_order_already(times_ms)
+    good = longest_monotonic(times_ms)
     first, last = good[0], good[-1]
     repaired = list(times_ms)
     repaired[:first] = [times_ms[first]] * first
@@ -25,7 +25,7 @@ def in_order(times_ms: Sequence[int]) -> list[int]:
     return repaired
 
 
-def in_order_already(times_ms: Sequence[int]) -> list[int]:
+def longest_monotonic(times_ms: Sequence[int]) -> list[int]:
     """Indices of a longest subsequence that never falls.
 
     Of several, the one that ends first is taken, and before each of its members the earliest that can be.
@@ -55,7 +55,7 @@ def in_order_already(times_ms: Sequence[int]) -> list[int]:
 
 
 def _between(left_ms: int, right_ms: int, count: int) -> list[int]:
-    """What stands for `count` marks between two good ones."""
+    """Times of `count` marks between two good ones."""
     if count <= SHORT_RUN:
         return [left_ms if place < count - place else right_ms for place in range(count)]
     step_ms = (right_ms - left_ms) / (count + 1)

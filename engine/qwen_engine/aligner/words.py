@@ -1,11 +1,11 @@
-"""The words of a text as the aligner reads them, and as the text writes them.
+"""The words of a text, as units for the aligner and as written.
 
-The aligner was taught letters and digits only: a Chinese character is a word, elsewhere spaces part words. What it is
-asked are those units; what is answered are stretches of the text, each word with the punctuation that stands at it, so
-that nothing but white space is left between them.
+The aligner was trained on letters and digits only: a Chinese character is a word, elsewhere spaces separate words. It
+gets these units; results have stretches of the text, each word with its punctuation, so that only white space is left
+between them.
 
 Words are those of `split_words_for_alignment` (transformers, `models/qwen3_asr/processing_qwen3_asr.py`). Korean is cut
-as there without a dictionary: two syllables and the rest are read apart, but answered as one word. It cuts Japanese by
+as there without a dictionary: two syllables and the rest are separate units of one word. It cuts Japanese by
 a morphological analyser (nagisa), of 50 MB and with a framework of its own; here each kanji is a word, and so is each
 run of hiragana or katakana.
 """
@@ -20,9 +20,9 @@ from qwen_engine.asr.text_join import is_opening
 
 TOKEN = re.compile(r"\S+")
 APOSTROPHE = "'"
-LONG_SOUND = "ー"
+SOUND_MARK = "ー"
 KOREAN_HEAD = 2
-MOST_MARKS = 30  # on one character
+MAX_MARKS = 30  # on one character
 HAN = (
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
@@ -40,7 +40,7 @@ SCRIPTS = {"Japanese": (*HIRAGANA, *KATAKANA), "Korean": HANGUL, "Chinese": HAN,
 
 @dataclass(frozen=True)
 class TextWord:
-    """`text`: as written, with its punctuation; `units`: what the aligner reads, of which there is at least one."""
+    """`text`: as written, with its punctuation; `units`: for the aligner, at least one."""
 
     text: str
     units: tuple[str, ...]
@@ -52,7 +52,7 @@ class TextWord:
 
 @dataclass
 class _Core:
-    """Where a word's letters stand in the text, from the first to the last."""
+    """A word's letters in the text, from the first to the last."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class _Core:
 
 
 def split_words(text: str, language: str | None = None) -> list[TextWord]:
-    """The words of `text` in `language` (an English name; None: of any that parts words by spaces, or Chinese)."""
+    """The words of `text` in `language` (an English name; None: of any with spaces between words, or Chinese)."""
     cores = list(_korean_cores(text) if language == "Korean" else _cores(text, language))
     if not cores:
         return []
@@ -71,13 +71,13 @@ def split_words(text: str, language: str | None = None) -> list[TextWord]:
 
 
 def characters(word: str) -> list[str]:
-    """A word's letters and digits one by one, each with the signs that stand at it; together they are the word."""
+    """A word's letters and digits one by one, each with its signs; joined they are the word."""
     read = [index for index, char in enumerate(word) if _is_read(char)]
     return [word[start:end] for start, end in pairwise([0, *read[1:], len(word)])] if word else []
 
 
 def language_of_script(text: str) -> str | None:
-    """The language that the letters of `text` give away; None for Latin ones."""
+    """The language of the script of `text`; None for Latin."""
     for language, ranges in SCRIPTS.items():
         if any(_within(char, ranges) for char in text):
             return language
@@ -86,7 +86,7 @@ def language_of_script(text: str) -> str | None:
 
 def _cores(text: str, language: str | None) -> Iterator[_Core]:
     start, end = -1, -1
-    last = ""  # of the core, sounds that are drawn out aside
+    last = ""  # of the core, without prolonged sound marks
     for index, char in enumerate(f"{text} "):
         is_han = _within(char, HAN)
         ends = char.isspace() or is_han or (language == "Japanese" and _is_other_kana(last, char))
@@ -97,7 +97,7 @@ def _cores(text: str, language: str | None) -> Iterator[_Core]:
             yield _core(text, index, index + 1)
         elif _is_read(char) or (start >= 0 and unicodedata.category(char).startswith("M")):
             start, end = (index if start < 0 else start), index + 1
-            last = next((one for one in (char, text[max(start, index - 1) : index]) if one != LONG_SOUND), last)
+            last = next((one for one in (char, text[max(start, index - 1) : index]) if one != SOUND_MARK), last)
 
 
 def _core(text: str, start: int, end: int) -> _Core:
@@ -113,7 +113,7 @@ def _korean_cores(text: str) -> Iterator[_Core]:
 
 
 def _cut(text: str, left_end: int, right_start: int) -> tuple[int, int]:
-    """Where the left word stops and where the right one begins, white space between them left out.
+    """The end of the left word and the start of the right one, without the white space between them.
 
     Signs go with the word before, but with the one after if they open something, or touch that one alone.
     """
@@ -134,17 +134,14 @@ def _spoken(written: str) -> str:
 
 
 def _few_marks(text: str) -> str:
-    """`text` without the marks of a character that come after so many: to order them takes the square of their number.
-
-    What Unicode calls stream-safe text has no more.
-    """
-    kept: list[str] = []
+    """`text` with at most `MAX_MARKS` marks on a character (stream-safe text): sorting them is quadratic."""
+    chars: list[str] = []
     num_marks = 0
     for char in text:
         num_marks = num_marks + 1 if unicodedata.combining(char) else 0
-        if num_marks <= MOST_MARKS:
-            kept.append(char)
-    return "".join(kept)
+        if num_marks <= MAX_MARKS:
+            chars.append(char)
+    return "".join(chars)
 
 
 def _is_read(char: str) -> bool:
@@ -153,7 +150,7 @@ def _is_read(char: str) -> bool:
 
 def _is_other_kana(last: str, char: str) -> bool:
     """Whether `char` ends a run of characters: it or the `last` one is hiragana, or katakana, and the other is not."""
-    if not last or char == LONG_SOUND:
+    if not last or char == SOUND_MARK:
         return False
     return any(_within(last, kana) != _within(char, kana) for kana in (HIRAGANA, KATAKANA))
 

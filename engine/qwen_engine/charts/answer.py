@@ -1,4 +1,4 @@
-"""A chart as the caller gives and gets it: CHART and OPTIONS in, IMAGE and RESULT out."""
+"""Requests and answers of `chart_image`: CHART and OPTIONS in, IMAGE and RESULT out."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from qwen_wire.options import ChartOptions
 
 
 def read_request(chart: bytes, options: ChartOptions, settings: ChartSettings) -> ChartRequest:
-    """The request that CHART and OPTIONS make.
+    """The request of CHART and OPTIONS.
 
     Raises:
         InvalidRequest: CHART is too long, or not a chart.

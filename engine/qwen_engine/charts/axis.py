@@ -1,4 +1,4 @@
-"""From dates and times to pixels, with the marks that stand along the way."""
+"""Axes: dates and times to pixels, with marks."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -7,10 +7,10 @@ from datetime import date, timedelta
 
 from qwen_engine.charts.labels import Labels
 
-LEAST_DAY_GAP = 21.0  # pixels between the numbers of days
-LEAST_WEEK_GAP = 24.0
-LEAST_MONTH_GAP = 34.0
-LEAST_YEAR_GAP = 44.0
+MIN_DAY_GAP = 21.0  # pixels between the numbers of days
+MIN_WEEK_GAP = 24.0
+MIN_MONTH_GAP = 34.0
+MIN_YEAR_GAP = 44.0
 DAYS_A_MONTH = 30.44
 STEPS_YEARS = (1, 2, 5, 10, 20, 50, 100)
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
@@ -45,21 +45,21 @@ class Axis:
 class DateAxis(Axis):
     """Days by their ordinals; a day begins at its ordinal and ends at the next."""
 
-    def marks(self, wording: Labels) -> tuple[list[Mark], list[Mark]]:
+    def marks(self, labels: Labels) -> tuple[list[Mark], list[Mark]]:
         """Large and small marks: months and days, months and Mondays, years and months or quarters, or years alone."""
         first, last = date.fromordinal(int(self.first)), date.fromordinal(int(self.last))
-        if self.unit_px >= LEAST_WEEK_GAP / 7:
-            step = 1 if self.unit_px >= LEAST_DAY_GAP else 7
+        if self.unit_px >= MIN_WEEK_GAP / 7:
+            step = 1 if self.unit_px >= MIN_DAY_GAP else 7
             small = self._marks(_days(first, last, step), lambda day: str(day.day))
-            return self._marks(_months(first, last, 1), wording.year_and_month), small
-        if (months := math.ceil(LEAST_MONTH_GAP / (self.unit_px * DAYS_A_MONTH))) <= 3:
-            small = self._marks(_months(first, last, 1 if months == 1 else 3), wording.month)
+            return self._marks(_months(first, last, 1), labels.year_and_month), small
+        if (months := math.ceil(MIN_MONTH_GAP / (self.unit_px * DAYS_A_MONTH))) <= 3:
+            small = self._marks(_months(first, last, 1 if months == 1 else 3), labels.month)
             return self._marks(_months(first, last, 12), lambda day: str(day.year)), small
-        years = next((step for step in STEPS_YEARS if self.unit_px * 365 * step >= LEAST_YEAR_GAP), STEPS_YEARS[-1])
+        years = next((step for step in STEPS_YEARS if self.unit_px * 365 * step >= MIN_YEAR_GAP), STEPS_YEARS[-1])
         return [], self._marks(_months(first, last, 12 * years), lambda day: str(day.year))
 
     def weekends(self) -> Iterator[tuple[float, float]]:
-        """Saturdays and Sundays as stretches of pixels, where days can be told apart."""
+        """Saturdays and Sundays as stretches of pixels, where a day has four pixels or more."""
         if self.unit_px < 4:
             return
         for ordinal in range(int(self.first), int(self.last)):

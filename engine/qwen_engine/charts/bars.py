@@ -8,38 +8,38 @@ from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, height_of, requ
 from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
 from qwen_wire.charts import BarChart
 
-LEAST_BAR = 4.0
-MOST_BAR = 64.0
+MIN_BAR = 4.0
+MAX_BAR = 64.0
 PLOT_HEIGHT = 320.0
 GROUP_SHARE = 0.76  # of a category's width, filled by its bars
-MOST_UPRIGHT = 130.0
+MAX_UPRIGHT = 130.0
 LEGEND_HEIGHT = 24.0
 NUM_TICKS = 5
 LABEL_ROOM = 0.05
-LEAST_SPAN = 1e-9  # smaller values are drawn as zeros
+MIN_SPAN = 1e-9  # smaller values are drawn as zeros
 
 
 class BarLayout:
-    """Categories stand upright where they are wider than their places; values are written where they have room."""
+    """Categories are upright where they are wider than their places; values are written where they fit."""
 
-    def __init__(self, chart: BarChart, lettering: TextLayout, width: int) -> None:
+    def __init__(self, chart: BarChart, text_layout: TextLayout, width: int) -> None:
         self._chart = chart
-        self._heading = Heading(chart.title, lettering, width)
+        self._heading = Heading(chart.title, text_layout, width)
         values = [value for series in chart.series for value in series.values if value is not None]
         lowest, highest = min([0.0, *values]), max([0.0, *values])
         room = LABEL_ROOM * (highest - lowest)  # for the values written beyond the bars
         self._ticks = ticks(lowest - room if lowest else 0.0, highest + room if highest else 0.0)
-        labels = max(lettering.width(number(tick), SMALL_SIZE) for tick in self._ticks)
+        labels = max(text_layout.width(number(tick), SMALL_SIZE) for tick in self._ticks)
         self._left, self._right = MARGIN + labels + 10, width - MARGIN
         num_bars = len(chart.categories) * len(chart.series)
-        least = num_bars * LEAST_BAR / GROUP_SHARE + self._left + MARGIN
+        least = num_bars * MIN_BAR / GROUP_SHARE + self._left + MARGIN
         require_width(width, least, f"a chart of {num_bars} bars")
         self._place = (self._right - self._left) / len(chart.categories)
-        self._bar = min(MOST_BAR, GROUP_SHARE * self._place / len(chart.series))
-        self._set_categories(lettering)
-        self._legend = list(self._legend_places(lettering)) if len(chart.series) > 1 else []
+        self._bar = min(MAX_BAR, GROUP_SHARE * self._place / len(chart.series))
+        self._set_categories(text_layout)
+        self._legend = list(self._legend_places(text_layout)) if len(chart.series) > 1 else []
         self._legend_height = LEGEND_HEIGHT * (1 + self._legend[-1][2]) + 6 if self._legend else 0.0
-        self._unit = lettering.wrap(chart.unit, SMALL_SIZE, width - 2 * MARGIN, 1)
+        self._unit = text_layout.wrap(chart.unit, SMALL_SIZE, width - 2 * MARGIN, 1)
         self._top = self._heading.bottom + self._legend_height + height_of(self._unit, SMALL_SIZE) + 14
         self.height = self._top + PLOT_HEIGHT + 8 + self._foot + MARGIN
 
@@ -60,7 +60,7 @@ class BarLayout:
         middle, top = self._left + (place + 0.5) * self._place, self._top + PLOT_HEIGHT + 8
         if self._is_upright:
             bottom = top + self._foot
-            text_width = canvas.lettering.width(lines[0], SMALL_SIZE)
+            text_width = canvas.text_layout.width(lines[0], SMALL_SIZE)
             canvas.upright(middle, bottom - (self._foot - text_width), lines[0], SMALL_SIZE, canvas.theme.text)
         else:
             canvas.lines(middle, top, lines, SMALL_SIZE, canvas.theme.text, align="center")
@@ -73,42 +73,42 @@ class BarLayout:
         zero, end = self._y(0.0), self._y(value)
         width = self._bar - min(2.0, 0.15 * self._bar)
         canvas.rectangle(left, min(zero, end), width, abs(zero - end), colour, layer=2)
-        told = number(value)
-        if canvas.lettering.width(told, SMALL_SIZE) <= self._bar - 2:
+        text = number(value)
+        if canvas.text_layout.width(text, SMALL_SIZE) <= self._bar - 2:
             outwards = -9 if value >= 0 else 9
-            needed = canvas.lettering.width(told, SMALL_SIZE)
+            needed = canvas.text_layout.width(text, SMALL_SIZE)
             middle = left + width / 2
             canvas.rectangle(middle - needed / 2, end + outwards - 7, needed, 14, canvas.theme.background)
-            canvas.text(middle, end + outwards, told, SMALL_SIZE, canvas.theme.text, align="center")
+            canvas.text(middle, end + outwards, text, SMALL_SIZE, canvas.theme.text, align="center")
 
     def _draw_legend(self, canvas: Canvas) -> None:
         for left, position, line in self._legend:
             middle = self._heading.bottom + (line + 0.5) * LEGEND_HEIGHT
             canvas.rectangle(left, middle - 6, 12, 12, canvas.theme.colour(position), radius=3)
-            name = canvas.lettering.fit(self._chart.series[position].name, SMALL_SIZE, canvas.width - 2 * MARGIN - 18)
+            name = canvas.text_layout.fit(self._chart.series[position].name, SMALL_SIZE, canvas.width - 2 * MARGIN - 18)
             canvas.text(left + 18, middle, name, SMALL_SIZE, canvas.theme.text)
 
-    def _legend_places(self, lettering: TextLayout) -> Iterator[tuple[float, int, int]]:
+    def _legend_places(self, text_layout: TextLayout) -> Iterator[tuple[float, int, int]]:
         """Left edge, series and line of each entry."""
         left, line = MARGIN, 0
         for position, series in enumerate(self._chart.series):
-            taken = 18 + lettering.width(series.name, SMALL_SIZE)
+            taken = 18 + text_layout.width(series.name, SMALL_SIZE)
             if left > MARGIN and left + taken > self._right:
                 left, line = MARGIN, line + 1
             yield left, position, line
             left += taken + 20
 
-    def _set_categories(self, lettering: TextLayout) -> None:
+    def _set_categories(self, text_layout: TextLayout) -> None:
         room, names = self._place - 6, self._chart.categories
-        widest = max(lettering.width(word, SMALL_SIZE) for name in names for word in _unbroken(name))
+        widest = max(text_layout.width(word, SMALL_SIZE) for name in names for word in _unbroken(name))
         self._is_upright = widest > room
         if self._is_upright:
             least = len(names) * SMALL_SIZE * LINE_HEIGHT * 0.8 + self._left + MARGIN
             require_width(self._right + MARGIN, least, f"a chart of {len(names)} categories")
-            self._categories = [[lettering.fit(name, SMALL_SIZE, MOST_UPRIGHT)] for name in names]
-            self._foot = max(lettering.width(line, SMALL_SIZE) for [line] in self._categories)
+            self._categories = [[text_layout.fit(name, SMALL_SIZE, MAX_UPRIGHT)] for name in names]
+            self._foot = max(text_layout.width(line, SMALL_SIZE) for [line] in self._categories)
         else:
-            self._categories = [lettering.wrap(name, SMALL_SIZE, room, 3) for name in names]
+            self._categories = [text_layout.wrap(name, SMALL_SIZE, room, 3) for name in names]
             self._foot = max(height_of(lines, SMALL_SIZE) for lines in self._categories)
 
     def _y(self, value: float) -> float:
@@ -118,7 +118,7 @@ class BarLayout:
 
 def ticks(lowest: float, highest: float) -> list[float]:
     """Round numbers, some five, from below `lowest` to above `highest`."""
-    span = highest - lowest if highest - lowest >= LEAST_SPAN else 1.0
+    span = highest - lowest if highest - lowest >= MIN_SPAN else 1.0
     rough = span / NUM_TICKS
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= 0.999 * rough)
@@ -133,5 +133,5 @@ def number(value: float) -> str:
 
 
 def _unbroken(name: str) -> list[str]:
-    """What cannot be parted to begin a new line; of East Asian text, single characters."""
+    """The parts of a name that stay on one line; of East Asian text, single characters."""
     return [unit for word in name.split() for unit in ([word] if word.isascii() else list(word))]

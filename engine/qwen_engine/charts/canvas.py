@@ -43,9 +43,9 @@ class Canvas:
     """
 
     def __init__(
-        self, lettering: TextLayout, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
+        self, text_layout: TextLayout, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
     ) -> None:
-        self.lettering = lettering
+        self.text_layout = text_layout
         self.theme = theme
         self.width = width
         self._size = (width * scale, height * scale)
@@ -157,12 +157,12 @@ class Canvas:
             y,
             text,
             color=colour,
-            fontproperties=self.lettering.typeface.properties(size, bold),
+            fontproperties=self.text_layout.typeface.properties(size, bold),
             horizontalalignment=align,
             verticalalignment="baseline",
             rotation=rotation,
             rotation_mode="anchor",
-            parse_math=False,  # a dollar sign is one
+            parse_math=False,  # a dollar sign is text
             transform=self._to_picture,
             zorder=layer,
         )

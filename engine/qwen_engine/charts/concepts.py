@@ -1,4 +1,4 @@
-"""Concepts and how they hang together, in columns: a link leads to the right, or back from there."""
+"""Concepts and their links, in columns: a link points to the right, or back to the left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Concept, ConceptGraph, Link
 
-LEAST_BOX = 84.0
-MOST_BOX = 190.0
+MIN_BOX = 84.0
+MAX_BOX = 190.0
 BOX_SHARE = 0.56  # of a column; the rest is for the links
 PADDING = 10.0
 BOX_GAP = 20.0
@@ -22,7 +22,7 @@ NUM_SWEEPS = 8
 
 @dataclass(eq=False)
 class _Box:
-    """A concept with its texts set, or without any: a place where a link passes a column.
+    """A concept with its wrapped texts, or without any: a place where a link passes a column.
 
     `left` is the same for all of a column, `middle` its height on the page; `before` and `after`: what ends and begins
     at its sides.
@@ -49,7 +49,7 @@ class _Box:
         return self.middle - self.height / 2
 
     def pull(self) -> float:
-        """Where its neighbours would have it."""
+        """The mean height of its neighbours."""
         around = [*(step.left.middle for step in self.before), *(step.right.middle for step in self.after)]
         return sum(around) / len(around) if around else self.middle
 
@@ -83,19 +83,19 @@ class _Route:
 
 
 class ConceptLayout:
-    """Boxes of a column are put where their neighbours pull them; so links are short and seldom cross."""
+    """The boxes of a column are sorted by the mean height of their neighbours, so links are short and seldom cross."""
 
-    def __init__(self, chart: ConceptGraph, lettering: TextLayout, width: int) -> None:
-        self._heading = Heading(chart.title, lettering, width)
+    def __init__(self, chart: ConceptGraph, text_layout: TextLayout, width: int) -> None:
+        self._heading = Heading(chart.title, text_layout, width)
         names = [concept.name for concept in chart.concepts]
         self._forward, columns = columns_of(names, chart.links)
         num_gaps = max(columns.values())
         room = width - 2 * MARGIN
-        least = (num_gaps / BOX_SHARE + 1) * LEAST_BOX + 2 * MARGIN
+        least = (num_gaps / BOX_SHARE + 1) * MIN_BOX + 2 * MARGIN
         require_width(width, least, f"a graph of {num_gaps + 1} columns")
-        self._box_width = min(MOST_BOX, BOX_SHARE * room / (num_gaps + BOX_SHARE))
+        self._box_width = min(MAX_BOX, BOX_SHARE * room / (num_gaps + BOX_SHARE))
         self._pitch = (room - self._box_width) / max(num_gaps, 1)
-        concepts = {one.name: self._set(one, columns[one.name], lettering) for one in chart.concepts}
+        concepts = {one.name: self._set(one, columns[one.name], text_layout) for one in chart.concepts}
         self._boxes = list(concepts.values())
         self._routes = [self._route(link, concepts) for link in chart.links]
         for box in self._boxes:
@@ -135,17 +135,17 @@ class ConceptLayout:
 
     def _draw_label(self, canvas: Canvas, label: str, start: Point) -> None:
         """Where the link leaves its box, since no other label can be there."""
-        told = canvas.lettering.fit(label, SMALL_SIZE, self._pitch - self._box_width - 24)
-        if told:
-            width = canvas.lettering.width(told, SMALL_SIZE)
+        text = canvas.text_layout.fit(label, SMALL_SIZE, self._pitch - self._box_width - 24)
+        if text:
+            width = canvas.text_layout.width(text, SMALL_SIZE)
             left, middle = start[0] + 11, start[1]
             canvas.rectangle(left - 2, middle - 8, width + 4, 16, canvas.theme.background, layer=2)
-            canvas.text(left, middle, told, SMALL_SIZE, canvas.theme.muted, layer=2)
+            canvas.text(left, middle, text, SMALL_SIZE, canvas.theme.muted, layer=2)
 
-    def _set(self, concept: Concept, column: int, lettering: TextLayout) -> _Box:
+    def _set(self, concept: Concept, column: int, text_layout: TextLayout) -> _Box:
         room = self._box_width - 2 * PADDING
-        name = lettering.wrap(concept.name, SIZE, room, 3, bold=True)
-        return _Box(column, name, lettering.wrap(concept.detail, SMALL_SIZE, room, 3))
+        name = text_layout.wrap(concept.name, SIZE, room, 3, bold=True)
+        return _Box(column, name, text_layout.wrap(concept.detail, SMALL_SIZE, room, 3))
 
     def _route(self, link: Link, concepts: Mapping[str, _Box]) -> _Route:
         """Join the boxes of a link, with new ones in the columns between them."""
@@ -169,13 +169,13 @@ class ConceptLayout:
             _stack(column, middle)
         for sweep in range(NUM_SWEEPS):
             for column in columns if sweep % 2 == 0 else reversed(columns):
-                column.sort(key=_Box.pull)  # stable: boxes that are pulled alike keep their order
+                column.sort(key=_Box.pull)  # stable: boxes with equal means keep their order
                 _stack(column, middle)
         return self._heading.bottom + highest
 
 
 def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], dict[str, int]]:
-    """The links that may all lead to the right (the others would close a circle), and the columns this takes."""
+    """The links that may all point to the right (the others would close a cycle), and the columns of the concepts."""
     targets: dict[str, list[Link]] = {name: [] for name in names}
     for link in links:
         targets[link.source].append(link)
@@ -183,7 +183,7 @@ def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], 
     forward: dict[Link, None] = {}
     done: set[str] = set()
     for root in [*(name for name in names if name not in reached), *names]:
-        _follow(root, targets, forward, done, [])
+        _visit(root, targets, forward, done, [])
     columns = dict.fromkeys(names, 0)
     for _ in names:
         for link in forward:
@@ -191,17 +191,17 @@ def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], 
     return set(forward), columns
 
 
-def _follow(
+def _visit(
     name: str, targets: Mapping[str, Sequence[Link]], forward: dict[Link, None], done: set[str], path: list[str]
 ) -> None:
-    """Go deeper from `name`, which `path` leads to; a link back to the path closes a circle."""
+    """Depth-first search from `name`, at the end of `path`; a link back to the path closes a cycle."""
     if name in done:
         return
     done.add(name)
     for link in targets[name]:
         if link.target not in path and link.target != name:
             forward[link] = None
-            _follow(link.target, targets, forward, done, [*path, name])
+            _visit(link.target, targets, forward, done, [*path, name])
 
 
 def _height(column: Sequence[_Box]) -> float:

@@ -1,4 +1,4 @@
-"""The chart engine: texts are set, then drawn; one chart after another, but no small one after a large one."""
+"""The chart engine: lays out and draws charts, small and large ones on a thread each."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.concepts import ConceptLayout
 from qwen_engine.charts.fonts import load_typefaces
 from qwen_engine.charts.gantt import GanttLayout
-from qwen_engine.charts.labels import WORDINGS, language_of
+from qwen_engine.charts.labels import LABELS, language_of
 from qwen_engine.charts.matrix import MatrixLayout
 from qwen_engine.charts.page import Layout
 from qwen_engine.charts.request import ChartRequest, Drawing
@@ -44,8 +44,8 @@ class ChartEngine(Model[ChartRequest]):
     def __init__(self, settings: ChartSettings) -> None:
         self._settings = settings
         self._typefaces = load_typefaces(settings)
-        self._lanes = {is_large: Readers(1, settings.max_queue, settings.tenants) for is_large in (False, True)}
-        self.max_sessions = len(self._lanes) * (1 + settings.max_queue)  # what waits, waits in its lane
+        self._readers = {is_large: Readers(1, settings.max_queue, settings.tenants) for is_large in (False, True)}
+        self.max_sessions = len(self._readers) * (1 + settings.max_queue)  # waiting ones are in their queues
         self._begun: set[Session[ChartRequest]] = set()
 
     def prepare(self, request: ChartRequest) -> ChartRequest:
@@ -57,8 +57,8 @@ class ChartEngine(Model[ChartRequest]):
         for session in new:
             self._begun.add(session)
             with fail_alone(session):
-                lane = self._lanes[session.request.is_large]
-                lane.submit(session.tenant, partial(self._answer, session))
+                readers = self._readers[session.request.is_large]
+                readers.submit(session.tenant, partial(self._answer, session))
         return bool(new)
 
     def retire(self, session: Session[ChartRequest]) -> None:
@@ -67,8 +67,8 @@ class ChartEngine(Model[ChartRequest]):
     def draw(self, request: ChartRequest) -> Drawing:
         """The picture; `InvalidRequest` as `compose`."""
         canvas = self.compose(request)
-        lettering = canvas.lettering
-        return Drawing(canvas.image(), request, lettering.wording.language, lettering.not_drawn)
+        text_layout = canvas.text_layout
+        return Drawing(canvas.image(), request, text_layout.labels.language, text_layout.not_drawn)
 
     def compose(self, request: ChartRequest) -> Canvas:
         """The chart as shapes and texts.
@@ -77,8 +77,8 @@ class ChartEngine(Model[ChartRequest]):
             InvalidRequest: it does not fit into the width, the height or the limit of pixels.
         """
         language = request.chart.language or language_of(request.chart)
-        lettering = TextLayout(self._typefaces[language], WORDINGS[language])
-        layout = LAYOUTS[type(request.chart)](request.chart, lettering, request.width)
+        text_layout = TextLayout(self._typefaces[language], LABELS[language])
+        layout = LAYOUTS[type(request.chart)](request.chart, text_layout, request.width)
         needed = math.ceil(layout.height)
         height = needed if request.height is None else request.height
         if height < needed:
@@ -87,12 +87,12 @@ class ChartEngine(Model[ChartRequest]):
             )
         self._check_pixels(request, height)
         theme, top = THEMES[request.theme], (height - needed) // 2
-        canvas = Canvas(lettering, theme, width=request.width, height=height, top=top, scale=request.scale)
+        canvas = Canvas(text_layout, theme, width=request.width, height=height, top=top, scale=request.scale)
         layout.draw(canvas)
         return canvas
 
     def _answer(self, session: Session[ChartRequest]) -> None:
-        """On a lane's thread; the file is made there, too, since one thread sends the answers of all."""
+        """On a reader's thread; it encodes the file, too, since one thread sends the answers of all."""
         if session.ended:  # meanwhile
             return
         session.admitted_s = time.monotonic()
@@ -106,8 +106,8 @@ class ChartEngine(Model[ChartRequest]):
 
     def _check_pixels(self, request: ChartRequest, height: int) -> None:
         width, height = request.width * request.scale, height * request.scale
-        told = f"the chart would have {width} x {height} pixels"
+        size = f"the chart would have {width} x {height} pixels"
         if width * height > (limit := self._settings.max_pixels):
-            raise InvalidRequest(f"{told}; the limit is {limit} in all")
+            raise InvalidRequest(f"{size}; the limit is {limit} in all")
         if max(width, height) > MAX_SIDE_PX:
-            raise InvalidRequest(f"{told}; no side may have more than {MAX_SIDE_PX}")
+            raise InvalidRequest(f"{size}; no side may have more than {MAX_SIDE_PX}")

@@ -10,7 +10,7 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from qwen_engine.settings import ChartSettings
 from qwen_wire.charts import Language
 
-# One character, one form for each region. The Korean face is the one whose quotes and dots are as wide as Latin ones.
+# A character has a form for each region. Quotes and dots of the Korean face are as wide as Latin ones.
 FAMILIES: dict[Language, str] = {"en": "Noto Sans CJK KR", "zh": "Noto Sans CJK SC", "ja": "Noto Sans CJK JP"}
 FALLBACK = "DejaVu Sans"
 WEIGHTS = {False: 400, True: 700}
@@ -18,7 +18,7 @@ EM = 1000
 
 
 class Face:
-    """One font, asked for what it has and how wide that is."""
+    """One font: its characters and their widths."""
 
     def __init__(self, file: str, face_index: int) -> None:
         self._font = FT2Font(file, face_index=face_index)
@@ -66,15 +66,15 @@ class Typeface:
 
 
 def load_typefaces(settings: ChartSettings) -> dict[Language, Typeface]:
-    """Make the fonts known to matplotlib, whatever this machine's user has configured, and open them.
+    """Register the fonts with matplotlib, without the user's configuration, and open them.
 
     Raises:
-        FileNotFoundError: a font is not there; the message names it.
+        FileNotFoundError: a font is missing; the message names it.
     """
     if missing := settings.missing_files():
         raise FileNotFoundError("; ".join(map(str, missing)))
     matplotlib.rcdefaults()
-    matplotlib.rcParams["text.hinting"] = "none"  # letters as far apart at every scale as they were measured
+    matplotlib.rcParams["text.hinting"] = "none"  # the measured widths hold at every scale
     known = {str(entry.fname) for entry in fontManager.ttflist}
     for file in settings.font_files():
         if str(file) not in known:

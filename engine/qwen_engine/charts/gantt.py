@@ -1,4 +1,4 @@
-"""Tasks over days, what waits for what, and today."""
+"""Gantt charts: tasks over days, their dependencies, and today."""
 
 from qwen_engine.charts.axis import DateAxis, Mark
 from qwen_engine.charts.canvas import Canvas
@@ -11,17 +11,17 @@ AXIS_HEIGHT = 44.0
 FOOT_HEIGHT = 26.0
 BAR_HEIGHT = 20.0
 ROW_PADDING = 14.0
-LEAST_DAYS = 5
-MOST_LABELS = 0.36  # of the width
+MIN_DAYS = 5
+MAX_LABELS = 0.36  # of the width
 
 
 class _Row:
-    """A task with its texts set."""
+    """A task with its wrapped texts."""
 
-    def __init__(self, task: GanttTask, lettering: TextLayout, width: float) -> None:
+    def __init__(self, task: GanttTask, text_layout: TextLayout, width: float) -> None:
         self.task = task
-        self.name = lettering.wrap(task.name, SIZE, width, 2)
-        self.owner = lettering.wrap(task.owner, SMALL_SIZE, width, 1)
+        self.name = text_layout.wrap(task.name, SIZE, width, 2)
+        self.owner = text_layout.wrap(task.owner, SMALL_SIZE, width, 1)
         self.text_height = height_of(self.name, SIZE) + height_of(self.owner, SMALL_SIZE)
         self.height = max(self.text_height, BAR_HEIGHT) + ROW_PADDING
         self.top = 0.0
@@ -34,11 +34,11 @@ class _Row:
 class GanttLayout:
     """Names on the left, bars on the right, a row a task."""
 
-    def __init__(self, chart: Gantt, lettering: TextLayout, width: int) -> None:
+    def __init__(self, chart: Gantt, text_layout: TextLayout, width: int) -> None:
         self._chart = chart
-        self._heading = Heading(chart.title, lettering, width)
-        label_width = _label_width(chart, lettering, width)
-        self._rows = [_Row(task, lettering, label_width) for task in chart.tasks]
+        self._heading = Heading(chart.title, text_layout, width)
+        label_width = _label_width(chart, text_layout, width)
+        self._rows = [_Row(task, text_layout, label_width) for task in chart.tasks]
         self._rows_top = self._heading.bottom + AXIS_HEIGHT
         self._rows_bottom = self._rows_top
         for row in self._rows:
@@ -68,7 +68,7 @@ class GanttLayout:
             canvas.rectangle(left, self._rows_top, right - left, height, canvas.theme.pale(canvas.theme.grid, 0.5))
 
     def _draw_axis(self, canvas: Canvas) -> None:
-        large, small = self._axis.marks(canvas.lettering.wording)
+        large, small = self._axis.marks(canvas.text_layout.labels)
         top = self._heading.bottom
         for mark in large:
             canvas.line([(mark.start, top + 2), (mark.start, self._rows_bottom)], canvas.theme.grid)
@@ -80,7 +80,7 @@ class GanttLayout:
         canvas.line(bottom, canvas.theme.grid, width=1.5)
 
     def _draw_label(self, canvas: Canvas, mark: Mark, middle: float, colour: str) -> None:
-        if canvas.lettering.width(mark.label, SMALL_SIZE) <= mark.end - mark.start - 4:
+        if canvas.text_layout.width(mark.label, SMALL_SIZE) <= mark.end - mark.start - 4:
             canvas.text(mark.start + 4, middle, mark.label, SMALL_SIZE, colour)
 
     def _draw_row(self, canvas: Canvas, row: _Row) -> None:
@@ -106,15 +106,15 @@ class GanttLayout:
         canvas.rectangle(left, top, width, BAR_HEIGHT, rest, radius=4, layer=3)
         if progress:
             canvas.rectangle(left, top, width * progress, BAR_HEIGHT, colour, radius=4, layer=3)
-        told, done = f"{100 * progress:.0f}%", width * progress
-        needed = canvas.lettering.width(told, SMALL_SIZE) + 10
+        text, done = f"{100 * progress:.0f}%", width * progress
+        needed = canvas.text_layout.width(text, SMALL_SIZE) + 10
         if done >= needed:
-            canvas.text(left + done - 5, row.middle, told, SMALL_SIZE, ink_on(colour), align="right")
+            canvas.text(left + done - 5, row.middle, text, SMALL_SIZE, ink_on(colour), align="right")
         elif width - done >= needed:
-            canvas.text(left + done + 5, row.middle, told, SMALL_SIZE, ink_on(rest))
+            canvas.text(left + done + 5, row.middle, text, SMALL_SIZE, ink_on(rest))
 
     def _draw_dependency(self, canvas: Canvas, before: _Row, after: _Row) -> None:
-        """Sideways from the one bar, then up or down on the other; straight where they are above each other."""
+        """Sideways from one bar, then up or down to the other; straight where one is above the other."""
         downwards = 1.0 if after.top > before.top else -1.0
         left, right = self._span(after.task)
         x = min(left + 7, (left + right) / 2) if after.task.end else (left + right) / 2
@@ -133,8 +133,8 @@ class GanttLayout:
         x = self._axis.x(self._chart.today.toordinal() + 0.5)
         height = self._rows_bottom + 4 - self._rows_top
         canvas.rectangle(round(x - 1), self._rows_top, 2, height, canvas.theme.accent, layer=4)
-        word = canvas.lettering.wording.today
-        half = canvas.lettering.width(word, SMALL_SIZE, bold=True) / 2 + 7
+        word = canvas.text_layout.labels.today
+        half = canvas.text_layout.width(word, SMALL_SIZE, bold=True) / 2 + 7
         middle = min(max(x, self._axis.left + half), self._axis.right - half)
         top = self._rows_bottom + 4
         canvas.rectangle(middle - half, top, 2 * half, 19, canvas.theme.accent, radius=4, layer=4)
@@ -147,23 +147,23 @@ class GanttLayout:
         return self._axis.x(task.start.toordinal()), self._axis.x(last.toordinal() + 1)
 
 
-def _label_width(chart: Gantt, lettering: TextLayout, width: float) -> float:
+def _label_width(chart: Gantt, text_layout: TextLayout, width: float) -> float:
     """As wide as the widest text, if that leaves enough for the bars."""
-    names = [lettering.width(task.name, SIZE) for task in chart.tasks]
-    owners = [lettering.width(task.owner, SMALL_SIZE) for task in chart.tasks]
-    return min(max(names + owners) + 1, MOST_LABELS * width)
+    names = [text_layout.width(task.name, SIZE) for task in chart.tasks]
+    owners = [text_layout.width(task.owner, SMALL_SIZE) for task in chart.tasks]
+    return min(max(names + owners) + 1, MAX_LABELS * width)
 
 
 def _axis(chart: Gantt, left: float, right: float) -> DateAxis:
-    """From the first day to the last, with some air."""
+    """From the first day to the last, with a margin."""
     dates = [task.start for task in chart.tasks] + [task.end for task in chart.tasks if task.end]
     days = [day.toordinal() for day in [*dates, chart.today] if day]
     first, last = min(days), max(days) + 1
-    air = max(1, round(0.02 * (last - first)), (LEAST_DAYS - (last - first)) // 2)
+    air = max(1, round(0.02 * (last - first)), (MIN_DAYS - (last - first)) // 2)
     return DateAxis(max(1, first - air), last + air, left, right)
 
 
 def _colours(chart: Gantt) -> dict[str, int]:
-    """A colour for each owner, in the order in which they come."""
+    """A colour for each owner, in order of appearance."""
     owners = dict.fromkeys(task.owner for task in chart.tasks)
     return {owner: number for number, owner in enumerate(owners)}

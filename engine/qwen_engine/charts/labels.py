@@ -1,4 +1,4 @@
-"""The words that we add to a chart, and the language they are in."""
+"""The words added to a chart, by language."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Labels:
     ellipsis: str
 
     def day(self, day: date) -> str:
-        """In full, as on a card."""
+        """The full date."""
         return day.isoformat() if self.language == "en" else f"{day.year}年{day.month}月{day.day}日"
 
     def month(self, day: date) -> str:
@@ -31,7 +31,7 @@ class Labels:
         return f"{self.month(day)} {day.year}" if self.language == "en" else f"{day.year}年{day.month}月"
 
 
-WORDINGS: dict[Language, Labels] = {
+LABELS: dict[Language, Labels] = {
     "en": Labels("en", "Today", {"R": "Responsible", "A": "Accountable", "C": "Consulted", "I": "Informed"}, "…"),
     "zh": Labels("zh", "今天", {"R": "负责执行", "A": "最终负责", "C": "征询意见", "I": "知会"}, "…"),
     "ja": Labels("ja", "今日", {"R": "実行責任", "A": "説明責任", "C": "協議先", "I": "報告先"}, "…"),

@@ -1,4 +1,4 @@
-"""Who does what: tasks in rows, people in columns, R, A, C and I where they meet."""
+"""Responsibility matrices: tasks in rows, people in columns, R, A, C and I in the cells."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,37 +10,35 @@ from qwen_engine.charts.themes import ink_on
 from qwen_wire.charts import ResponsibilityMatrix
 
 NAME_SIZE = 13.0
-LEAST_COLUMN = 40.0
-MOST_COLUMN = 150.0
-MOST_LABELS = 0.4  # of the width
-LEAST_LABELS = 90.0
-MOST_UPRIGHT = 150.0
+MIN_COLUMN = 40.0
+MAX_COLUMN = 150.0
+MAX_LABELS = 0.4  # of the width
+MIN_LABELS = 90.0
+MAX_UPRIGHT = 150.0
 BADGE = 24.0
 ROW_PADDING = 16.0
 LEGEND_HEIGHT = 28.0
 
 
 class MatrixLayout:
-    """Names of people stand upright where they are wider than their columns."""
+    """Names of people are upright where they are wider than their columns."""
 
-    def __init__(self, chart: ResponsibilityMatrix, lettering: TextLayout, width: int) -> None:
+    def __init__(self, chart: ResponsibilityMatrix, text_layout: TextLayout, width: int) -> None:
         self._chart = chart
         num_people = len(chart.people)
-        require_width(width, 2 * MARGIN + LEAST_LABELS + num_people * LEAST_COLUMN, f"a matrix of {num_people} people")
-        self._heading = Heading(chart.title, lettering, width)
+        require_width(width, 2 * MARGIN + MIN_LABELS + num_people * MIN_COLUMN, f"a matrix of {num_people} people")
+        self._heading = Heading(chart.title, text_layout, width)
         room = width - 2 * MARGIN
-        widest = max(lettering.width(task.name, SIZE) for task in chart.tasks) + 12
-        labels = min(
-            widest, max(MOST_LABELS * width, room - num_people * MOST_COLUMN), room - num_people * LEAST_COLUMN
-        )
-        self._column = min(MOST_COLUMN, (room - labels) / num_people)
+        widest = max(text_layout.width(task.name, SIZE) for task in chart.tasks) + 12
+        labels = min(widest, max(MAX_LABELS * width, room - num_people * MAX_COLUMN), room - num_people * MIN_COLUMN)
+        self._column = min(MAX_COLUMN, (room - labels) / num_people)
         self._left = MARGIN + labels
-        self._set_people(lettering)
-        self._tasks = [lettering.wrap(task.name, SIZE, labels - 12, 3) for task in chart.tasks]
+        self._set_people(text_layout)
+        self._tasks = [text_layout.wrap(task.name, SIZE, labels - 12, 3) for task in chart.tasks]
         heights = [max(height_of(lines, SIZE), BADGE) + ROW_PADDING for lines in self._tasks]
         top = self._heading.bottom + self._head_height
         self._tops = [top + sum(heights[:number]) for number in range(len(heights) + 1)]
-        self._legend = list(self._legend_places(lettering, width))
+        self._legend = list(self._legend_places(text_layout, width))
         self.height = self._tops[-1] + 12 + LEGEND_HEIGHT * (1 + self._legend[-1][2]) + MARGIN - 8
 
     def draw(self, canvas: Canvas) -> None:
@@ -54,19 +52,19 @@ class MatrixLayout:
         for left, role, line in self._legend:
             top = self._tops[-1] + 12 + line * LEGEND_HEIGHT
             self._draw_badge(canvas, left + 9, top + LEGEND_HEIGHT / 2, role, 18)
-            word = canvas.lettering.wording.roles[role]
+            word = canvas.text_layout.labels.roles[role]
             canvas.text(left + 25, top + LEGEND_HEIGHT / 2, word, SMALL_SIZE, canvas.theme.muted)
 
-    def _set_people(self, lettering: TextLayout) -> None:
+    def _set_people(self, text_layout: TextLayout) -> None:
         room = self._column - 8
         people = self._chart.people
-        self._is_upright = any(_longest_word(name, lettering) > room for name in people)
+        self._is_upright = any(_longest_word(name, text_layout) > room for name in people)
         if self._is_upright:
-            self._people = [[lettering.fit(name, NAME_SIZE, MOST_UPRIGHT, bold=True)] for name in people]
-            widest = max(lettering.width(line, NAME_SIZE, bold=True) for [line] in self._people)
+            self._people = [[text_layout.fit(name, NAME_SIZE, MAX_UPRIGHT, bold=True)] for name in people]
+            widest = max(text_layout.width(line, NAME_SIZE, bold=True) for [line] in self._people)
             self._head_height = widest + 16
         else:
-            self._people = [lettering.wrap(name, NAME_SIZE, room, 3, bold=True) for name in people]
+            self._people = [text_layout.wrap(name, NAME_SIZE, room, 3, bold=True) for name in people]
             self._head_height = max(height_of(lines, NAME_SIZE) for lines in self._people) + 12
 
     def _draw_people(self, canvas: Canvas) -> None:
@@ -101,18 +99,18 @@ class MatrixLayout:
         canvas.rectangle(x - size / 2, y - size / 2, size, size, colour, radius=0.22 * size, layer=3)
         canvas.text(x, y, role, 0.6 * size, ink_on(colour), align="center", bold=True)
 
-    def _legend_places(self, lettering: TextLayout, width: float) -> Iterator[tuple[float, str, int]]:
+    def _legend_places(self, text_layout: TextLayout, width: float) -> Iterator[tuple[float, str, int]]:
         """Left edge, role and line of each entry."""
         left, line = MARGIN, 0
-        for role, word in lettering.wording.roles.items():
-            taken = 25 + lettering.width(word, SMALL_SIZE) + 22
+        for role, word in text_layout.labels.roles.items():
+            taken = 25 + text_layout.width(word, SMALL_SIZE) + 22
             if left > MARGIN and left + taken - 22 > width - MARGIN:
                 left, line = MARGIN, line + 1
             yield left, role, line
             left += taken
 
 
-def _longest_word(name: str, lettering: TextLayout) -> float:
-    """The width of the widest part that stays on one line; East Asian names may be parted after any character."""
+def _longest_word(name: str, text_layout: TextLayout) -> float:
+    """The width of the widest part that stays on one line; East Asian names may break after any character."""
     parts = (part for word in name.split() for part in ([word] if word.isascii() else word))
-    return max((lettering.width(part, NAME_SIZE, bold=True) for part in parts), default=0.0)
+    return max((text_layout.width(part, NAME_SIZE, bold=True) for part in parts), default=0.0)

@@ -1,4 +1,4 @@
-"""What every chart has: margins, a title, and the seam to the engine."""
+"""Margins, title and the interface of all charts."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,7 +14,7 @@ SMALL_SIZE = 11.5
 
 
 class Layout(Protocol):
-    """A chart whose texts are set for a width; it draws itself on a canvas that is `height` pixels high or higher."""
+    """A chart with its texts wrapped for a width; `draw` needs a canvas of `height` pixels or more."""
 
     height: float
 
@@ -24,8 +24,8 @@ class Layout(Protocol):
 class Heading:
     """The title, on two lines at most."""
 
-    def __init__(self, title: str, lettering: TextLayout, width: float) -> None:
-        self._lines = lettering.wrap(title, TITLE_SIZE, width - 2 * MARGIN, 2, bold=True)
+    def __init__(self, title: str, text_layout: TextLayout, width: float) -> None:
+        self._lines = text_layout.wrap(title, TITLE_SIZE, width - 2 * MARGIN, 2, bold=True)
         self.bottom = MARGIN + (height_of(self._lines, TITLE_SIZE) + 14 if self._lines else 0)
 
     def draw(self, canvas: Canvas) -> None:
@@ -37,6 +37,6 @@ def height_of(lines: Sequence[str], size: float) -> float:
 
 
 def require_width(width: float, least: float, what: str) -> None:
-    """Refuse a width on which `what` cannot be read."""
+    """Refuse a width that is too small for `what`."""
     if width < least:
         raise InvalidRequest(f"OPTIONS.width is {width:g}; {what} needs {-(-least // 1):g} pixels at least")

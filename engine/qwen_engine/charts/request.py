@@ -1,4 +1,4 @@
-"""What the chart engine takes and gives."""
+"""The request and the result of the chart engine."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ from qwen_wire.charts import AnyChart, Language
 from qwen_wire.options import PictureFormat
 
 ThemeName = Literal["light", "dark"]
-# What either makes takes a tenth of a second.
+# Each of them takes a tenth of a second.
 LARGE_BYTES = 4_000
 LARGE_PIXELS = 3_000_000
 
@@ -33,14 +33,14 @@ class ChartRequest:
 
     @property
     def is_large(self) -> bool:
-        """Whether to draw it takes longer than others should wait."""
+        """Whether drawing it takes long: small charts do not wait for it."""
         num_pixels = self.width * (self.height or self.width // 2) * self.scale**2
         return self.num_bytes > LARGE_BYTES or num_pixels > LARGE_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """The picture (RGB), the language of the words added to it, and the characters that no font at hand has."""
+    """The picture (RGB), the language of the words added to it, and the characters that no font has."""
 
     image: Image
     request: ChartRequest
@@ -54,11 +54,11 @@ class Drawing:
 
     @functools.cached_property
     def file(self) -> bytes:
-        """The picture as it is sent, its recipe in it; to make it takes a moment, so it is done once."""
+        """The encoded picture with its recipe; encoded once."""
         return encode_picture(self.image, self.request.format, self.request.quality, self._recipe())
 
     def _recipe(self) -> str:
-        """The same keys as the recipe of a generated picture; the chart itself is the prompt, and nothing is random."""
+        """The same keys as the recipe of a generated picture; the chart itself is the prompt."""
         request = self.request
         fields = {
             "model": "chart_image",

@@ -1,4 +1,4 @@
-"""Text that fits: measured, broken into lines, cut with an ellipsis, free of what no font can show."""
+"""Text layout: measuring, line breaks, ellipses, and a box for characters without a glyph."""
 
 import re
 import unicodedata
@@ -11,17 +11,17 @@ SUBSTITUTE = "□"
 WIDE = "\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 OPENING = "（「『【《〈〔［｛“‘(["
 CLOSING = "、。，．：；！？）」』】》〉〕］｝”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ％,.:;!?)%"
-# What stays together at the end of a line: a word, or one East Asian character, with the signs that belong to it.
+# Units that are not broken: a word, or one East Asian character, with its signs.
 UNIT = re.compile(rf"\s+|[{re.escape(OPENING)}]*(?:[{WIDE}]|[^\s{WIDE}]+)[{re.escape(CLOSING)}]*")
 LINE_HEIGHT = 1.35
 
 
 class TextLayout:
-    """Sets the texts of one chart. `not_drawn` gathers the characters that were replaced."""
+    """Lays out the texts of one chart. `not_drawn`: the characters that were replaced."""
 
-    def __init__(self, typeface: Typeface, wording: Labels) -> None:
+    def __init__(self, typeface: Typeface, labels: Labels) -> None:
         self.typeface = typeface
-        self.wording = wording
+        self.labels = labels
         self._not_drawn: dict[str, None] = {}
 
     @property
@@ -58,9 +58,9 @@ class TextLayout:
         return SUBSTITUTE
 
     def _cut(self, text: str, size: float, width: float, bold: bool) -> str:
-        """As much of `text` as leaves room for the ellipsis that says that more follows."""
-        room = width - self.typeface.width(self.wording.ellipsis, size, bold)
-        return self._head(text, size, room, bold).rstrip() + self.wording.ellipsis
+        """As much of `text` as fits with an ellipsis."""
+        room = width - self.typeface.width(self.labels.ellipsis, size, bold)
+        return self._head(text, size, room, bold).rstrip() + self.labels.ellipsis
 
     def _head(self, text: str, size: float, width: float, bold: bool) -> str:
         taken = 0.0
@@ -81,7 +81,7 @@ class TextLayout:
             yield line.strip()
 
     def _units(self, text: str, size: float, width: float, bold: bool) -> Iterator[str]:
-        """What may stand on a line of its own; a word longer than a line is parted."""
+        """The units of line breaking; a word longer than a line is cut."""
         for unit in UNIT.findall(text):
             while self.typeface.width(unit, size, bold) > width and len(unit) > 1:
                 head = self._head(unit, size, width, bold) or unit[0]
@@ -91,5 +91,5 @@ class TextLayout:
 
 
 def _is_invisible(char: str) -> bool:
-    """Controls (but what is white space), joiners, marks of direction, selectors of variants."""
+    """Controls but white space, joiners, direction marks, variation selectors."""
     return "\ufe00" <= char <= "\ufe0f" or (unicodedata.category(char) in ("Cc", "Cf", "Cs") and not char.isspace())

@@ -55,6 +55,6 @@ THEMES: dict[ThemeName, Theme] = {
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever is read better on `colour`."""
+    """Black or white, the one with more contrast on `colour`."""
     red, green, blue = to_rgb(colour)
     return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else "#10151b"

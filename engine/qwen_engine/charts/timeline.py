@@ -1,4 +1,4 @@
-"""Events along a line, each on a card above or below it; the cards never meet, nor do they cross a stem."""
+"""Events along a line, each on a card above or below it, without overlaps of cards or stems."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Timeline, TimelineEvent
 
-LEAST_CARD = 110.0
-MOST_CARD = 190.0
+MIN_CARD = 110.0
+MAX_CARD = 190.0
 CARD_SHARE = 0.2  # of the width
 CARD_GAP = 10.0
 PADDING = 9.0
@@ -19,14 +19,14 @@ STEM = 16.0
 
 @dataclass
 class _Card:
-    """An event with its texts set; `lane` 0 is next to the line."""
+    """An event with its wrapped texts; `level` 0 is next to the line."""
 
     x: float
     when: str
     label: list[str]
     detail: list[str]
     number: int
-    lane: int = 0
+    level: int = 0
 
     @property
     def height(self) -> float:
@@ -38,17 +38,17 @@ class _Card:
 
 
 class TimelineLayout:
-    """A card's left edge stands on the stem of its event, so later events find room nearer to the line."""
+    """A card's left edge is at the stem of its event, so later events have room nearer to the line."""
 
-    def __init__(self, chart: Timeline, lettering: TextLayout, width: int) -> None:
+    def __init__(self, chart: Timeline, text_layout: TextLayout, width: int) -> None:
         require_width(width, 240, "a timeline")
-        self._heading = Heading(chart.title, lettering, width)
-        self._card_width = min(max(CARD_SHARE * width, LEAST_CARD), MOST_CARD)
+        self._heading = Heading(chart.title, text_layout, width)
+        self._card_width = min(max(CARD_SHARE * width, MIN_CARD), MAX_CARD)
         events = sorted(chart.events, key=_value)
         self._axis = _axis(events, MARGIN + 6, width - MARGIN - self._card_width)
-        self._marks = self._marked(lettering)
+        self._marks = self._marked(text_layout)
         self._is_dated = isinstance(self._axis, DateAxis)
-        cards = [self._card(number, event, lettering) for number, event in enumerate(events)]
+        cards = [self._card(number, event, text_layout) for number, event in enumerate(events)]
         self._sides = [cards[0::2], cards[1::2]]  # above and below
         self._reaches = [self._stack(side) for side in self._sides]
         self._line_top = self._heading.bottom + self._reaches[0][-1]
@@ -67,7 +67,7 @@ class TimelineLayout:
     def _draw_card(self, canvas: Canvas, card: _Card, upwards: bool) -> None:
         theme = canvas.theme
         colour = theme.colour(card.number)
-        away = self._reaches[0 if upwards else 1][card.lane] + STEM
+        away = self._reaches[0 if upwards else 1][card.level] + STEM
         line = self._line_top if upwards else self._line_top + BAND_HEIGHT
         top = line - away - card.height if upwards else line + away
         far = top if upwards else top + card.height
@@ -81,42 +81,42 @@ class TimelineLayout:
         canvas.lines(left, top, card.label, SIZE, theme.text)
         canvas.lines(left, top + height_of(card.label, SIZE) + 3, card.detail, SMALL_SIZE, theme.muted)
 
-    def _card(self, number: int, event: TimelineEvent, lettering: TextLayout) -> _Card:
+    def _card(self, number: int, event: TimelineEvent, text_layout: TextLayout) -> _Card:
         room = self._card_width - 2 * PADDING - 4
-        when = lettering.wording.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
+        when = text_layout.labels.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
         return _Card(
             x=self._axis.x(_value(event)),
-            when=lettering.fit(when, SMALL_SIZE, room, bold=True),
-            label=lettering.wrap(event.label, SIZE, room, 3),
-            detail=lettering.wrap(event.detail, SMALL_SIZE, room, 4),
+            when=text_layout.fit(when, SMALL_SIZE, room, bold=True),
+            label=text_layout.wrap(event.label, SIZE, room, 3),
+            detail=text_layout.wrap(event.detail, SMALL_SIZE, room, 4),
             number=number,
         )
 
     def _stack(self, cards: list[_Card]) -> list[float]:
-        """Give each card a lane beyond those of all later cards that it covers.
+        """Give each card a level beyond those of all later cards that it covers.
 
-        Returns how far from the line each lane begins, and at last how far they all reach.
+        Returns the distance of each level from the line, and at last that of the outer edge.
         """
         for place in reversed(range(len(cards))):
             card = cards[place]
-            covered = [one.lane for one in cards[place + 1 :] if one.x - card.x < self._card_width + CARD_GAP]
-            card.lane = max(covered, default=-1) + 1
+            covered = [one.level for one in cards[place + 1 :] if one.x - card.x < self._card_width + CARD_GAP]
+            card.level = max(covered, default=-1) + 1
         reach = [0.0]
-        for lane in range(max((card.lane for card in cards), default=-1) + 1):
-            highest = max(card.height for card in cards if card.lane == lane)
+        for level in range(max((card.level for card in cards), default=-1) + 1):
+            highest = max(card.height for card in cards if card.level == level)
             reach.append(reach[-1] + highest + CARD_GAP)
         return [*reach[:-1], reach[-1] + STEM] if cards else [0.0]
 
-    def _marked(self, lettering: TextLayout) -> list[Mark]:
-        """Labels inside the line, as many as have room."""
+    def _marked(self, text_layout: TextLayout) -> list[Mark]:
+        """Labels inside the line, as many as fit."""
         if isinstance(self._axis, ClockAxis):
             marks = self._axis.marks()
         else:
-            large, small = self._axis.marks(lettering.wording)
+            large, small = self._axis.marks(text_layout.labels)
             marks = large or small
         shown: list[Mark] = []
         for mark in marks:
-            if not shown or mark.start >= shown[-1].start + lettering.width(shown[-1].label, SMALL_SIZE) + 12:
+            if not shown or mark.start >= shown[-1].start + text_layout.width(shown[-1].label, SMALL_SIZE) + 12:
                 shown.append(mark)
         return shown
 

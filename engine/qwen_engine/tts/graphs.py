@@ -21,7 +21,7 @@ from qwen_engine.tts.talker import Talker
 Samplers: TypeAlias = tuple[RowSampler, RowSampler]
 
 SHORTEST_LENGTH = 256
-MOST_CODEC_FRAMES = 128  # of all streams together: beyond them the kernels take longer than their launches
+MAX_CODEC_FRAMES = 128  # of all streams together: beyond them the kernels take longer than their launches
 
 
 class GraphedTalker:
@@ -124,7 +124,7 @@ class GraphedCodec:
                 (streams, frames): _CodecGraph(codec, streams, frames, capture)
                 for frames in chunk_frames
                 for streams in self._buckets
-                if streams * frames <= MOST_CODEC_FRAMES
+                if streams * frames <= MAX_CODEC_FRAMES
             }
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""A question about a picture as the caller puts it, and its answer: IMAGE, TEXT and OPTIONS in, TEXT and RESULT out."""
+"""Requests and answers of `qwen3_vl`: IMAGE, TEXT and OPTIONS in, TEXT and RESULT out."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def read_request(
     processor: PictureProcessor,
     decoders: Decoders,
 ) -> VisionRequest:
-    """The request that IMAGE, TEXT and OPTIONS make. The picture is resized here, in the caller's thread.
+    """The request of IMAGE, TEXT and OPTIONS. The picture is resized here, in the caller's thread.
 
     Raises:
         InvalidRequest: no picture, too large a one, too long a question, an unknown language.
@@ -35,7 +35,7 @@ def read_request(
     data = options.decode(image, "IMAGE", decoders.max_file_bytes)
     picture = read_picture(data, "IMAGE", decoders, max_pixels=settings.max_input_pixels)
     return VisionRequest(
-        processor.look(on_white(picture)),
+        processor.process(on_white(picture)),
         question_of(question, language),
         settings.max_new_tokens if options.max_new_tokens is None else options.max_new_tokens,
         options.temperature,

@@ -2,8 +2,8 @@
 
 A step gives every row its next token:
 
-    go on     every row reads its last token
-    begin     pictures that came are looked at and their prompts read, those of one shape together
+    step      every row reads its last token
+    begin     new prompts with their pictures are prefilled, those of one shape together
     draw      every row gets its next token, or its end
 """
 
@@ -26,7 +26,7 @@ from qwen_wire.messages import FinishReason
 
 @dataclass(eq=False)
 class _Row:
-    """A request that is being answered."""
+    """A live request."""
 
     session: Session[VisionRequest]
     prompt: Sequence[int]
@@ -48,7 +48,7 @@ class VisionEngine(Model[VisionRequest]):
         self._max_positions = min(settings.max_positions, self.checkpoint.max_positions)
         self._max_step_positions = settings.max_step_positions
         self._rows: list[_Row] = []
-        self._read = RowCache()
+        self._cache = RowCache()
 
     def prepare(self, request: VisionRequest) -> VisionRequest:
         prompt = self.checkpoint.prompts.ids(request.question, request.view.num_tokens)
@@ -61,11 +61,11 @@ class VisionEngine(Model[VisionRequest]):
         return replace(request, prompt=prompt)
 
     def step(self, sessions: Sequence[Session[VisionRequest]]) -> bool:
-        self._let_go()
-        logits = [self.checkpoint.go_on(self._read, [row.ids[-1] for row in self._rows])] if self._rows else []
+        self._drop_ended()
+        logits = [self.checkpoint.step(self._cache, [row.ids[-1] for row in self._rows])] if self._rows else []
         begun = {row.session for row in self._rows}
         new = [_new_row(session) for session in sessions if session not in begun]
-        for group in self._due(new):
+        for group in self._new_groups(new):
             logits += self._begin(group)
         if logits:
             self._draw(torch.cat(logits))
@@ -73,16 +73,16 @@ class VisionEngine(Model[VisionRequest]):
 
     def retire(self, session: Session[VisionRequest]) -> None:
         if all(row.session.ended for row in self._rows):
-            self._let_go()
+            self._drop_ended()
 
-    def _let_go(self) -> None:
-        """Forget the rows whose session has ended."""
-        kept = [index for index, row in enumerate(self._rows) if not row.session.ended]
-        self._read.keep(kept)
-        self._rows = [self._rows[index] for index in kept]
+    def _drop_ended(self) -> None:
+        """Drop the rows of ended sessions."""
+        live = [index for index, row in enumerate(self._rows) if not row.session.ended]
+        self._cache.select(live)
+        self._rows = [self._rows[index] for index in live]
 
-    def _due(self, new: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-        """Rows of one shape together, in the order they came, as many as a step reads; one at least."""
+    def _new_groups(self, new: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+        """New rows of one shape together, in order of arrival, up to `max_step_positions`; one at least."""
         groups: dict[tuple[object, int], list[_Row]] = defaultdict(list)
         num_positions = 0
         for row in new:
@@ -93,17 +93,17 @@ class VisionEngine(Model[VisionRequest]):
         yield from groups.values()
 
     def _begin(self, rows: Sequence[_Row]) -> list[torch.Tensor]:
-        """The first logits of those rows that have begun."""
+        """Prefill the rows; the logits of those that did not fail."""
         begun: list[torch.Tensor] = []
 
-        def read(rows: Sequence[_Row]) -> None:
+        def prefill(rows: Sequence[_Row]) -> None:
             views = [row.request.view for row in rows]
-            logits, read, next_position = self.checkpoint.read(views, [row.prompt for row in rows])
-            self._read.join(read, next_position)
+            logits, cache, next_position = self.checkpoint.prefill(views, [row.prompt for row in rows])
+            self._cache.join(cache, next_position)
             self._rows += rows
             begun.append(logits)
 
-        try_together(rows, read, lambda row, error: row.session.fail(error))
+        try_together(rows, prefill, lambda row, error: row.session.fail(error))
         return begun
 
     def _draw(self, logits: torch.Tensor) -> None:

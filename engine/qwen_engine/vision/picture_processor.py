@@ -1,4 +1,4 @@
-"""Pictures as the vision tower takes them: resized to whole patches, cut, normalised."""
+"""Preprocessing for the vision tower: pictures are resized to whole patches, cut and normalised."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What is seen of a picture of `width` x `height` pixels: patches (rows * columns, values) and their grid."""
+class PicturePatches:
+    """The patches (rows * columns, values) of a picture of `width` x `height` pixels, and their grid."""
 
     patches: torch.Tensor
     rows: int
@@ -21,31 +21,31 @@ class View:
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """As the model counts it: one frame, rows, columns."""
+        """One frame, rows, columns."""
         return 1, self.rows, self.columns
 
 
 class PictureProcessor:
-    """The image processor of a checkpoint folder: that of transformers which works without torchvision.
+    """The image processor of a checkpoint folder: transformers' one without torchvision.
 
-    Pictures are shrunk to at most `max_pixels`, which is no more than the checkpoint itself allows.
+    Pictures are shrunk to at most `max_pixels`, or to the checkpoint's limit.
     """
 
     def __init__(self, folder: Path, max_pixels: int) -> None:
         self._processor = Qwen2VLImageProcessorPil.from_pretrained(folder)
         own = self._processor.size
-        most = min(own.longest_edge, max_pixels)
-        self._size = {"shortest_edge": min(own.shortest_edge, most), "longest_edge": most}
+        largest = min(own.longest_edge, max_pixels)
+        self._size = {"shortest_edge": min(own.shortest_edge, largest), "longest_edge": largest}
 
-    def look(self, picture: Image) -> View:
+    def process(self, picture: Image) -> PicturePatches:
         """`picture`: mode RGB."""
-        seen = self._processor(images=self._resized(picture), do_resize=False, return_tensors="pt")
-        _, rows, columns = seen["image_grid_thw"][0].tolist()
+        inputs = self._processor(images=self._resized(picture), do_resize=False, return_tensors="pt")
+        _, rows, columns = inputs["image_grid_thw"][0].tolist()
         num_tokens = rows * columns // self._processor.merge_size**2
-        return View(seen["pixel_values"], rows, columns, num_tokens, picture.width, picture.height)
+        return PicturePatches(inputs["pixel_values"], rows, columns, num_tokens, picture.width, picture.height)
 
     def _resized(self, picture: Image) -> Image:
-        """In the size and by the filter of the processor, which would make arrays of the whole picture first."""
+        """In the processor's size and by its filter; itself, it would make arrays of the whole picture first."""
         height, width = smart_resize(
             picture.height,
             picture.width,

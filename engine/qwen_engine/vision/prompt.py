@@ -1,4 +1,4 @@
-"""What the language model reads around a picture, laid out as the official template.
+"""The prompt around a picture, as in the official template.
 
 <|im_start|>user\\n<|vision_start|> PICTURE <|vision_end|>QUESTION<|im_end|>\\n<|im_start|>assistant\\n
 """
@@ -11,20 +11,20 @@ from tokenizers import Tokenizer
 
 HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 DESCRIBE = "Describe the picture."
-IN_THEIR_LANGUAGE = {"Chinese": "请描述这张图片。"}
+DESCRIBE_IN = {"Chinese": "请描述这张图片。"}
 
 
 def question_of(question: str, language: str | None) -> str:
-    """What is asked: `question`, or for a description, to be answered in `language` (English name; None: any)."""
+    """`question`, or one for a description, to be answered in `language` (English name; None: any)."""
     if not question.strip():
-        if language in IN_THEIR_LANGUAGE:
-            return IN_THEIR_LANGUAGE[language]
+        if language in DESCRIBE_IN:
+            return DESCRIBE_IN[language]
         question = DESCRIBE
     return f"{question} Answer in {language}." if language else question
 
 
-class Prompts:
-    """The tokenizer of one checkpoint folder. Text of callers is text, whatever it spells.
+class VisionPrompts:
+    """The tokenizer of one checkpoint folder. Control tokens in callers' text are escaped.
 
     Example:
         ids = prompts.ids("Where is it?", num_picture_tokens=16)
@@ -39,7 +39,7 @@ class Prompts:
         self._picture_start, self._picture_end = map(self._control, ("<|vision_start|>", "<|vision_end|>"))
 
     def ids(self, question: str, num_picture_tokens: int) -> list[int]:
-        """Up to where the answer begins; the picture's places hold `picture`."""
+        """The prompt, with `picture` at the picture's positions."""
         picture = [self._picture_start, *[self.picture] * num_picture_tokens, self._picture_end]
         user = [self._start, *self.words("user\n"), *picture, *self.words(question), self.end]
         return [*user, *self.words("\n"), self._start, *self.words("assistant\n")]

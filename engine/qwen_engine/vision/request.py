@@ -1,19 +1,19 @@
-"""What the vision engine takes and gives."""
+"""The request and the answer of the vision engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwen_engine.vision.picture_processor import View
+from qwen_engine.vision.picture_processor import PicturePatches
 
 
 @dataclass(frozen=True, eq=False)
 class VisionRequest:
-    """Answer `question` about what is seen, in at most `max_new_tokens`. `temperature` 0: greedy.
+    """Answer `question` about a picture, in at most `max_new_tokens`. `temperature` 0: greedy.
 
     `prompt`: the token ids of the question with the picture's, once the request is prepared.
     """
 
-    view: View
+    view: PicturePatches
     question: str
     max_new_tokens: int
     temperature: float = 0.0

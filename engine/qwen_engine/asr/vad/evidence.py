@@ -11,8 +11,8 @@ from qwen_engine.asr.vad.bands import in_db
 
 REACH = 3  # frames on either side that the evidence of one goes by
 
-MOST_SNR_DB = 14.0  # of a band: however loud, a tone or two are no speech
-MOST_FLUX_DB = 20.0
+MAX_SNR_DB = 14.0  # of a band: however loud, a tone or two are no speech
+MAX_FLUX_DB = 20.0
 LOUD_SNR_DB = 4.4  # mean of all bands; noise alone has 2.3, and 3.0 in one frame of a hundred
 SOFT_SNR_DB = 3.4
 MOVING_DB = 5.0
@@ -32,9 +32,9 @@ def evidence(powers: np.ndarray, floors_db: np.ndarray) -> tuple[np.ndarray, np.
     `powers` (n + 2 REACH, bands) has REACH more frames on either side; `floors_db`: (bands,), or as `powers`.
     """
     over_db = np.maximum(in_db(powers) - floors_db, 0)
-    snr_db = np.minimum(over_db, MOST_SNR_DB)
+    snr_db = np.minimum(over_db, MAX_SNR_DB)
     here = snr_db[REACH:-REACH]
-    moved_db = np.minimum(np.abs(over_db[REACH + 2 : -1] - over_db[1 : -REACH - 2]), MOST_FLUX_DB)
+    moved_db = np.minimum(np.abs(over_db[REACH + 2 : -1] - over_db[1 : -REACH - 2]), MAX_FLUX_DB)
     flux_db = (moved_db * here).sum(axis=1) / np.maximum(here.sum(axis=1), 1e-3)
     return _without_clicks(snr_db.mean(axis=1)), flux_db > MOVING_DB
 
