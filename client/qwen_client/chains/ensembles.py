@@ -82,6 +82,6 @@ def _read_aligned(answer: Answer) -> AlignedTranscript:
 
 def _collect(events: Sequence[ImageEvent], ending: Ending) -> SpokenPicture:
     picture = collect_picture(events, ending)
-    told = ending.details.get("heard")
-    shortfalls = () if told is None else (Shortfall(kind, message, "heard") for kind, message in of_answer(told))
+    heard = ending.details.get("heard")
+    shortfalls = () if heard is None else (Shortfall(kind, message, "heard") for kind, message in of_answer(heard))
     return SpokenPicture(picture.prompt, picture, tuple(shortfalls))

@@ -174,15 +174,15 @@ def _silence(code: str) -> Shortfall:
 
 
 def _lesson(
-    code: str, told: Mapping[str, Any], spoken: Mapping[tuple[str, int], SpokenText | None], concepts: Picture | None
+    code: str, lesson: Mapping[str, Any], spoken: Mapping[tuple[str, int], SpokenText | None], concepts: Picture | None
 ) -> Lesson:
     return Lesson(
         language=code,
-        title=told["title"],
+        title=lesson["title"],
         slides=tuple(
             LessonSlide(slide["title"], slide["text"], tuple(slide["key_terms"]), spoken.get((code, number)))
-            for number, slide in enumerate(told["slides"])
+            for number, slide in enumerate(lesson["slides"])
         ),
-        links=tuple((link["from"], link["to"], link["label"]) for link in told["links"]),
+        links=tuple((link["from"], link["to"], link["label"]) for link in lesson["links"]),
         concepts=concepts,
     )

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 from qwen_client.chains.events import read_stage
 from qwen_client.chains.results import Made, MadeT, collecting
 from qwen_client.jobs import StreamJob
-from qwen_client.messages import Inputs
-from qwen_client.texts import json_bytes
+from qwen_client.messages import Inputs, options_json
 from qwen_wire.chains import StageEvent
+from qwen_wire.options import ChainOptions
 
 ChainJob: TypeAlias = StreamJob[StageEvent, MadeT]
 
@@ -18,6 +18,5 @@ def chain_job(
 ) -> "ChainJob[MadeT]":
     """A request to the chain `name`; of its other `inputs`, those that are None are left to the server."""
     given = {key: value for key, value in inputs.items() if value is not None}
-    told = {"inputs": given or None, "deadline_s": deadline_s}
-    options = json_bytes({key: value for key, value in told.items() if value is not None}, "inputs")
+    options = options_json(ChainOptions, inputs=given or None, deadline_s=deadline_s)
     return StreamJob(name, {**tensors, "OPTIONS": options}, read_stage, collecting(make))

@@ -19,8 +19,7 @@ INDEX = "run.json"
 def keep(folder: str | os.PathLike[str], record: Mapping[str, NodeRecord], results: Sequence[StageResult]) -> None:
     """Write the `record` of a run and all `results` of its nodes."""
     files = Folder(folder)
-    told = [_result_json(files, result) for result in results]
-    files.json(INDEX, {"record": record_json(record), "results": told})
+    files.json(INDEX, {"record": record_json(record), "results": [_result_json(files, result) for result in results]})
 
 
 def read_kept(folder: str | os.PathLike[str]) -> tuple[dict[str, NodeRecord], tuple[StageResult, ...]]:
@@ -53,8 +52,8 @@ def _result_json(files: Folder, result: StageResult) -> dict[str, Any]:
     return {**place, "file": file.name}
 
 
-def _read(folder: Path, told: Sequence[dict[str, Any]]) -> Iterator[StageResult]:
-    for one in told:
+def _read(folder: Path, results: Sequence[dict[str, Any]]) -> Iterator[StageResult]:
+    for one in results:
         payload = (folder / one["file"]).read_bytes() if "file" in one else b""
         yield StageResult(
             stage=one["stage"], item=one["item"], output=one["output"], value=one.get("value"), payload=payload

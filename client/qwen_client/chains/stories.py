@@ -108,8 +108,8 @@ def text_and_speech(text: str | None, audio: AudioInput | None, name: str) -> In
     """
     if text is None and audio is None:
         raise InvalidRequest(f"there is no {name}: give it as text, or as speech with audio=")
-    told: Inputs = {} if text is None else {"TEXT": text_bytes(text, name)}
-    return told if audio is None else {**told, "AUDIO": audio_bytes(audio)}
+    tensors: Inputs = {} if text is None else {"TEXT": text_bytes(text, name)}
+    return tensors if audio is None else {**tensors, "AUDIO": audio_bytes(audio)}
 
 
 def read_shots(made: Made) -> tuple[Shot, ...]:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from qwen_client.audio import AudioInput, AudioResult, Samples, audio_bytes
-from qwen_client.chains.events import read_stage
+from qwen_client.chains.events import announcing, read_stage
 from qwen_client.chains.results import chain_failed
 from qwen_client.chains.shortfalls import of_stages
 from qwen_client.chat import Message
@@ -131,19 +131,7 @@ def voice_chat(
     spoken = {} if audio is None else {"AUDIO": audio_bytes(audio)}
     written = {} if text is None else {"TEXT": text_bytes(text, "text")}
     inputs = {**spoken, **written, "OPTIONS": options}
-    return StreamJob("voice_chat", inputs, announcing(on_event), _collect, is_repeatable=session is None)
-
-
-def announcing(on_event: OnEvent | None) -> Callable[[Answer], VoiceEvent]:
-    """Read responses as events, and tell `on_event` each."""
-
-    def read(answer: Answer) -> VoiceEvent:
-        event = read_voice(answer)
-        if on_event is not None:
-            on_event(event)
-        return event
-
-    return read
+    return StreamJob("voice_chat", inputs, announcing(read_voice, on_event), _collect, is_repeatable=session is None)
 
 
 def read_voice(answer: Answer) -> VoiceEvent:

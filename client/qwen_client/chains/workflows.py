@@ -12,14 +12,14 @@ import yaml
 from PIL import Image
 
 from qwen_client.audio import audio_bytes
-from qwen_client.chains.events import read_stage
+from qwen_client.chains.events import announcing, read_stage
 from qwen_client.chains.files import suffix_of
 from qwen_client.chains.results import chain_failed
 from qwen_client.chains.run_folder import keep, read_kept, record_json
 from qwen_client.chains.shortfalls import of_stages
 from qwen_client.documents.folder import Folder
 from qwen_client.jobs import Ending, StreamJob
-from qwen_client.messages import Answer
+from qwen_client.messages import options_json
 from qwen_client.pictures import picture_bytes
 from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
@@ -27,6 +27,7 @@ from qwen_client.texts import json_bytes
 from qwen_wire.chains import StageEvent, StageResult
 from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.messages import Timings
+from qwen_wire.options import KeptResult, WorkflowOptions
 from qwen_wire.workflows import NodeRecord, ResultKey, WorkflowEnd, place_key
 
 Workflow: TypeAlias = Mapping[str, Any] | str | os.PathLike[str]
@@ -111,18 +112,15 @@ def run(
     """
     graph = read_workflow(workflow)
     payloads: list[bytes] = []
-    options: dict[str, Any] = {"inputs": _inputs_json(graph, inputs or {}, payloads)}
-    if deadline_s is not None:
-        options["deadline_s"] = deadline_s
+    given = _inputs_json(graph, inputs or {}, payloads)
     record, earlier = _earlier(resume)
-    if record is not None:
-        options["resume"] = {"record": record_json(record), "results": [_result_json(one, payloads) for one in earlier]}
-    tensors = {"WORKFLOW": json_bytes(graph, "workflow"), "OPTIONS": json_bytes(options, "inputs")}
-    read = _announcing(on_event) if on_event else read_stage
+    kept = None if record is None else _resume_json(record, earlier, payloads)
+    options = options_json(WorkflowOptions, inputs=given, deadline_s=deadline_s, resume=kept)
+    tensors = {"WORKFLOW": json_bytes(graph, "workflow"), "OPTIONS": options}
     return StreamJob(
         "workflow",
         {**tensors, "PAYLOAD": tuple(payloads)} if payloads else tensors,
-        read,
+        announcing(read_stage, on_event),
         lambda events, ending: _collect(events, ending, earlier),
     )
 
@@ -165,23 +163,19 @@ def _input_json(value: Any, payloads: list[bytes]) -> Any:
     return {"payload": len(payloads) - 1}
 
 
+def _resume_json(
+    record: Mapping[str, NodeRecord], results: Sequence[StageResult], payloads: list[bytes]
+) -> dict[str, Any]:
+    """The earlier run as `Resume` has it, files behind `payloads`."""
+    return {"record": record_json(record), "results": [_result_json(result, payloads) for result in results]}
+
+
 def _result_json(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
-    told: dict[str, Any] = {"stage": result.stage, "output": result.output}
-    if result.item is not None:
-        told["item"] = result.item
+    kept = KeptResult(stage=result.stage, output=result.output, item=result.item, value=result.value)
     if result.payload:
         payloads.append(result.payload)
-        return {**told, "payload": len(payloads) - 1}
-    return {**told, "value": result.value}
-
-
-def _announcing(on_event: OnEvent) -> Callable[[Answer], StageEvent]:
-    def read(answer: Answer) -> StageEvent:
-        event = read_stage(answer)
-        on_event(event)
-        return event
-
-    return read
+        kept = kept.model_copy(update={"payload": len(payloads) - 1})
+    return kept.model_dump(exclude_defaults=True)
 
 
 def _collect(events: Sequence[StageEvent], ending: Ending, earlier: Sequence[StageResult]) -> WorkflowResult:

@@ -26,9 +26,9 @@ class KeptResult(BaseModel):
 
     stage: str = Field(description="the node that made it")
     output: str = Field(description="which of its outputs")
-    item: int | None = Field(None, ge=0, description="of a node with foreach")
-    value: Any = Field(None, description="text or JSON")
-    payload: int | None = Field(None, ge=0, description="which item of `PAYLOAD` is its file")
+    item: int | None = Field(default=None, ge=0, description="of a node with foreach")
+    value: Any = Field(default=None, description="text or JSON")
+    payload: int | None = Field(default=None, ge=0, description="which item of `PAYLOAD` is its file")
 
 
 class KeptRecord(BaseModel):

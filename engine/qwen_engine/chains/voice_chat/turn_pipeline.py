@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 ASR, CHAT, TTS = "qwen3_asr", "qwen3_chat", "qwen3_tts"
 SAMPLE_BYTES = 2
-MAX_UNSPOKEN = 64  # pieces that are written and wait for their turn; then the writer waits
+MAX_PENDING_PIECES = 64  # pieces that are written and wait for their turn; then the writer waits
 
 Pieces = asyncio.Queue[str | None]
 """Pieces of a reply, and None behind the last one."""
@@ -64,50 +64,50 @@ class TurnPipeline:
 
     async def run(self) -> None:
         """All stages; `error` is then the first that one of them failed with."""
-        await self._hear()
+        await self._recognise()
         if not self.turn.heard:
             if self.error is None:
                 for stage in (REPLY, SPEECH):
                     await self.emit(StageSkipped(stage=stage, reason="nothing was said"))
             return
-        pieces: Pieces = asyncio.Queue(MAX_UNSPOKEN)
+        pieces: Pieces = asyncio.Queue(MAX_PENDING_PIECES)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._write(pieces))
-            tasks.create_task(self._speak(pieces))
+            tasks.create_task(self._generate(pieces))
+            tasks.create_task(self._synthesize(pieces))
 
-    async def _hear(self) -> None:
+    async def _recognise(self) -> None:
         async with self._stage(HEARD):
-            heard = self.request.text or await self._transcribed()
+            heard = self.request.text or await self._transcribe()
             await self.emit(StageResult(stage=HEARD, output="TEXT", value=heard))
             self.turn.heard = heard
             self._mark("heard_s")
 
-    async def _transcribed(self) -> str:
+    async def _transcribe(self) -> str:
         inputs = {"AUDIO": self.request.audio, "OPTIONS": self.request.asr_options()}
-        async with self._answers(ASR, inputs) as answers:
+        async with self._call(ASR, inputs) as answers:
             received = [answer async for answer in answers]
         for answer in received:
             await self._emit_shortfall(HEARD, "RESULT", json.loads(answer.get("RESULT", b"{}")))
         return "".join(answer["TEXT"].decode() for answer in received).strip()
 
-    async def _write(self, pieces: Pieces) -> None:
+    async def _generate(self, pieces: Pieces) -> None:
         async with self._stage(REPLY):
-            await self._written(pieces)
+            await self._stream_reply(pieces)
         await pieces.put(None)
 
-    async def _written(self, pieces: Pieces) -> None:
+    async def _stream_reply(self, pieces: Pieces) -> None:
         """Put each piece of the reply into `pieces` as soon as it is whole."""
         clauses = Clauses()
         options = self.request.chat_options(self.session.prompt(self.turn.heard))
-        async with self._answers(CHAT, {"text_input": b"", "OPTIONS": options}) as answers:
+        async with self._call(CHAT, {"text_input": b"", "OPTIONS": options}) as answers:
             async for answer in answers:
-                for piece in clauses.add(await self._read_on(answer)):
+                for piece in clauses.add(await self._next_text(answer)):
                     await pieces.put(piece)
         for piece in clauses.finish():
             await pieces.put(piece)
         await self.emit(StageResult(stage=REPLY, output="TEXT", value=self.reply_text))
 
-    async def _read_on(self, answer: Mapping[str, bytes]) -> str:
+    async def _next_text(self, answer: Mapping[str, bytes]) -> str:
         """The next bit of the reply; empty where an answer has none."""
         event = json.loads(answer["EVENT"])
         if event["type"] == "end":
@@ -120,27 +120,27 @@ class TurnPipeline:
         await self.emit(StageProgress(stage=REPLY, event=event, output="TEXT", payload=bit.encode()))
         return bit
 
-    async def _speak(self, pieces: Pieces) -> None:
-        left = _until_none(pieces)
+    async def _synthesize(self, pieces: Pieces) -> None:
+        left = _numbered(pieces)
         async with self._stage(SPEECH):
             async for number, piece in left:
-                await self._say(number, piece)
+                await self._synthesize_piece(number, piece)
         async for _ in left:  # the writer must not wait for a speaker that has failed
             pass
 
-    async def _say(self, number: int, piece: str) -> None:
+    async def _synthesize_piece(self, number: int, piece: str) -> None:
         text, reply = piece.strip(), self.turn.reply
         reply.begin(piece)
         if pronounceable(text):
             await self.emit(StageStarted(stage=SPEECH, item=number))
             inputs = {"TEXT": text.encode(), "OPTIONS": self.request.tts_options()}
-            async with self._answers(TTS, inputs) as answers:
+            async with self._call(TTS, inputs) as answers:
                 async for answer in answers:
-                    await self._sound(number, text, answer)
+                    await self._emit_audio(number, text, answer)
             await self.emit(StageResult(stage=SPEECH, item=number, output="TEXT", value=text))
         reply.complete()
 
-    async def _sound(self, number: int, text: str, answer: Mapping[str, bytes]) -> None:
+    async def _emit_audio(self, number: int, text: str, answer: Mapping[str, bytes]) -> None:
         event, sound = json.loads(answer["EVENT"]), answer["AUDIO"]
         if event["type"] == "end":
             await self._emit_shortfall(SPEECH, "EVENT", event, number)
@@ -161,7 +161,7 @@ class TurnPipeline:
             value = {"finish_reason": outcome.get("finish_reason", "stop"), **wrong}
             await self.emit(StageResult(stage=stage, item=item, output=output, value=value))
 
-    def _answers(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
+    def _call(self, model: str, inputs: Tensors) -> "aclosing[AsyncGenerator[Mapping[str, bytes], None]]":
         """The answers of `model`, for an `async with`, which ends the call however it is left."""
         deadline_s = max(0.0, self.end_s - time.monotonic())
         return aclosing(self.calls.stream(model, inputs, deadline_s=deadline_s, trace=self.trace))
@@ -188,7 +188,7 @@ class TurnPipeline:
         self.times_s.setdefault(name, round(time.monotonic() - self._began_s, 4))
 
 
-async def _until_none(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:
+async def _numbered(pieces: Pieces) -> AsyncIterator[tuple[int, str]]:
     number = 0
     while (piece := await pieces.get()) is not None:
         yield number, piece

@@ -7,7 +7,7 @@ from typing import Any
 from qwen_engine.chains.workflow import functions
 from qwen_engine.chains.workflow.node_task import NodeTask, Skipped, run_recorded
 from qwen_engine.chains.workflow.partial_outputs import PENDING
-from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.record import TaskRecord
 from qwen_engine.chains.workflow.references import condition
 from qwen_engine.chains.workflow.response_collectors import NodeOutputs
 from qwen_engine.chains.workflow.run_context import RunContext
@@ -37,7 +37,7 @@ class ForeachExecutor:
             try:
                 async for number, item in self._items(task):
                     missing = number + 1 - len(results)
-                    task.record.items += [Record() for _ in range(missing)]
+                    task.record.items += [TaskRecord() for _ in range(missing)]
                     results += [PENDING] * missing
                     group.create_task(self._run_item(task, number, item, results, at_once))
                     if number % ITEMS_PER_YIELD == 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 from qwen_engine.chains.workflow.graph import Node
 from qwen_engine.chains.workflow.partial_outputs import PartialOutputs
-from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.record import TaskRecord
 from qwen_engine.chains.workflow.references import condition
 from qwen_engine.chains.workflow.response_collectors import NodeOutputs
 from qwen_engine.chains.workflow.run_context import RunContext
@@ -25,7 +25,7 @@ class NodeTask:
     name: str
     node: Node
     item: int | None
-    record: Record
+    record: TaskRecord
     scope: Mapping[str, Any]
     partial: PartialOutputs | None = None
 

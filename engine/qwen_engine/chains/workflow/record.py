@@ -18,7 +18,7 @@ DIGEST_CHARS = 32
 
 
 @dataclass
-class Record:
+class TaskRecord:
     """One node, or one item of it. Times are seconds since the run began."""
 
     state: NodeState = "waiting"
@@ -28,7 +28,7 @@ class Record:
     error: QwenError | None = None
     reason: str | None = None
     digest: str = ""
-    items: list["Record"] = field(default_factory=list)
+    items: list["TaskRecord"] = field(default_factory=list)
     is_after_failure: bool = False  # left out since something before it failed
 
     def cancel(self, error: QwenError) -> None:

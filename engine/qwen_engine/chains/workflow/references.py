@@ -16,7 +16,7 @@ WHOLE = re.compile(rf"\$({PATH})")
 WITHIN = re.compile(rf"\$\{{({PATH})\}}")
 ESCAPED = "$$"  # a text that begins with a dollar sign, and is no reference
 MAX_PARTS = 32  # of a path
-MAX_TOLD = 60
+MAX_SHOWN_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def _described(value: Any) -> str:
     if isinstance(value, bytes):
         return f"a file of {len(value)} bytes"
     if isinstance(value, Mapping):
-        names = ", ".join(map(cut, itertools.islice(value, MAX_TOLD))) or "nothing"
-        return cut(f"which has {names}", MAX_TOLD)
+        names = ", ".join(map(cut, itertools.islice(value, MAX_SHOWN_CHARS))) or "nothing"
+        return cut(f"which has {names}", MAX_SHOWN_CHARS)
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return cut(f"which is {shown(value)}", MAX_TOLD)
+    return cut(f"which is {shown(value)}", MAX_SHOWN_CHARS)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qwen_engine.chains.workflow.graph import Graph
-from qwen_engine.chains.workflow.memory import RunMemory
-from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.record import TaskRecord
 from qwen_engine.chains.workflow.references import resolved
 from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.sent_files import SentFiles
@@ -16,40 +15,31 @@ from qwen_wire.workflows import WorkflowEnd
 
 def ending(
     graph: Graph,
-    records: Mapping[str, Record],
+    records: Mapping[str, TaskRecord],
     scope: Mapping[str, Any],
     sent: SentFiles,
     context: RunContext,
 ) -> WorkflowEnd:
     """Of a run whose nodes have all ended; `scope` holds their outputs."""
-    outputs, failure = _outputs(graph, scope, sent, context.run_memory), _failure(records)
-    for name, (_, error) in outputs.items():
-        if error is not None and failure is None:
-            failure = ErrorInfo.of(error, f"outputs.{name}")
+    outputs: dict[str, Any] = {}
+    failure = _failure(records)
+    for name, value in graph.outputs.items():
+        try:
+            outputs[name] = sent.places(resolved(value, scope, context.run_memory.meter()))
+        except QwenError as error:  # as where a path leads nowhere in what a model answered
+            outputs[name] = None
+            failure = failure or ErrorInfo.of(error, f"outputs.{name}")
     return WorkflowEnd(
         finish_reason="failed" if failure else "stop",
         error=failure,
-        outputs={name: value for name, (value, _) in outputs.items()},
+        outputs=outputs,
         record={name: record.as_message() for name, record in records.items()},
         trace_id=context.trace.trace_id,
     )
 
 
-def _failure(records: Mapping[str, Record]) -> ErrorInfo | None:
+def _failure(records: Mapping[str, TaskRecord]) -> ErrorInfo | None:
     """The error that came first; of a deadline, at a node that was running."""
     failed = [(name, record) for name, record in records.items() if record.error is not None]
     failed.sort(key=lambda one: (one[1].start_s is None, one[1].end_s or 0.0))
     return next((ErrorInfo.of(record.error, name) for name, record in failed if record.error), None)
-
-
-def _outputs(
-    graph: Graph, scope: Mapping[str, Any], sent: SentFiles, run_memory: RunMemory
-) -> dict[str, tuple[Any, QwenError | None]]:
-    """By name: the value, or why there is none, as where a path leads nowhere in what a model answered."""
-    made: dict[str, tuple[Any, QwenError | None]] = {}
-    for name, value in graph.outputs.items():
-        try:
-            made[name] = (sent.places(resolved(value, scope, run_memory.meter())), None)
-        except QwenError as error:
-            made[name] = (None, error)
-    return made

@@ -7,7 +7,7 @@ from typing import Any
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_engine.chains.workflow.node_task import NodeTask, Skipped
 from qwen_engine.chains.workflow.partial_outputs import PartialOutputs
-from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.record import TaskRecord
 from qwen_engine.chains.workflow.references import references
 from qwen_engine.chains.workflow.response_collectors import NodeOutputs
 
@@ -24,7 +24,7 @@ class Scheduler:
         scheduler.end(name, outputs)
     """
 
-    def __init__(self, graph: Graph, records: Mapping[str, Record]) -> None:
+    def __init__(self, graph: Graph, records: Mapping[str, TaskRecord]) -> None:
         self._nodes = graph.nodes
         self._records = records
         self._ended = {name: asyncio.Event() for name in graph.nodes}
@@ -94,7 +94,7 @@ class Scheduler:
             if state == "skipped" and need in required:
                 raise Skipped(f"{need} was skipped")
 
-    def _source_item(self, task: NodeTask) -> Record | None:
+    def _source_item(self, task: NodeTask) -> TaskRecord | None:
         """What became of the item that an item is made from, where that is one of another node with foreach."""
         followed = self._followed.get(task.name)
         if followed is None or task.item is None or not self._nodes[followed.source].is_list:

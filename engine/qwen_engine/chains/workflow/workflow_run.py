@@ -7,7 +7,7 @@ from typing import Any
 from qwen_engine.chains.workflow.foreach import ForeachExecutor
 from qwen_engine.chains.workflow.graph import Graph
 from qwen_engine.chains.workflow.node_task import NodeTask, run_recorded
-from qwen_engine.chains.workflow.record import Record
+from qwen_engine.chains.workflow.record import TaskRecord
 from qwen_engine.chains.workflow.response_collectors import NodeOutputs
 from qwen_engine.chains.workflow.run_context import RunContext
 from qwen_engine.chains.workflow.run_end import ending
@@ -29,7 +29,7 @@ class WorkflowRun:
         self._graph = graph
         self._context = context
         self._scope: dict[str, Any] = {"inputs": dict(values), **dict.fromkeys(graph.nodes)}
-        self._records = {name: Record(digest=context.earlier.digests[name]) for name in graph.nodes}
+        self._records = {name: TaskRecord(digest=context.earlier.digests[name]) for name in graph.nodes}
         self._scheduler = Scheduler(graph, self._records)
         self._executor = TaskExecutor(context)
         self._foreach = ForeachExecutor(context, self._scheduler, self._executor)
