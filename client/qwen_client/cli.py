@@ -12,6 +12,7 @@ from qwen_client.commands.charts import chart
 from qwen_client.commands.chat import chat
 from qwen_client.commands.pictures import draw, edit, recipe, styles
 from qwen_client.commands.speech import say, voice_app
+from qwen_client.commands.standard_streams import output_errors_on_one_line, replace_unprintable
 from qwen_client.commands.talk import talk
 from qwen_client.commands.transcripts import align, transcribe
 from qwen_client.commands.workflows import run
@@ -64,4 +65,6 @@ def run_commands() -> None:
     """The program `qwen`: these commands, and those of packages that are installed beside, such as the server's."""
     for plugin in entry_points(group=PLUGINS):
         plugin.load()
-    app()
+    replace_unprintable()
+    with output_errors_on_one_line():
+        app()

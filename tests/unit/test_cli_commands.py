@@ -89,7 +89,7 @@ def test_progress_is_shown_on_terminals_and_never_on_stdout(
 
 
 def test_draw_json(triton: FakeTriton) -> None:
-    made = json.loads(qwen("draw", "a red ring", "-o", "x.jpg", "--seed", "7", "--json").stdout)
+    (made,) = json.loads(qwen("draw", "a red ring", "-o", "x.jpg", "--seed", "7", "--json").stdout)
 
     assert (made["file"], made["prompt"], made["width"], made["height"]) == ("x.jpg", "a red ring", 64, 64)
     assert (made["seed"], made["request_id"]) == (7, triton.received[0].request_id)

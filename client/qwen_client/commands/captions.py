@@ -1,9 +1,7 @@
 """`qwen captions`."""
 
-import json
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from io import BufferedIOBase
 from pathlib import Path
@@ -19,7 +17,7 @@ from qwen_client.captions import DEFAULT_SAMPLE_RATE
 from qwen_client.client import Client
 from qwen_client.commands.options import Context, SpeechLanguage
 from qwen_client.commands.server_calls import calls_server
-from qwen_client.console import print_shortfalls
+from qwen_client.console import json_text, print_shortfalls
 from qwen_client.extras import audio_extra
 from qwen_client.pcm import AudioPiece
 from qwen_wire.errors import InvalidRequest
@@ -73,20 +71,34 @@ def _open(source: str, sample_rate: int, channels: int, realtime: bool) -> "Reco
 
 def _until_interrupted(pieces: Iterable[AudioPiece]) -> Iterator[AudioPiece]:
     """The pieces until the first Ctrl-C; a second one ends the program, as usual."""
-    interrupted = threading.Event()
+    coming = iter(pieces)
+    is_interrupted = is_waiting = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        interrupted.set()
+        nonlocal is_interrupted
+        is_interrupted = True
         signal.signal(number, before)
+        if is_waiting:
+            raise _Interrupted  # which ends the wait for a pipe that is quiet
 
     before = signal.signal(signal.SIGINT, stop)
     try:
-        for piece in pieces:
-            yield piece
-            if interrupted.is_set():
+        while not is_interrupted:
+            try:
+                is_waiting = True
+                piece = next(coming, None)
+                is_waiting = False
+            except _Interrupted:
                 return
+            if piece is None:
+                return
+            yield piece
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class _Interrupted(Exception):
+    """Ctrl-C, while nothing but audio was waited for."""
 
 
 def _warning(captions: Iterable[Caption]) -> Iterator[Caption]:
@@ -105,7 +117,7 @@ def _warning(captions: Iterable[Caption]) -> Iterator[Caption]:
 def _show(captions: Iterable[Caption], as_json: bool) -> None:
     if as_json:
         for caption in captions:
-            typer.echo(json.dumps(caption.as_dict(), ensure_ascii=False))
+            typer.echo(json_text(caption.as_dict()))
         return
     lines, console = _Lines(), Console()
     try:

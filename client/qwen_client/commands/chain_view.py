@@ -12,6 +12,7 @@ from qwen_client.chains.chain_run import ChainRun
 from qwen_client.client import Chains
 from qwen_client.commands.options import AsJson, Context, Seed, SizeOption, SpeechLanguage, Steps, StyleOption
 from qwen_client.commands.server_calls import parameter, server_options, take_server_options, with_parameters
+from qwen_client.commands.standard_streams import file_argument
 from qwen_client.console import errors_on_one_line, print_error, print_json, print_warning, require_folder
 from qwen_client.shortfalls import Shortfall
 from qwen_client.stages import StageView
@@ -65,7 +66,8 @@ def chain_command(
                 for require in needs:
                     require()
                 server = take_server_options(given)
-                asked = arguments(**{name: given.pop(name) for name in own}) | given
+                asked = {**arguments(**{name: given.pop(name) for name in own}), **given}
+                asked = {name: _from_standard_input(value) for name, value in asked.items()}
                 with server.client(GRACE_S) as client:
                     _run_and_save(getattr(client.chains, method)(**asked, deadline_s=server.timeout_s), out, as_json)
 
@@ -88,6 +90,13 @@ def end_as(shortfalls: Sequence[Shortfall]) -> None:
     """Leave with exit code 1 where parts are missing."""
     if any(one.kind == "missing" for one in shortfalls):
         raise typer.Exit(1)
+
+
+def _from_standard_input(value: Any) -> Any:
+    """Files to send, of which one may be -."""
+    if isinstance(value, list):
+        return [_from_standard_input(one) for one in value]
+    return file_argument(value) if isinstance(value, Path) else value
 
 
 def _run_and_save(run: ChainRun[StageEvent, Any], out: Path, as_json: bool) -> None:

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from qwen_client.commands.chain_view import chain_command
-from qwen_client.commands.options import text_argument
+from qwen_client.commands.standard_streams import text_argument
 from qwen_client.documents.slides import require_slides
 from qwen_client.documents.word import require_word
+from qwen_wire.errors import InvalidRequest
+from qwen_wire.languages import resolve_language
 
 Text = Annotated[str | None, typer.Argument(help="The text; - reads standard input. Optional with --audio.")]
 
@@ -93,4 +95,6 @@ def _text(argument: str | None) -> str | None:
 def _voice(pair: str) -> tuple[str, str | None]:
     """zh=mei: who speaks Chinese; zh alone: the server's choice does."""
     code, _, name = pair.partition("=")
+    if resolve_language(code, f"the language of --voice {pair}") is None:
+        raise InvalidRequest(f"--voice {pair}: give LANGUAGE=VOICE, such as zh=mei")
     return code, name or None

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from qwen_client.chat import ChatDelta
 from qwen_client.client import Client
-from qwen_client.commands.options import AsJson, Seed, text_argument
+from qwen_client.commands.options import AsJson, Seed
 from qwen_client.commands.server_calls import calls_server
+from qwen_client.commands.standard_streams import file_argument, text_argument
 from qwen_client.console import print_error, print_json, print_shortfalls
 from qwen_client.stream import Stream
 from qwen_client.texts import read_json
@@ -118,4 +119,5 @@ def _warn(finish_reason: str, *, thought_only: bool) -> None:
 def _schema(file: Path | None) -> Any:
     if file is None:
         return None
-    return read_json(file.read_bytes(), str(file))
+    given = file_argument(file)
+    return read_json(given if isinstance(given, bytes) else given.read_bytes(), str(file))

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qwen_client.commands.standard_streams import STANDARD, require_output, write_output
 from qwen_client.console import require_folder
 from qwen_client.pictures import ImageEvent, Picture, Progress, contact_sheet, picture_format
 from qwen_client.progress import Bar
 from qwen_client.stream import Stream
-from qwen_wire.errors import Cancelled
+from qwen_wire.errors import Cancelled, InvalidRequest
 from qwen_wire.messages import Timings
 from qwen_wire.options import PictureFormat
 from qwen_wire.pictures import Queued
@@ -18,10 +19,13 @@ from qwen_wire.pictures import Queued
 SERVED: dict[str, PictureFormat] = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}
 
 
-def served_format(output: Path, preview: Path | None) -> PictureFormat:
+def served_format(output: Path, preview: Path | None, n: int, as_json: bool) -> PictureFormat:
     """The format to ask the server for; raises at once where `output` or `preview` could not be written."""
-    file_format = picture_format(output)
-    require_folder(output)
+    require_output(output, as_json)
+    is_standard = str(output) == STANDARD
+    if is_standard and n > 1:
+        raise InvalidRequest(f"--n {n}: - is standard output, which takes one picture; give a file")
+    file_format = "PNG" if is_standard else picture_format(output)
     if preview is not None:
         require_folder(preview)
     return SERVED.get(file_format, "png")
@@ -53,7 +57,7 @@ def write(pictures: Sequence[Picture], output: Path, with_sheet: bool, timings: 
     made = []
     for picture in pictures:
         file = output if len(pictures) == 1 else _beside(output, str(picture.seed))
-        picture.save(file)
+        write_output(file, picture.to_bytes, picture.save)
         made.append(_picture_json(picture, file, timings))
     if with_sheet:
         sheet = _beside(output, "sheet")

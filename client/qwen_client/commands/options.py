@@ -1,6 +1,6 @@
 """Options that several commands have."""
 
-import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,9 +17,8 @@ SizeOption = Annotated[
     typer.Option("--size", help="WIDTHxHEIGHT in pixels, or an aspect ratio such as 16:9. Default: set by the server."),
 ]
 Steps = Annotated[int | None, typer.Option(help="Number of denoising steps. Default: set by the server.")]
+PictureFile = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file; -: PNG to standard output."),
+]
 StyleOption = Annotated[str | None, typer.Option("--style", help="Style; `qwen styles` lists them.")]
-
-
-def text_argument(argument: str) -> str:
-    """A TEXT as given, or standard input for `-`."""
-    return sys.stdin.read().strip() if argument == "-" else argument

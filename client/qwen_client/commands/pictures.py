@@ -8,13 +8,13 @@ import typer
 
 from qwen_client.client import Client
 from qwen_client.commands.drawing import follow, served_format, write
-from qwen_client.commands.options import AsJson, Seed, SizeOption, Steps, StyleOption, text_argument
+from qwen_client.commands.options import AsJson, PictureFile, Seed, SizeOption, Steps, StyleOption
 from qwen_client.commands.server_calls import calls_server
+from qwen_client.commands.standard_streams import STANDARD, file_argument, text_argument
 from qwen_client.console import errors_on_one_line, print_json
 from qwen_client.image import Preset
 from qwen_client.recipes import read_recipe
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg, .webp or other picture file.")]
 Number = Annotated[int, typer.Option("--n", min=1, help="Number of pictures; their seeds count up from --seed.")]
 PresetOption = Annotated[Preset | None, typer.Option("--preset", help="Trade-off between speed and quality.")]
 Lora = Annotated[str | None, typer.Option(help="Name of a LoRA that the server has.")]
@@ -35,7 +35,7 @@ Sheet = Annotated[bool, typer.Option("--contact-sheet", help="Also write one fil
 def draw(
     client: Client,
     text: Annotated[str, typer.Argument(help="Prompt; - reads standard input.")],
-    output: Output = Path("picture.png"),
+    output: PictureFile = Path("picture.png"),
     size: SizeOption = None,
     steps: Steps = None,
     seed: Seed = 0,
@@ -54,11 +54,11 @@ def draw(
     as_json: AsJson = False,
 ) -> None:
     """Generate a picture from TEXT: from noise, from another picture (--image), or inside a mask (--mask)."""
-    file_format = served_format(output, preview)
+    file_format = served_format(output, preview, n, as_json)
     events = client.image.stream(
         text_argument(text),
-        images=image,
-        mask=mask,
+        images=None if image is None else file_argument(image),
+        mask=None if mask is None else file_argument(mask),
         task=None if image is None else "vary" if mask is None else "inpaint",
         size=size,
         steps=steps,
@@ -83,7 +83,7 @@ def edit(
     client: Client,
     image: Annotated[Path, typer.Argument(help="The picture to edit.")],
     text: Annotated[str, typer.Argument(help="Instruction; - reads standard input.")],
-    output: Output = Path("edited.png"),
+    output: PictureFile = Path("edited.png"),
     others: Annotated[
         list[Path] | None, typer.Option("--with", help="Another picture that TEXT refers to; may be repeated.")
     ] = None,
@@ -102,11 +102,11 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Edit the picture IMAGE as TEXT instructs."""
-    file_format = served_format(output, preview)
+    file_format = served_format(output, preview, n, as_json)
     events = client.image.stream(
         text_argument(text),
-        images=[image, *(others or [])],
-        mask=mask,
+        images=[file_argument(one) for one in (image, *(others or []))],
+        mask=None if mask is None else file_argument(mask),
         task="edit",
         size=size,
         steps=steps,
@@ -127,7 +127,7 @@ def edit(
 def recipe(file: Annotated[Path, typer.Argument(help="A picture that this platform generated.")]) -> None:
     """Print the recipe of a generated picture (prompt, seed, steps, ...) as JSON."""
     with errors_on_one_line():
-        told = asdict(read_recipe(file))
+        told = asdict(read_recipe(file_argument(file)))
     print_json({name: value for name, value in told.items() if value not in (None, ())})
 
 
@@ -142,8 +142,8 @@ def styles(client: Client, as_json: AsJson = False) -> None:
 
 
 def _print(made: list[dict[str, object]], as_json: bool) -> None:
-    """The names of the files, or all about them: a list where there are several."""
+    """The names of the files, or a list of all about them."""
     if as_json:
-        print_json(made if len(made) > 1 else made[0])
-    else:
-        typer.echo("\n".join(str(one["file"]) for one in made))
+        print_json(made)
+    elif names := [str(one["file"]) for one in made if one["file"] != STANDARD]:
+        typer.echo("\n".join(names))

@@ -8,9 +8,10 @@ import typer
 
 from qwen_client.audio import audio_suffix
 from qwen_client.client import Client
-from qwen_client.commands.options import AsJson, Seed, text_argument
+from qwen_client.commands.options import AsJson, Seed
 from qwen_client.commands.server_calls import calls_server
-from qwen_client.console import print_json, print_made, print_shortfalls, require_folder
+from qwen_client.commands.standard_streams import STANDARD, file_argument, require_output, text_argument, write_output
+from qwen_client.console import print_json, print_made, print_shortfalls
 from qwen_client.effects import FACTORS
 from qwen_client.progress import Bar
 
@@ -21,7 +22,9 @@ voice_app = typer.Typer(no_args_is_help=True, help="Manage stored voices.")
 def say(
     client: Client,
     text: Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg, .opus or .mp3 file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A .wav, .flac, .ogg, .opus or .mp3 file; -: WAV to standard output.")
+    ],
     voice: Annotated[str | None, typer.Option(help="A speaker or stored voice; see `qwen voice list`.")] = None,
     reference: Annotated[Path | None, typer.Option(help="Recording of a voice to clone.")] = None,
     reference_text: Annotated[str, typer.Option(help="Text spoken in the recording; improves the clone.")] = "",
@@ -35,13 +38,14 @@ def say(
     as_json: AsJson = False,
 ) -> None:
     """Synthesize TEXT and write it to an audio file."""
-    audio_suffix(output)
-    require_folder(output)
+    require_output(output, as_json)
+    if str(output) != STANDARD:
+        audio_suffix(output)
     with Bar("speaking"):
         speech = client.tts.synthesize(
             text_argument(text),
             voice=voice,
-            reference=reference,
+            reference=None if reference is None else file_argument(reference),
             reference_text=reference_text,
             consent=consent,
             instruction=instruction,
@@ -49,7 +53,7 @@ def say(
             seed=seed,
             temperature=temperature,
         ).changed(speed=speed, pitch=pitch)
-    speech.save(output)
+    is_file = write_output(output, speech.to_bytes, speech.save)
     made = {
         "file": str(output),
         "duration_s": speech.duration_s,
@@ -60,7 +64,8 @@ def say(
         "request_id": speech.request_id,
     }
     print_shortfalls(made, f"the speech of {speech.duration_s:.3g} s")
-    print_made(made, as_json)
+    if is_file:
+        print_made(made, as_json)
 
 
 @voice_app.command("list")
@@ -79,14 +84,16 @@ def list_voices(client: Client, as_json: AsJson = False) -> None:
 def add_voice(
     client: Client,
     name: Annotated[str, typer.Argument(help="Name of the voice: a-z, 0-9, - and _.")],
-    reference: Annotated[Path, typer.Argument(help="A recording of the voice, at least half a second long.")],
+    reference: Annotated[
+        Path, typer.Argument(help="A recording of the voice, at least half a second long; - reads standard input.")
+    ],
     consent: Annotated[str, typer.Option(help="Who consented to the use of the voice.")],
     reference_text: Annotated[str, typer.Option(help="Text spoken in the recording; improves the clone.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Store the voice of a recording under NAME."""
     with Bar("listening"):
-        voice = client.voices.add(name, reference, consent=consent, reference_text=reference_text)
+        voice = client.voices.add(name, file_argument(reference), consent=consent, reference_text=reference_text)
     if as_json:
         print_json(asdict(voice))
     else:

@@ -1,6 +1,5 @@
 """`qwen talk`."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from qwen_client.chains.voice import VoiceReply
 from qwen_client.client import Client
 from qwen_client.commands.options import Context, Seed, SpeechLanguage
 from qwen_client.commands.server_calls import calls_server
-from qwen_client.console import print_warning, require_folder
+from qwen_client.console import json_text, print_warning, require_folder
 from qwen_client.extras import audio_extra
 from qwen_client.stages import StageView
 from qwen_wire.errors import ChainFailed, InvalidRequest
@@ -111,7 +110,7 @@ def _tell(reply: VoiceReply, path: Path, as_json: bool, kept: Kept) -> None:
             "times_s": dict(reply.times_s),
             "request_id": reply.request_id,
         }
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json_text(told))
     else:
         typer.echo("\n".join(f"{name}: {value}" for name, value in made.items() if value))
 

@@ -9,8 +9,9 @@ import typer
 
 from qwen_client.batches import Outcome
 from qwen_client.client import Client
-from qwen_client.commands.options import AsJson, Context, SpeechLanguage, text_argument
+from qwen_client.commands.options import AsJson, Context, SpeechLanguage
 from qwen_client.commands.server_calls import calls_server
+from qwen_client.commands.standard_streams import file_argument, text_argument
 from qwen_client.console import print_error, print_json, print_shortfalls, require_folder
 from qwen_client.progress import Bar
 from qwen_client.transcript import transcript_suffix
@@ -25,7 +26,7 @@ SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 @calls_server()
 def transcribe(
     client: Client,
-    files: Annotated[list[Path], typer.Argument(help="Audio files in any supported format.")],
+    files: Annotated[list[Path], typer.Argument(help="Audio files in any supported format; - reads standard input.")],
     output_format: Annotated[Format | None, typer.Option("--format", help="Output format. Default: text.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Write one file per input into this folder.")] = None,
     timestamps: Annotated[Timestamps, typer.Option(help="Unit of the timestamps, also of subtitles.")] = "segment",
@@ -80,7 +81,7 @@ def align(
         transcript_suffix(output)
         require_folder(output)
     with Bar("aligning"):
-        alignment = client.asr.align(file, text_argument(text), language=language, timestamps=timestamps)
+        alignment = client.asr.align(file_argument(file), text_argument(text), language=language, timestamps=timestamps)
     print_shortfalls(alignment.as_dict(), "the alignment", file)
     if output:
         alignment.save(output)
@@ -121,11 +122,20 @@ def _require_subtitles_possible(
 
 def _transcribe_all(client: Client, files: Sequence[Path], targets: Sequence[Path], **options: Any) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    for outcome in client.asr.transcribe_many(files, concurrency=NUM_CONCURRENT, progress=True, **options):
-        if targets and outcome.heard:
-            outcome.heard.save(targets[len(outcomes)])
-        outcomes.append(outcome)
+    audios = [file_argument(file) for file in files]
+    for outcome in client.asr.transcribe_many(audios, concurrency=NUM_CONCURRENT, progress=True, **options):
+        outcomes.append(_saved(outcome, targets[len(outcomes)]) if targets else outcome)
     return outcomes
+
+
+def _saved(outcome: Outcome, target: Path) -> Outcome:
+    """One that cannot be written fails alone."""
+    try:
+        if outcome.heard is not None:
+            outcome.heard.save(target)
+    except OSError as error:
+        return Outcome(outcome.audio, error=InvalidRequest(f"the text cannot be written: {error}"))
+    return outcome
 
 
 def _missing(outcome: Outcome) -> list[QwenError]:

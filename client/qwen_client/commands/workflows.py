@@ -1,6 +1,7 @@
 """`qwen run`."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from qwen_client.client import Client
 from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, print_all
 from qwen_client.commands.options import AsJson
 from qwen_client.commands.server_calls import calls_server
+from qwen_client.commands.standard_streams import STANDARD, read_standard_input
 from qwen_client.console import print_json, require_folder
 from qwen_client.stages import StageView
 from qwen_wire.errors import ChainFailed, InvalidRequest
@@ -44,7 +46,7 @@ def run(
     --resume the run continues from there.
     """
     require_folder(out)
-    graph = read_workflow(workflow)
+    graph = _read_workflow(workflow)
     values = _read_inputs(inputs or [], graph.get("inputs", {}))
     kept = out / KEPT
     try:
@@ -60,6 +62,18 @@ def run(
         shutil.rmtree(kept)
     _save(result, out, as_json)
     end_as(result.shortfalls)
+
+
+def _read_workflow(file: Path) -> Mapping[str, Any]:
+    if str(file) != STANDARD:
+        return read_workflow(file)
+    try:
+        graph = yaml.safe_load(read_standard_input())
+    except yaml.YAMLError as error:
+        raise InvalidRequest(f"standard input is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(graph, Mapping):
+        raise InvalidRequest("standard input holds no workflow: give nodes and outputs")
+    return graph
 
 
 def _read_inputs(pairs: list[str], declared: Any) -> dict[str, Any]:
