@@ -24,10 +24,11 @@ from perf.baselines.worker import official_asr
 from perf.metrics import Metric
 from perf.server import console
 from perf.side_by_side import TIMEOUT_S, Report, Sides, compare, repeat, two_sides
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings, CaptionSettings
 from qwen_server.profiles import Profile
 
 MODEL = "qwen3_asr"

@@ -14,7 +14,7 @@ from perf.image.pictures import request_mixes
 from perf.image.results import metrics
 from perf.image.rounds import Bench
 from perf.side_by_side import Report, compare, repeat, two_sides
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_server.profiles import Profile
 
 MODEL = "qwen_image"

@@ -29,7 +29,7 @@ from perf.tts.results import metrics
 from perf.tts.rounds import Bench, Round
 from perf.tts.texts import benchmark_texts
 from qwen_client import AsyncClient
-from qwen_engine.settings import TtsSettings
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.profiles import Profile
 
 MODEL = "qwen3_tts"

@@ -21,9 +21,9 @@ from perf.bench_tts import NUM_TEXTS, served
 from perf.tts.texts import benchmark_texts
 from qwen_engine.loop import Session
 from qwen_engine.sampling import RowSampler
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak, speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.profiles import load_profile
 from qwen_wire.errors import QwenError
 from qwen_wire.messages import FinishReason

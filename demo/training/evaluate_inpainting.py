@@ -16,8 +16,8 @@ from demo.training.manifest import CHECKPOINTS, record
 from demo.training.pictures import SIDE_PX, draw, figure_of
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import ImageSettings
 from qwen_wire.errors import QwenError
 
 NUM_THREADS = 1

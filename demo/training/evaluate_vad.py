@@ -25,14 +25,15 @@ from demo.training.speech import Voice
 from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
 from qwen_engine.asr.captions.engine import CaptionEngine
 from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings, VadMethod
 from qwen_engine.asr.silence import Span
 from qwen_engine.asr.vad.activity import Detector
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.audio import pcm16
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings, CaptionSettings, VadMethod
 from qwen_wire.errors import QwenError
 from qwen_wire.options import CaptionOptions
 

@@ -21,7 +21,7 @@ from perf.metrics import Goal, Metric, ratio, spread
 from perf.server import console, resident_mib
 from perf.side_by_side import repeat, two_sides
 from qwen_client import AsyncClient
-from qwen_engine.settings import CaptionSettings
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_server.profiles import Profile
 
 CHUNK_S = 0.5

@@ -17,10 +17,10 @@ from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.metrics import Goal, Metric
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.graphs import cuda_capture
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings
 
 WAIT_S = 600
 FIRST_TOKEN_GOAL_MS = 60.0  # one request

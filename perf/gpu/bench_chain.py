@@ -24,11 +24,14 @@ from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.gpu.shapes import CODEC, tts_config
 from perf.metrics import Goal, Metric
 from perf.report import PROJECT
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.voice_chat.chain import VoiceChat
 from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.messages import Inputs
-from qwen_engine.settings import AsrSettings, ChatSettings, ModelSettings, TtsSettings, VoiceChatSettings
+from qwen_engine.settings import ModelSettings, VoiceChatSettings
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.chains import Stage
 from qwen_wire.voice_chat import SpeechProgress
 

@@ -21,8 +21,8 @@ from perf.metrics import Goal, Metric, ratio, spread
 from qwen_engine.graphs import Capture, cuda_capture
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import ImageSettings
 
 WAIT_S = 600
 STEP_GOAL = Goal(1.02, at_most=True)

@@ -21,11 +21,11 @@ from perf.report import PROJECT
 from perf.tts.texts import benchmark_texts
 from qwen_engine.graphs import cuda_capture
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.graphs import GraphedTalker
 from qwen_engine.tts.request import Speak, speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.options import TtsOptions
 
 DEMO = PROJECT / "demo" / "checkpoints" / "tts"

@@ -16,8 +16,8 @@ from perf.metrics import Goal, Metric, ratio, spread
 from perf.server import resident_mib
 from perf.speech_requests import FRAMES_PER_S
 from qwen_client import AsyncClient
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import load_codec
+from qwen_engine.tts.settings import TtsSettings
 
 FRAMES_PER_MIN = int(60 * FRAMES_PER_S)
 LETTERS_PER_MIN = 1200  # nobody speaks as fast

@@ -11,10 +11,11 @@ from qwen_engine.aligner import engine as engine_module
 from qwen_engine.aligner.answer import answer
 from qwen_engine.aligner.engine import AlignerEngine
 from qwen_engine.aligner.request import AlignRequest, TimedText
+from qwen_engine.aligner.settings import AlignerSettings
 from qwen_engine.aligner.timer import AlignerTimer, word_timer
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest
-from qwen_engine.settings import AlignerSettings, AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.transcripts import Alignment
 from tests.parity.upstream_asr import CHECKPOINT as RECOGNISER

@@ -10,8 +10,8 @@ import torch
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.piece_queue import first_much_shorter
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Recognition
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.loop import EngineLoop, Session
-from qwen_engine.settings import AsrSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.transcripts import Word
 from tests.parity.upstream_asr import CHECKPOINT

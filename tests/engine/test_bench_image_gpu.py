@@ -13,7 +13,7 @@ from perf.gpu.image_shapes import CONFIGS, image_shapes
 from perf.gpu.image_step import alternating
 from perf.gpu.live_bytes import peak_bytes
 from qwen_engine.image.engine import ImageEngine
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 
 MIB = 1 << 20
 

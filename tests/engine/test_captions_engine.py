@@ -14,15 +14,16 @@ from qwen_engine.asr import request
 from qwen_engine.asr.captions import stream
 from qwen_engine.asr.captions.engine import CaptionEngine
 from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.captions.stream import CaptionStream, RunningSegment
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.features import LogMel
 from qwen_engine.asr.request import AsrRequest, PieceResult
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.streaming_encoder import StreamingEncoderState
 from qwen_engine.asr.text_join import join_texts
 from qwen_engine.audio import pcm16
 from qwen_engine.loop import EngineLoop, Session
-from qwen_engine.settings import AsrSettings, CaptionSettings
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
 from qwen_wire.options import CaptionOptions

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.request_reader import read_request
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.chat.tokens import PRIVATE_USE
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import EngineLoop
 from qwen_engine.messages import Caller
-from qwen_engine.settings import ChatSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.options import ChatOptions
 from tests.chat_checkpoints import write_random_chat

@@ -13,9 +13,9 @@ from demo.training.manifest import CHECKPOINTS
 from demo.training.vl_pictures import PLACES, Example, example, noisy, scenes, worn
 from demo.training.vl_text import ANSWERS
 from qwen_engine.loop import EngineLoop, Session
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import VisionRequest
+from qwen_engine.vision.settings import VisionSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from tests.recorder import WAIT_S, Recorder, run, submit
 

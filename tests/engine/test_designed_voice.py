@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import SamplingOverrides, Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.home import project_home
 from tests.parity.schedules import heard
 from tests.recorder import run

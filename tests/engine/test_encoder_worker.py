@@ -9,7 +9,7 @@ import torch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.encoder_worker import EncoderWorker
 from qwen_engine.asr.request import Piece
-from qwen_engine.settings import AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from tests.parity.upstream_asr import CHECKPOINT
 
 WAIT_S = 60.0

@@ -11,8 +11,8 @@ import torch
 
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings
 from qwen_wire.errors import ServerError
 from tests.parity.official import CUSTOM_VOICE_CASES
 from tests.parity.schedules import make_engine

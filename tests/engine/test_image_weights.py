@@ -11,7 +11,7 @@ from diffusers import QwenImagePipeline
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_wire.errors import InvalidRequest
 from tests.image_checkpoints import BASE, make_lora
 from tests.parity.image_cases import make_engine

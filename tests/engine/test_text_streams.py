@@ -10,10 +10,10 @@ import torch
 
 from qwen_engine.loop import EngineLoop
 from qwen_engine.messages import Caller
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import AudioChunk, ControlEvent, Reference, SamplingOverrides, Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.home import project_home
 from qwen_wire.errors import InvalidRequest, Unavailable
 from qwen_wire.messages import to_dict

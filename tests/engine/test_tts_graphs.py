@@ -10,9 +10,9 @@ import torch
 from perf.tts.texts import benchmark_texts
 from qwen_engine.graphs import bucket_sizes
 from qwen_engine.sampling import Sampling
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.home import project_home
 from qwen_wire.options import TtsOptions
 from tests.graph_capture import record

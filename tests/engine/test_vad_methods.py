@@ -10,14 +10,15 @@ import soundfile
 from demo.training import sounds
 from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
 from qwen_engine.asr.captions.engine import CaptionEngine
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.recording import read_request
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.silence import Span
 from qwen_engine.asr.vad.activity import Detector
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.files import sound_decoders
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings, CaptionSettings
 from qwen_wire.options import AsrOptions
 from tests.captioner import caption, evenly
 from tests.demo_speech import SAMPLE_RATE_HZ, sentences

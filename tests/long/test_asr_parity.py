@@ -6,7 +6,7 @@ import pytest
 
 from qwen_engine.asr.batch import AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.settings import AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from tests.parity.test_asr_engine import budget, ids, write_down
 from tests.parity.upstream_asr import CHECKPOINT, UpstreamAsr, spoken_clips
 

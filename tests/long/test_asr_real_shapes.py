@@ -12,7 +12,7 @@ from perf.gpu.asr_checkpoint import SIZES, asr_config, asr_shapes, write_checkpo
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
-from qwen_engine.settings import AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.weights import Weights
 from tests.parity.upstream_asr import UpstreamAsr, spoken_clips
 from tests.recorder import run

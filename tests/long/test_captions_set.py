@@ -4,12 +4,13 @@ import numpy as np
 import torch
 
 from qwen_engine.asr.captions.engine import CaptionEngine
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.text_join import join_texts
 from qwen_engine.audio import pcm16
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings, CaptionSettings
 from qwen_wire.transcripts import Segment
 from tests.captioner import anyhow, caption_together
 from tests.monologues import SAMPLE_RATE_HZ, monologues

@@ -14,8 +14,8 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.sampling import Sampling
-from qwen_engine.settings import ChatSettings
 from qwen_engine.weights import Weights
 from tests.chat_checkpoints import PUBLISHED, published_shapes, write_published_shapes
 from tests.parity.upstream_chat import UpstreamChat

@@ -17,7 +17,7 @@ from perf.gpu import image_memory
 from perf.gpu.image_checkpoint import write_checkpoint
 from perf.gpu.image_shapes import CONFIGS, TRANSFORMER, image_shapes, published_name
 from qwen_engine.image.checkpoint import ImageCheckpoint
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_server.home import project_home
 
 BILLIONS = {"transformer": 20.43, "text_encoder": 8.29, "vae": 0.127}

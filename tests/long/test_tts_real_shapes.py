@@ -12,11 +12,11 @@ import torch
 
 from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.shapes import CODEC, tts_config
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.codec import CodecConfig, StreamingCodec
 from qwen_engine.tts.config import TtsConfig
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.speaker import SpeakerEncoder
 from qwen_engine.tts.talker import Talker
 from qwen_engine.weights import Weights

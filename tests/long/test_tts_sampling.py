@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from qwen_engine.sampling import Uniforms
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.request import speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.options import TtsOptions
 from tests.parity.official import CHECKPOINTS
 

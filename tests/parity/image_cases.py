@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from tests.image_checkpoints import BASE
 
 REFERENCE_PIXELS = 64 * 64

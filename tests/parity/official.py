@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.cloning import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, TRAILING_SILENCE_S
 from qwen_engine.tts.request import Reference, Speak, speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.options import TtsOptions
 
 HOME = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from qwen_engine.loop import Session
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak
+from qwen_engine.tts.settings import TtsSettings
 from tests.parity.official import CHECKPOINTS, Case, Spoken
 from tests.recorder import Recorder
 

@@ -9,7 +9,7 @@ import torch
 from qwen_engine.asr.batch import AsrBatch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.request import Piece, PieceResult
-from qwen_engine.settings import AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from tests.parity.upstream_asr import CHECKPOINT, UpstreamAsr, spoken_clips
 
 NUM_CLIPS = 40

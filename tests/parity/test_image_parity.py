@@ -11,7 +11,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.request import ImageRequest, Picture
-from qwen_engine.settings import Preset
+from qwen_engine.image.settings import Preset
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import BASE_REQUESTS, REFERENCE_PIXELS, REQUESTS, Layout, make_engine
 from tests.parity.image_schedules import alone, check_schedule

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.errors import InvalidRequest
 from tests.parity.official import CHECKPOINTS, Case, Spoken, ask_official
 from tests.parity.schedules import TOLERANCE, heard

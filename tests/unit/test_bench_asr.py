@@ -19,8 +19,8 @@ from perf.gpu import bench_asr
 from perf.gpu.asr_checkpoint import DEMO, asr_config, asr_shapes, write_checkpoint
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import AsrSettings
 from qwen_wire.errors import QwenError
 from tests.recorder import run
 

@@ -14,7 +14,7 @@ from perf.gpu.chat_checkpoint import chat_config
 from perf.gpu.in_process import in_process
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.errors import InvalidRequest
 from tests.small_calls import SmallCalls
 

@@ -12,7 +12,7 @@ from perf.gpu.script import Checkpoints, run
 from perf.metrics import Metric
 from perf.report import PROJECT
 from perf.side_by_side import compare, repeat, served
-from qwen_engine.settings import AsrSettings
+from qwen_engine.asr.settings import AsrSettings
 from qwen_server.errors import ServerError
 from qwen_server.profiles import Profile
 

@@ -15,9 +15,9 @@ from perf.gpu.random_checkpoint import write_checkpoint
 from perf.gpu.results import agreement, first_audio, frame_step, realtime_streams
 from perf.gpu.shapes import CODEC, codec_shapes, tts_config, tts_shapes
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import AudioChunk, Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.home import project_home
 from qwen_wire.errors import QwenError
 from tests.recorder import run

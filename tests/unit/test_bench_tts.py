@@ -21,8 +21,8 @@ from perf.tts.long_stream import (
 )
 from perf.tts.rounds import Round
 from perf.tts.texts import benchmark_texts
-from qwen_engine.settings import TtsSettings
 from qwen_engine.text.sentences import pieces
+from qwen_engine.tts.settings import TtsSettings
 from qwen_server.home import project_home
 
 ECHO = "import sys\nprint('{}')\nfor line in sys.stdin: print(line.strip(), flush=True)"

@@ -23,9 +23,9 @@ from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.fonts import Typeface, load_typefaces
 from qwen_engine.charts.request import ChartRequest, Drawing
+from qwen_engine.charts.settings import ChartSettings
 from qwen_engine.charts.themes import THEMES
 from qwen_engine.loop import EngineLoop
-from qwen_engine.settings import ChartSettings
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
@@ -37,7 +37,7 @@ import sys, hashlib
 from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
 from qwen_wire.options import ChartOptions
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 settings, options = ChartSettings(), ChartOptions()
 request = read_request(sys.stdin.buffer.read(), options, settings)
 sys.stdout.buffer.write(answer(ChartEngine(settings).draw(request), options)["IMAGE"])

@@ -10,7 +10,7 @@ from chart_examples import payload
 
 from qwen_engine.charts.answer import read_request
 from qwen_engine.charts.engine import ChartEngine
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.charts import CHARTS
 from qwen_wire.errors import MAX_MESSAGE_BYTES, InvalidRequest
 from qwen_wire.options import ChartOptions

@@ -5,7 +5,7 @@ from chart_examples import CASES, EXAMPLES, payload
 
 from qwen_engine.charts.answer import read_request
 from qwen_engine.charts.labels import language_of
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.charts import CHARTS, parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwen_engine.chains.workflow.graph import read_graph
-from qwen_engine.settings import ChatSettings
+from qwen_engine.chat.settings import ChatSettings
 from qwen_wire import json_text, options
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import MAX_MESSAGE_BYTES, InvalidRequest

@@ -16,8 +16,8 @@ from qwen_engine.image.outputs import encode, style_list
 from qwen_engine.image.picture_output import PREVIEW_BYTES, encode_picture, encode_preview
 from qwen_engine.image.recipe import Ingredients, checkpoint_name, ingredients, write_recipe
 from qwen_engine.image.request import ImageEvent, ImageRequest, Picture, Progress, Queued
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.messages import Outputs, as_objects
-from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions
 from qwen_wire.pictures import StyleList
 

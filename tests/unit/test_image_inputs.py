@@ -13,9 +13,9 @@ from PIL import Image
 from qwen_engine.files import picture_decoders
 from qwen_engine.image.inputs import read_request
 from qwen_engine.image.request import ImageRequest
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.sizes import aspect_size
 from qwen_engine.image.styles import language_of, styled, styles
-from qwen_engine.settings import ImageSettings
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import Aspect, ImageOptions

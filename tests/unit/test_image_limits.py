@@ -5,7 +5,7 @@ from PIL import Image
 
 from qwen_engine.image.limits import Abilities, resolve, skipped_steps
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
-from qwen_engine.settings import ImageSettings, Preset
+from qwen_engine.image.settings import ImageSettings, Preset
 from qwen_wire.errors import InvalidRequest
 
 SETTINGS = ImageSettings(

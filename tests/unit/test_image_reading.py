@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from qwen_engine.files import media_errors, picture_decoders
 from qwen_engine.image.picture_input import on_white, read_mask, transparency
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_media.decoders import Decoders
 from qwen_media.errors import BadMedia
 from qwen_media.picture import read_picture

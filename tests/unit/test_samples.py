@@ -11,8 +11,8 @@ from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.recording import decode_recording
 from qwen_engine.files import sound_decoders
 from qwen_engine.samples import check_samples
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.reference import decode_reference
+from qwen_engine.tts.settings import TtsSettings
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import AsrOptions, CaptionOptions, TtsOptions

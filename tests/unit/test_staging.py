@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from qwen_engine.settings import AsrSettings, ChainSettings
+from qwen_engine.asr.settings import AsrSettings
+from qwen_engine.settings import ChainSettings
 from qwen_server import repository, staging
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home

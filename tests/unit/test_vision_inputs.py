@@ -16,12 +16,12 @@ from transformers import DynamicCache
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from qwen_engine.files import picture_decoders
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.answer import answer, read_request
 from qwen_engine.vision.picture_processor import PictureProcessor
 from qwen_engine.vision.prompt import VisionPrompts, question_of
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
+from qwen_engine.vision.settings import VisionSettings
 from qwen_media.decoders import Decoders
 from qwen_wire.answers import PictureAnswer
 from qwen_wire.errors import InvalidRequest

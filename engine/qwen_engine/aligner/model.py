@@ -3,11 +3,11 @@
 from qwen_engine.aligner.answer import answer
 from qwen_engine.aligner.engine import AlignerEngine
 from qwen_engine.aligner.request import AlignRequest, TimedText
+from qwen_engine.aligner.settings import AlignerSettings
 from qwen_engine.asr.recording import decode_recording
 from qwen_engine.files import sound_decoders
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import AlignerSettings
 from qwen_wire.options import AlignerOptions, parse_options, parse_text
 
 

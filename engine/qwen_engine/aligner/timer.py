@@ -10,8 +10,8 @@ from qwen_engine.aligner.request import check_language
 from qwen_engine.aligner.timing import WordTime, found_words, timed_words
 from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
 from qwen_engine.aligner.words import split_words
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
-from qwen_engine.settings import AsrSettings
 from qwen_wire.transcripts import Word
 
 POSITIONS_PER_TOKEN = 8  # a token of the recogniser may be two Chinese characters, each a word with two marks

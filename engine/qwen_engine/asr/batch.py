@@ -23,13 +23,13 @@ from qwen_engine.asr.piece_queue import PATIENCE_STEPS, PieceQueue, first_much_s
 from qwen_engine.asr.prompt import HALF_CHARACTER
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Piece, PieceResult
+from qwen_engine.asr.settings import RecogniserSettings
 from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.loop import try_together
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
-from qwen_engine.settings import RecogniserSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.messages import FinishReason
 

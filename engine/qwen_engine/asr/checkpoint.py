@@ -8,8 +8,8 @@ from qwen_engine.asr.config import AsrConfig
 from qwen_engine.asr.encoder import AudioEncoder
 from qwen_engine.asr.features import LogMel
 from qwen_engine.asr.prompt import Prompts
+from qwen_engine.asr.settings import RecogniserSettings
 from qwen_engine.language_model import LanguageModel
-from qwen_engine.settings import RecogniserSettings
 from qwen_engine.weights import Weights
 
 

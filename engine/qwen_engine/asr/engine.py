@@ -19,6 +19,7 @@ from qwen_engine.asr.request import (
     PieceResult,
     Recognition,
 )
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.silence import Span
 from qwen_engine.asr.text_join import join_texts
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
@@ -26,7 +27,6 @@ from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.samples import check_samples
-from qwen_engine.settings import AsrSettings
 from qwen_wire.errors import InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_wire.transcripts import FailedPiece, VerboseSegment, Word
 

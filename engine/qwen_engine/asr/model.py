@@ -5,10 +5,10 @@ from qwen_engine.asr.answer import answer
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.recording import read_request
 from qwen_engine.asr.request import AsrRequest, Recognition
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.files import sound_decoders
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import AsrSettings
 from qwen_wire.options import AsrOptions, parse_options
 
 

@@ -1,10 +1,10 @@
 """AUDIO and OPTIONS of a recognition request as the engine takes them."""
 
 from qwen_engine.asr.request import AsrRequest
+from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.files import decode_sound
-from qwen_engine.settings import AsrSettings
 from qwen_media.decoders import Decoders
 from qwen_media.sound import RawForm, Sound, Wanted
 from qwen_wire.errors import InvalidRequest

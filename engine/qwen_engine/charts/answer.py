@@ -3,7 +3,7 @@
 from typing import Any
 
 from qwen_engine.charts.request import ChartRequest, Drawing
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.answers import ChartResult
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest

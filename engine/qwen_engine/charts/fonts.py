@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from qwen_engine.settings import ChartSettings
+from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.charts import Language
 
 # A character has a form for each region. Quotes and dots of the Korean face are as wide as Latin ones.

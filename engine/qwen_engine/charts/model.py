@@ -3,9 +3,9 @@
 from qwen_engine.charts.answer import answer, read_request
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.request import ChartRequest, Drawing
+from qwen_engine.charts.settings import ChartSettings
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import ChartSettings
 from qwen_wire.options import ChartOptions, parse_options
 
 

@@ -25,13 +25,13 @@ from qwen_engine.chat.penalties import Penalties
 from qwen_engine.chat.prefixes import BLOCK, PrefixCache
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.row import Row
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
 from qwen_engine.loop import Session, fail_alone, try_together
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
-from qwen_engine.settings import ChatSettings
 
 NewPrompt: TypeAlias = tuple[Session[ChatRequest], list[int]]
 """A session without a row, and the cached blocks of its prompt."""

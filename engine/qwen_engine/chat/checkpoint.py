@@ -7,9 +7,9 @@ import torch
 from qwen_engine.chat.config import ChatConfig
 from qwen_engine.chat.grammar import Grammars
 from qwen_engine.chat.grammar_state import GrammarStates
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.chat.tokens import ChatTokens
 from qwen_engine.language_model import LanguageModel
-from qwen_engine.settings import ChatSettings
 from qwen_engine.weights import Weights
 
 

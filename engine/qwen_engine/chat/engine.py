@@ -7,9 +7,9 @@ import torch
 from qwen_engine.chat.batch import ChatBatch
 from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.request import ChatRequest
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session
-from qwen_engine.settings import ChatSettings
 from qwen_wire.errors import InvalidRequest
 
 

@@ -9,10 +9,10 @@ from qwen_engine.chat.detokenizer import Delta
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.request_reader import read_options, read_request, takes_long
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.chat.tensors import read_answer_style
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import ChatSettings
 from qwen_wire.options import parse_text
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.grammar import Grammar
 from qwen_engine.chat.request import ChatRequest
+from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.chat.tensors import NO_END, PLAIN, AnswerStyle, tensor_fields
 from qwen_engine.messages import Inputs
 from qwen_engine.sampling import Sampling
-from qwen_engine.settings import ChatSettings
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChatOptions, parse_options

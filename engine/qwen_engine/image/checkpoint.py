@@ -19,7 +19,7 @@ from diffusers.image_processor import VaeImageProcessor
 
 from qwen_engine.image.preview import FILE as PREVIEW_FILE
 from qwen_engine.image.processor import load_processor
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 
 Layout = Literal["text", "edit", "edit-plus"]
 PIPELINES: dict[str, tuple[Layout, Any]] = {

@@ -15,9 +15,9 @@ from qwen_engine.image.family import Family
 from qwen_engine.image.pace import Pace
 from qwen_engine.image.qwen_image import QwenImageFamily
 from qwen_engine.image.request import ImageRequest, Picture, Progress, ResolvedRequest
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.step_scheduler import StepScheduler
 from qwen_engine.loop import Model, Session, fail_alone, try_together
-from qwen_engine.settings import ImageSettings
 from qwen_wire.errors import QwenError, Unavailable
 from qwen_wire.pictures import Queued
 

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from qwen_engine.image.picture_input import on_white, read_mask, read_picture, transparency
 from qwen_engine.image.recipe import Ingredients, ingredients
 from qwen_engine.image.request import ImageRequest, Task
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.sizes import aspect_size
 from qwen_engine.image.styles import styled
-from qwen_engine.settings import ImageSettings
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest

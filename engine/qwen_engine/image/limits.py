@@ -8,7 +8,7 @@ from typing import Any
 from PIL.Image import Image
 
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
-from qwen_engine.settings import ImageSettings, Preset
+from qwen_engine.image.settings import ImageSettings, Preset
 from qwen_wire.errors import InvalidRequest
 
 VARY_STRENGTH = 0.6  # the pipelines' default

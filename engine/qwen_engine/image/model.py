@@ -6,9 +6,9 @@ from qwen_engine.image.inputs import read_request
 from qwen_engine.image.outputs import encode, style_list
 from qwen_engine.image.recipe import Ingredients
 from qwen_engine.image.request import ImageEvent, ImageRequest
+from qwen_engine.image.settings import ImageSettings
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
-from qwen_engine.settings import ImageSettings
 from qwen_wire.options import ImageOptions, parse_options, parse_text
 from qwen_wire.pictures import StyleList
 

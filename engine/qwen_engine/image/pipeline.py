@@ -20,7 +20,7 @@ from qwen_engine.image.preview import load_preview_map
 from qwen_engine.image.prompts import Prompts
 from qwen_engine.image.request import ResolvedRequest
 from qwen_engine.image.schedule import Schedules
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 
 CONDITION_PIXELS = 384 * 384  # of what an edit-plus checkpoint's text encoder sees of a picture
 

@@ -12,7 +12,7 @@ from qwen_engine.image.denoising_state import DenoisingState
 from qwen_engine.image.limits import resolve
 from qwen_engine.image.pipeline import Pipeline
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_wire.errors import InvalidRequest
 
 

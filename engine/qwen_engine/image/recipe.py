@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_engine.image.request import Picture
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 from qwen_wire.options import ImageOptions
 
 REVISION_CHARS = 12

@@ -13,7 +13,7 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage import calculate_shift
 from qwen_engine.image.denoising_state import Shape
 from qwen_engine.image.limits import skipped_steps
 from qwen_engine.image.request import ResolvedRequest
-from qwen_engine.settings import ImageSettings
+from qwen_engine.image.settings import ImageSettings
 
 # The scheduler that Lightning's LoRAs were distilled with, where it differs from the checkpoints'.
 LIGHTNING = {"base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}

@@ -18,13 +18,13 @@ from qwen_engine.graphs import Capture, to_device
 from qwen_engine.loop import Session, fail_alone
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.codec_worker import CodecWorker
 from qwen_engine.tts.graphs import GraphedCodec, GraphedTalker, graphed
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.speech import FRAMES_PER_S, HIGH_LOAD_FRAMES, LOW_LOAD_FRAMES, Speech
 from qwen_engine.tts.talker import MIN_FRAMES, Talker
 from qwen_engine.tts.text import Text

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from transformers import Qwen2TokenizerFast
 
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.cloning import Cloner
 from qwen_engine.tts.codec import CodecConfig, StreamingCodec
 from qwen_engine.tts.config import TtsConfig
 from qwen_engine.tts.prompt import NUM_ROLE_TOKENS, Prompt, PromptBuilder, ReferencePrompt, VoicePrompt
 from qwen_engine.tts.request import ClonedVoice, Reference, Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.talker import Talker
 from qwen_engine.weights import Weights
 

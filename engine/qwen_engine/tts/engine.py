@@ -15,13 +15,13 @@ from qwen_engine.graphs import Capture, cuda_capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.messages import Caller
 from qwen_engine.samples import check_samples
-from qwen_engine.settings import TtsSettings
 from qwen_engine.text.sentences import pronounceable
 from qwen_engine.tts.batch import TtsBatch
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.config import Kind
 from qwen_engine.tts.prompt import VoicePrompt
 from qwen_engine.tts.request import ClonedVoice, Reference, Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.text_streams import TextStreams
 from qwen_engine.tts.voice_index import VoiceCard
 from qwen_engine.tts.voices import VoiceStore

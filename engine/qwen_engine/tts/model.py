@@ -6,11 +6,11 @@ from functools import partial
 from qwen_engine.files import sound_decoders
 from qwen_engine.messages import Caller, Inputs, Outputs
 from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts import answer
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.reference import decode_reference
 from qwen_engine.tts.request import AudioChunk, ControlEvent, Speak, speak_request
+from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.options import TtsOptions, parse_options, parse_text
 
 

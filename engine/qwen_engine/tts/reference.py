@@ -2,8 +2,8 @@
 
 from qwen_engine.audio import is_silent
 from qwen_engine.files import decode_sound
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.request import Reference
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.speaker import SAMPLE_RATE_HZ
 from qwen_media.decoders import Decoders
 from qwen_media.sound import Wanted

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from qwen_engine.sampling import Sampling
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tenants import DEFAULT_TENANT
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.speaker import SAMPLE_RATE_HZ
 from qwen_wire.options import TextFeed, TtsOptions
 from qwen_wire.speech import TextAdded, TextStreamOpened, VoiceAdded, VoiceList, VoiceRemoved

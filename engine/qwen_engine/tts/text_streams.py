@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from qwen_engine.loop import Session
 from qwen_engine.registry import Registry
-from qwen_engine.settings import TtsSettings
 from qwen_engine.tts.request import Speak
+from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.text import Text
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.speech import TextStreamOpened

@@ -3,10 +3,10 @@
 from typing import Any
 
 from qwen_engine.image.picture_input import on_white, read_picture
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.picture_processor import PictureProcessor
 from qwen_engine.vision.prompt import question_of
 from qwen_engine.vision.request import Description, VisionRequest
+from qwen_engine.vision.settings import VisionSettings
 from qwen_media.decoders import Decoders
 from qwen_wire.answers import PictureAnswer
 from qwen_wire.errors import InvalidRequest

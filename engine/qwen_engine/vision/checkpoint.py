@@ -7,10 +7,10 @@ import torch
 from transformers import DynamicCache, Qwen3VLForConditionalGeneration
 
 from qwen_engine.sampling import RowSampler, Sampling
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.picture_processor import PicturePatches, PictureProcessor
 from qwen_engine.vision.prompt import VisionPrompts
 from qwen_engine.vision.rows import RowCache
+from qwen_engine.vision.settings import VisionSettings
 
 
 class VisionCheckpoint:

@@ -15,11 +15,11 @@ import torch
 
 from qwen_engine.loop import Model, Session, try_together
 from qwen_engine.sampling import Sampling, Uniforms
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.checkpoint import VisionCheckpoint
 from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
+from qwen_engine.vision.settings import VisionSettings
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.messages import FinishReason
 

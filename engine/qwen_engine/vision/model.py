@@ -3,10 +3,10 @@
 from qwen_engine.files import picture_decoders
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import VisionSettings
 from qwen_engine.vision.answer import answer, read_request
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import Description, VisionRequest
+from qwen_engine.vision.settings import VisionSettings
 from qwen_wire.options import VisionOptions, parse_options
 
 

@@ -13,6 +13,7 @@ import torch
 
 from qwen_engine.asr.batch import AsrBatch
 from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.captions.stream import CaptionStream, EndedSegment, RunningSegment
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.request import ENCODED_PER_S, MIN_TOKENS, Piece, PieceResult
@@ -21,7 +22,6 @@ from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
 from qwen_engine.loop import Model, Session, fail_alone
 from qwen_engine.registry import Registry
-from qwen_engine.settings import CaptionSettings
 from qwen_wire.errors import InvalidRequest, QwenError
 from qwen_wire.languages import resolve_language
 

@@ -2,9 +2,9 @@
 
 from qwen_engine.asr.captions.engine import CaptionEngine
 from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
-from qwen_engine.settings import CaptionSettings
 from qwen_wire.options import CaptionOptions, parse_options
 from qwen_wire.transcripts import Caption
 

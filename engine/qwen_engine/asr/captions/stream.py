@@ -7,6 +7,7 @@ import numpy as np
 
 from qwen_engine.asr.captions.endpoints import EndpointLimits, Endpoints
 from qwen_engine.asr.captions.request import CaptionRequest
+from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.prompt import HALF_CHARACTER
@@ -16,7 +17,6 @@ from qwen_engine.asr.streaming_encoder import StreamingEncoderState
 from qwen_engine.asr.text_join import has_space_between
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.asr.vad.methods import detector_of
-from qwen_engine.settings import CaptionSettings
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.languages import resolve_language
 from qwen_wire.options import CaptionOptions, Options

@@ -2,9 +2,9 @@
 
 import functools
 
+from qwen_engine.asr.settings import VadMethod
 from qwen_engine.asr.vad.activity import Detector
 from qwen_engine.asr.vad.energy import EnergyDetector
-from qwen_engine.settings import VadMethod
 
 
 @functools.cache
