@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from qwen_client.audio import AudioInput
 from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made
@@ -85,7 +87,7 @@ class MeetingMinutes(Document, ShortRepr):
     def as_dict(self) -> dict[str, Any]:
         """All but the pictures and cues, as JSON writes them; days are ISO dates."""
         fields = {name: value for name, value in asdict(self).items() if name not in (*FIGURES, "cues")}
-        plain: dict[str, Any] = _plain(fields)
+        plain: dict[str, Any] = to_jsonable_python(fields)
         return plain
 
     def as_subtitles(self, subtitle_format: SubtitleFormat) -> str:
@@ -219,14 +221,3 @@ def _day(words: str, on: date | None) -> str:
 def _clock(time_s: float) -> str:
     minutes, seconds = divmod(int(time_s), 60)
     return f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case date():
-            return value.isoformat()
-        case dict():
-            return {name: _plain(one) for name, one in value.items()}
-        case list() | tuple():
-            return [_plain(one) for one in value]
-    return value

@@ -6,7 +6,7 @@ A chain is a coroutine that takes an `Emit` for its events, those of `qwen_wire.
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from qwen_wire.chains import ChainEnd, CollectedResult, Stage, StageResult
 from qwen_wire.options import StreamOptions
@@ -15,21 +15,6 @@ from qwen_wire.voice_chat import SessionStarted, SpeechProgress
 Emit = Callable[[Stage], Awaitable[None]]
 """Sends an event; returns once it is on its way, so that a chain never runs ahead of its reader."""
 EndT = TypeVar("EndT", bound=ChainEnd)
-
-
-class EventSink(Protocol):
-    """Takes the events of one run, with raw payloads, and its end."""
-
-    async def emit(self, event: Stage) -> None: ...
-
-    def end(self, end: EndT) -> EndT:
-        """The end as it is to be sent."""
-        ...
-
-
-def event_sink(emit: Emit, options: StreamOptions) -> EventSink:
-    """For a request with these options; `emit` sends one event."""
-    return StreamingSink(emit, options) if options.stream else CollectingSink(options)
 
 
 class StreamingSink:
@@ -71,6 +56,14 @@ class CollectingSink:
     def end(self, end: EndT) -> EndT:
         payload = self._options.encode(b"".join(self._sound))
         return replace(end, **self._details | {"results": tuple(self._results), "payload": payload})
+
+
+EventSink = StreamingSink | CollectingSink
+
+
+def event_sink(emit: Emit, options: StreamOptions) -> EventSink:
+    """Takes the events of one run, with raw payloads, and its end; `emit` sends one event."""
+    return StreamingSink(emit, options) if options.stream else CollectingSink(options)
 
 
 def _collected(result: StageResult) -> CollectedResult:

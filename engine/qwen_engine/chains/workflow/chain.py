@@ -10,7 +10,6 @@ from typing import Any
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.deadlines import checked_deadline_s
 from qwen_engine.chains.event_sinks import Emit, event_sink
-from qwen_engine.chains.workflow.call_slots import CallSlots
 from qwen_engine.chains.workflow.functions import QUICK_BYTES
 from qwen_engine.chains.workflow.graph import TENSOR_TYPES, Graph, read_graph
 from qwen_engine.chains.workflow.input_checks import check_inputs
@@ -46,7 +45,7 @@ class Workflows:
     def __init__(self, calls: ModelCalls, settings: ChainSettings, chains: Mapping[str, Graph]) -> None:
         self._settings = settings
         self._pool = MemoryPool(settings.max_held_bytes)
-        self._runtime = Runtime(calls, built_in(chains), settings, CallSlots(settings.max_calls))
+        self._runtime = Runtime(calls, built_in(chains), settings)
 
     async def run(self, inputs: Inputs, trace: Trace, emit: Emit) -> WorkflowEnd:
         """The general workflow: WORKFLOW is the graph, and files are items of PAYLOAD."""

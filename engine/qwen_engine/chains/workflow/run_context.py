@@ -1,26 +1,33 @@
 """What runs work with: the models and limits that all share, and each run's own trace, events, bytes and deadline."""
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from qwen_engine.chains.calls import ModelCalls, Trace
 from qwen_engine.chains.event_sinks import Emit
-from qwen_engine.chains.workflow.call_slots import CallSlots
+from qwen_engine.chains.slots import FairSlots
 from qwen_engine.chains.workflow.memory import RunMemory
 from qwen_engine.chains.workflow.record import EarlierRun
 from qwen_engine.chains.workflow.signatures import Signature
 from qwen_engine.settings import ChainSettings
 
 
-@dataclass(frozen=True)
 class Runtime:
     """What all runs of a chain model share."""
 
-    calls: ModelCalls
-    signatures: Mapping[str, Signature]
-    settings: ChainSettings
-    slots: CallSlots
+    def __init__(self, calls: ModelCalls, signatures: Mapping[str, Signature], settings: ChainSettings) -> None:
+        self.calls = calls
+        self.signatures = signatures
+        self.settings = settings
+        self._call_slots: dict[str, FairSlots] = defaultdict(lambda: FairSlots(settings.max_calls))
+
+    def call_slot(self, model: str, tenant: str) -> AbstractAsyncContextManager[None]:
+        """A place for a call, of `max_calls` to a model. Chains bound themselves: a place that one chain holds could
+        be what the one that it calls waits for."""
+        return nullcontext() if self.signatures[model].form == "chain" else self._call_slots[model].one(tenant)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class TaskExecutor:
             task.record.attempts += 1
             return await call.attempt(context, task.node.timeout_s, on_progress)
 
-        async with self._parallel, context.runtime.slots.one(call.model, call.signature, context.trace.tenant):
+        async with self._parallel, context.runtime.call_slot(call.model, context.trace.tenant):
             await context.emit(StageStarted(stage=task.name, item=task.item))
             return await with_retries(attempt, task.node.retries, lambda: task.may_repeat, on_failure)
 
