@@ -12,7 +12,7 @@ import torch
 
 from perf.gpu.image_shapes import CONFIGS, without_content
 from perf.gpu.live_bytes import peak_bytes
-from qwen_engine.image.checkpoint import KEPT_PRECISE
+from qwen_engine.image.checkpoint import UNQUANTISED
 
 Storage: TypeAlias = Literal["as stored", "fp8", "int8"]
 Offload: TypeAlias = Literal["none", "text_encoder", "group", "model"]
@@ -44,7 +44,7 @@ def weight_bytes(name: str, storage: Storage = "as stored") -> int:
         linears = [
             module
             for name, module in component(name).named_modules()
-            if isinstance(module, torch.nn.Linear) and not name.startswith(KEPT_PRECISE)
+            if isinstance(module, torch.nn.Linear) and not name.startswith(UNQUANTISED)
         ]
         saved = sum(linear.weight.numel() - INT8_ROW_BYTES * linear.out_features for linear in linears)
         return weight_bytes(name) - saved

@@ -13,7 +13,7 @@ from PIL import Image
 
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.engine import ImageEngine
-from qwen_engine.image.prompts import Prompts
+from qwen_engine.image.prompts import PromptEncoder
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued
 from qwen_engine.image.settings import ImageSettings, Preset
 from qwen_engine.loop import EngineLoop, Session
@@ -234,7 +234,7 @@ def test_without_a_map_previews_are_refused(tmp_path):
 
 def test_prompts_that_were_used_last_are_not_encoded_again():
     checkpoint = ImageCheckpoint(BASE, ImageSettings(checkpoint=str(BASE)))
-    prompts = Prompts(checkpoint, "cpu", max_kept=2)
+    prompts = PromptEncoder(checkpoint, "cpu", max_cached=2)
     calls: list[None] = []
     checkpoint.pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(None))
     first = prompts.encode("one", "a star")
@@ -249,7 +249,7 @@ def test_prompts_that_were_used_last_are_not_encoded_again():
 
 def test_prompts_on_other_pictures_are_other_prompts(edit_checkpoint):
     checkpoint = ImageCheckpoint(edit_checkpoint, ImageSettings(checkpoint=str(BASE)))
-    prompts = Prompts(checkpoint, "cpu", max_kept=4)
+    prompts = PromptEncoder(checkpoint, "cpu", max_cached=4)
     red, blue = (prompts.encode("one", "make it green", [picture(colour)]) for colour in ("red", "blue"))
     assert not red.equal(blue)
     assert prompts.encode("one", "make it green", [picture("red")]) is red
@@ -257,7 +257,7 @@ def test_prompts_on_other_pictures_are_other_prompts(edit_checkpoint):
 
 def test_what_one_tenant_has_asked_for_makes_no_other_s_picture_quicker():
     checkpoint = ImageCheckpoint(BASE, ImageSettings(checkpoint=str(BASE)))
-    prompts = Prompts(checkpoint, "cpu", max_kept=8)
+    prompts = PromptEncoder(checkpoint, "cpu", max_cached=8)
     encoded: list[int] = []
     checkpoint.pipeline.text_encoder.register_forward_hook(lambda *call: encoded.append(len(call[-1].logits)))
     first = prompts.encode("one", "a star")

@@ -14,7 +14,7 @@ from PIL import Image
 from qwen_client.recipes import read_recipe
 from qwen_engine.image.outputs import encode, style_list
 from qwen_engine.image.picture_output import PREVIEW_BYTES, encode_picture, encode_preview
-from qwen_engine.image.recipe import Ingredients, checkpoint_name, ingredients, write_recipe
+from qwen_engine.image.recipe import RecipeInputs, checkpoint_name, recipe_inputs, write_recipe
 from qwen_engine.image.request import ImageEvent, ImageRequest, Picture, Progress, Queued
 from qwen_engine.image.settings import ImageSettings
 from qwen_engine.messages import Outputs, as_objects
@@ -64,7 +64,7 @@ def test_a_recipe_comes_back_from_every_format(prompt: str, file_format: str) ->
     prompt = prompt.encode("utf-8", "replace").decode()  # what came over the wire was UTF-8
     options = ImageOptions(format=file_format)
     request = dataclasses.replace(REQUEST, prompt=prompt, negative_prompt=prompt)
-    told = write_recipe(Picture(0, noise(), request, seed=9), ingredients(options, "generate", SETTINGS, [], b""))
+    told = write_recipe(Picture(0, noise(), request, seed=9), recipe_inputs(options, "generate", SETTINGS, [], b""))
     recipe = read_recipe(encode_picture(noise(), file_format, None, told))
 
     assert (recipe.prompt, recipe.negative_prompt, recipe.seed, recipe.format) == (prompt, prompt, 9, file_format)
@@ -75,7 +75,7 @@ def test_a_recipe_comes_back_from_every_format(prompt: str, file_format: str) ->
 def test_a_recipe_tells_the_checkpoint_and_the_files() -> None:
     options = ImageOptions(task="edit", style="anime", format="webp", quality=80)
     request = dataclasses.replace(REQUEST, task="edit", lora="ink", preset="fast", strength=0.5)
-    drawn_from = ingredients(options, "edit", SETTINGS, [b"one", b"two"], b"three")
+    drawn_from = recipe_inputs(options, "edit", SETTINGS, [b"one", b"two"], b"three")
     recipe = read_recipe(encode_picture(noise(), "webp", 80, write_recipe(Picture(0, noise(), request, 7), drawn_from)))
 
     assert recipe.checkpoint == "image_edit"
@@ -102,12 +102,12 @@ def test_previews_fit_however_much_there_is_to_see(size: tuple[int, int]) -> Non
     assert opened(preview).size == size or size > (200, 200)
 
 
-def told(event: ImageEvent | StyleList, asked: Ingredients) -> Outputs:
+def told(event: ImageEvent | StyleList, asked: RecipeInputs) -> Outputs:
     return as_objects(encode(event, asked))
 
 
 def test_events_as_payloads() -> None:
-    drawn_from = ingredients(ImageOptions(output_encoding="base64"), "generate", SETTINGS, [], b"")
+    drawn_from = recipe_inputs(ImageOptions(output_encoding="base64"), "generate", SETTINGS, [], b"")
     empty = {"IMAGE": b"", "TEXT": b""}
 
     assert told(Queued(position=3), drawn_from) == {**empty, "EVENT": {"index": 0, "type": "queued", "position": 3}}

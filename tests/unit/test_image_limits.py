@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from qwen_engine.image.limits import Abilities, resolve, skipped_steps
+from qwen_engine.image.limits import Capabilities, resolve, skipped_steps
 from qwen_engine.image.request import ImageRequest, ResolvedRequest
 from qwen_engine.image.settings import ImageSettings, Preset
 from qwen_wire.errors import InvalidRequest
@@ -17,7 +17,7 @@ SETTINGS = ImageSettings(
     max_pixels=1024 * 1024,
     presets={"fast": Preset(steps=4, true_cfg_scale=1.0, scheduler="lightning", lora="quick")},
 )
-ABILITIES = Abilities(
+CAPABILITIES = Capabilities(
     pixel_multiple=16,
     min_steps=2,
     max_references=3,
@@ -28,7 +28,7 @@ ABILITIES = Abilities(
 
 
 def resolved(request: ImageRequest) -> ResolvedRequest:
-    return resolve(request, SETTINGS, ABILITIES)
+    return resolve(request, SETTINGS, CAPABILITIES)
 
 
 def size(request: ImageRequest) -> tuple[int, int]:

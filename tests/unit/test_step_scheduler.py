@@ -14,7 +14,7 @@ ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), max_size=1
 class Row:
     key: str
     num_tokens: int = 1
-    mixture: str | None = None
+    padding_key: str | None = None
 
 
 def test_a_large_shape_never_delays_a_small_one_by_more_than_a_step():

@@ -1,1 +1,1 @@
-"""Pictures: requests at different denoising steps share forwards; drawing, varying, editing and painting over."""
+"""Pictures: requests at different denoising steps share forwards; generating, varying, editing and inpainting."""

@@ -1,8 +1,8 @@
-"""Joint attention over text and picture in half the operations of diffusers, with the same roundings.
+"""Joint attention over text and picture with half the operations of diffusers and the same rounding.
 
 `QwenDoubleStreamAttnProcessor2_0` (diffusers, `models/transformers/transformer_qwenimage.py`) normalises and rotates
-queries and keys of text and of picture one by one. Here they are laid out in one tensor first. On a CPU and with small
-models a step's time is the number of its operations.
+queries and keys of text and of picture one by one. Here they are in one tensor first. On a CPU and with small models
+the number of operations determines the time of a step.
 """
 
 import inspect
@@ -17,8 +17,8 @@ Frequencies = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
-    """Rows of pictures of several sizes, the text first: `mask` (rows, 1, 1, tokens) is False where there is padding,
+class PaddedBatch:
+    """A batch of pictures of several sizes, the text first: `mask` (rows, 1, 1, tokens) is False at padding,
     `rotary` (rows, tokens, 1, head width / 2) turns queries and keys by each row's own positions."""
 
     mask: torch.Tensor
@@ -26,7 +26,7 @@ class Mixture:
 
 
 class JointAttention:
-    """A processor for all blocks of a transformer: what their forward has in common is made once."""
+    """An attention processor for all blocks of a transformer, which share mask and rotary positions of a forward."""
 
     _attention_backend = None  # diffusers sets them
     _parallel_config = None
@@ -43,18 +43,18 @@ class JointAttention:
         encoder_hidden_states_mask: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         image_rotary_emb: Frequencies | None = None,
-        mixture: Mixture | None = None,
+        padded: PaddedBatch | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Picture (rows, tokens, width) and text (rows, tokens, width), each having attended to both."""
         text_length = encoder_hidden_states.shape[1]
         queries_keys, values = _projected(attn, encoder_hidden_states, hidden_states)
         queries_keys = _normalised(attn, queries_keys, text_length)
-        queries_keys = _rotated(queries_keys, mixture.rotary if mixture else self._joint_rotary(image_rotary_emb))
+        queries_keys = _rotated(queries_keys, padded.rotary if padded else self._joint_rotary(image_rotary_emb))
         joint = dispatch_attention_fn(
             queries_keys[0],
             queries_keys[1],
             values,
-            attn_mask=mixture.mask if mixture else self._joint_mask(encoder_hidden_states_mask, hidden_states),
+            attn_mask=padded.mask if padded else self._joint_mask(encoder_hidden_states_mask, hidden_states),
             backend=self._attention_backend,
             parallel_config=self._parallel_config,
         )
@@ -71,7 +71,7 @@ class JointAttention:
         return self._rotary[1]
 
     def _joint_mask(self, mask: torch.Tensor | None, hidden_states: torch.Tensor) -> torch.Tensor | None:
-        """(rows, 1, 1, tokens): where the text is no padding, and all of the picture."""
+        """(rows, 1, 1, tokens): False where the text is padding."""
         if mask is None:
             return None
         if mask is not self._mask[0]:
@@ -107,5 +107,5 @@ def _rotated(queries_keys: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(pairs * rotary).flatten(-2).type_as(queries_keys)
 
 
-# diffusers looks at it in every call; it is quick where it finds it made.
+# diffusers inspects the signature in every call; this caches it.
 setattr(JointAttention.__call__, "__signature__", inspect.signature(JointAttention.__call__))  # noqa: B010

@@ -1,4 +1,4 @@
-"""A Qwen-Image checkpoint folder, loaded by diffusers: its components, and the layout its pipeline class stands for."""
+"""A Qwen-Image checkpoint folder, loaded by diffusers: its components, and the layout of its pipeline class."""
 
 import filecmp
 import json
@@ -27,12 +27,12 @@ PIPELINES: dict[str, tuple[Layout, Any]] = {
     "QwenImageEditPipeline": ("edit", QwenImageEditPipeline),
     "QwenImageEditPlusPipeline": ("edit-plus", QwenImageEditPlusPipeline),
 }
-KEPT_PRECISE = ("img_in", "txt_in", "time_text_embed", "norm_out", "proj_out")  # small, and the whole depends on them
+UNQUANTISED = ("img_in", "txt_in", "time_text_embed", "norm_out", "proj_out")  # small, and all outputs depend on them
 SHAREABLE = ("text_encoder", "vae")  # most of an edit checkpoint besides its transformer is the base checkpoint's
 
 
 class ImageCheckpoint:
-    """One checkpoint on its device. What it has in common with `other`, file by file, is loaded once.
+    """One checkpoint on its device. Files that it shares with `other` are loaded once.
 
     The diffusers pipeline is kept for its components, its prompt encoding, its LoRA loading and its offloading; its
     denoising loop is not used.
@@ -46,7 +46,7 @@ class ImageCheckpoint:
             raise ValueError(f"{folder} is for {name}; this family serves {', '.join(PIPELINES)}")
         self.layout, pipeline_class = PIPELINES[name]
         common = {} if other is None else _common(folder, other)
-        self.preview_folder = folder  # where the map that belongs to the VAE lies
+        self.preview_folder = folder  # that of the VAE's preview map
         if other is not None and "vae" in common and not (folder / PREVIEW_FILE).is_file():
             self.preview_folder = other.preview_folder
         processor = {} if self.layout == "text" else {"processor": load_processor(folder)}
@@ -64,7 +64,7 @@ class ImageCheckpoint:
         )
 
     def make_room(self) -> None:
-        """With offload = "model" the transformer leaves the device before text encoder or VAE come to it."""
+        """With offload = "model", move the transformer off the device before text encoder or VAE are used."""
         if self._moves_models:
             self.pipeline.maybe_free_model_hooks()
 
@@ -75,7 +75,7 @@ class ImageCheckpoint:
 
 
 def _place(pipeline: DiffusionPipeline, settings: ImageSettings, already_placed: Sequence[str]) -> None:
-    """Put the components on the device, or have diffusers bring them there when they are needed."""
+    """Move the components to the device, or let diffusers do so when they are used."""
     device = torch.device(settings.device)
     if settings.offload == "none":
         pipeline.to(device)
@@ -94,9 +94,9 @@ def _place(pipeline: DiffusionPipeline, settings: ImageSettings, already_placed:
 def _quantisation(settings: ImageSettings) -> PipelineQuantizationConfig | None:
     if settings.weights != "int8":
         return None
-    from torchao.quantization import Int8WeightOnlyConfig  # loads for seconds; who does not need it need not wait
+    from torchao.quantization import Int8WeightOnlyConfig  # takes seconds to load
 
-    config = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=list(KEPT_PRECISE))
+    config = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=list(UNQUANTISED))
     return PipelineQuantizationConfig(quant_mapping={"transformer": config})
 
 

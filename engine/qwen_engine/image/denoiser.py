@@ -1,11 +1,11 @@
-"""The transformer's forwards: rows at different steps, each with its own prompt, mostly of one shape."""
+"""The transformer's forwards: rows at different steps and with different prompts, mostly of one shape."""
 
 from collections.abc import Sequence
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from qwen_engine.image.attention import JointAttention, Mixture
+from qwen_engine.image.attention import JointAttention, PaddedBatch
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.denoising_state import DenoisingState
 
@@ -15,17 +15,17 @@ Row = tuple[DenoisingState, torch.Tensor]  # with the prompt, or the negative on
 class Denoiser:
     """Predicts velocities with the transformer of a checkpoint.
 
-    Guidance needs a row with the prompt and a row with the negative prompt. Together in one forward they take less time
-    than in two; a canvas that is alone has two all the same, which are the pipelines' to the last bit.
+    Guidance needs a row with the prompt and a row with the negative prompt. One forward for both takes less time
+    than two; a state alone has two all the same, which equal the pipelines' to the last bit.
     """
 
     def __init__(self, checkpoint: ImageCheckpoint) -> None:
         self._transformer = checkpoint.transformer
         self._transformer.set_attn_processor(JointAttention())
-        self._mixture: tuple[object, Mixture | None] = (None, None)  # rows stay together for many steps
+        self._padded: tuple[object, PaddedBatch | None] = (None, None)  # the same rows share many steps
 
     def __call__(self, states: Sequence[DenoisingState]) -> list[torch.Tensor]:
-        """A velocity (1, tokens, channels) for each canvas; all are of the same shapes, or of one mixture."""
+        """A velocity (1, tokens, channels) for each state; all have one key, or one padding key."""
         rows = [(state, state.prompt) for state in states]
         negative = [(state, state.negative) for state in states if state.negative is not None]
         if len(states) == 1:
@@ -34,9 +34,9 @@ class Denoiser:
             velocities = self._forward([*rows, *negative])
             for state in states:
                 state.alone = False
-        away_from = iter(velocities[len(rows) :])
+        negatives = iter(velocities[len(rows) :])
         return [
-            velocity if state.negative is None else _guide(velocity, next(away_from), state.true_cfg_scale)
+            velocity if state.negative is None else _guide(velocity, next(negatives), state.true_cfg_scale)
             for state, velocity in zip(states, velocities[: len(rows)], strict=True)
         ]
 
@@ -52,21 +52,21 @@ class Denoiser:
             encoder_hidden_states=pad_sequence(prompts, batch_first=True),
             encoder_hidden_states_mask=None if mixes else _mask(prompts),
             img_shapes=[list(states[0].key.shapes)] * len(rows),
-            attention_kwargs={"mixture": self._mixed(rows)} if mixes else None,
+            attention_kwargs={"padded": self._mixed(rows)} if mixes else None,
             return_dict=False,
         )[0]
         # Without padding and references.
         return [velocity[None, : state.latents.shape[1]] for velocity, state in zip(velocities, states, strict=True)]
 
-    def _mixed(self, rows: Sequence[Row]) -> Mixture:
+    def _mixed(self, rows: Sequence[Row]) -> PaddedBatch:
         kind = [(state.key.shapes, prompt.shape[1]) for state, prompt in rows]
-        if self._mixture[0] != kind:
-            self._mixture = (kind, self._new_mixture(rows))
-        mixture = self._mixture[1]
-        assert mixture is not None
-        return mixture
+        if self._padded[0] != kind:
+            self._padded = (kind, self._new_padded(rows))
+        padded = self._padded[1]
+        assert padded is not None
+        return padded
 
-    def _new_mixture(self, rows: Sequence[Row]) -> Mixture:
+    def _new_padded(self, rows: Sequence[Row]) -> PaddedBatch:
         device = rows[0][1].device
         text_length = max(prompt.shape[1] for _, prompt in rows)
         positions = torch.arange(text_length, device=device)
@@ -75,7 +75,7 @@ class Denoiser:
             picture, text = self._transformer.pos_embed([list(state.key.shapes)], device, text_length)
             rotary.append(torch.cat([text, picture]))
             known.append(torch.cat([positions < prompt.shape[1], positions.new_ones(len(picture), dtype=torch.bool)]))
-        return Mixture(
+        return PaddedBatch(
             mask=pad_sequence(known, batch_first=True)[:, None, None, :],
             rotary=pad_sequence(rotary, batch_first=True).unsqueeze(2),
         )
@@ -91,7 +91,7 @@ def _mask(prompts: Sequence[torch.Tensor]) -> torch.Tensor | None:
 
 
 def _guide(velocity: torch.Tensor, negative: torch.Tensor, scale: float) -> torch.Tensor:
-    """Away from the negative prompt by `scale`, with the length that each token's velocity had, as the pipelines do."""
+    """True classifier-free guidance by `scale`, normalised to each token's length, as in the pipelines."""
     guided = negative + scale * (velocity - negative)
     lengths = torch.norm(velocity, dim=-1, keepdim=True)
     return guided * (lengths / torch.norm(guided, dim=-1, keepdim=True))

@@ -1,4 +1,4 @@
-"""One picture under way: noise that turns into a picture, step by step."""
+"""The denoising state of one picture."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 Shape = tuple[int, int, int]  # frames, height and width in tokens
-MAX_DECODED_PIXELS = 256 * 256  # of a picture in company: larger ones would take much memory together
+MAX_DECODED_PIXELS = 256 * 256  # of pictures decoded together: larger ones would take much memory
 
 
 class DenoisingKey(NamedTuple):
-    """Canvases that agree in it may share a forward: same checkpoint, same LoRA, same sizes of all pictures."""
+    """States of one key may share a forward: same checkpoint, same LoRA, same sizes of all pictures."""
 
     edits: bool
     lora: str | None
     shapes: tuple[Shape, ...]
 
     @property
-    def mixture(self) -> Hashable | None:
-        """Canvases that agree in it may share a forward even so, padded to one size; None: never."""
+    def padding_key(self) -> Hashable | None:
+        """States of one padding key may share a forward, padded to one size; None: never."""
         return None if self.edits else ("drawn", self.lora)
 
 
@@ -33,20 +33,20 @@ class Mask:
     stencil: Image.Image
     picture: Image.Image
 
-    def cover(self, drawn: Image.Image) -> Image.Image:
-        """What was drawn within the mask; around it the given picture, to the last bit."""
+    def composite(self, drawn: Image.Image) -> Image.Image:
+        """`drawn` within the mask; around it the input picture, to the last bit."""
         return Image.composite(drawn, self.picture, self.stencil)
 
 
 @dataclass(frozen=True, eq=False)
-class KeptPixels:
-    """What stays outside a mask: `original` and `noise` (1, tokens, channels) of the given picture."""
+class PreservedPixels:
+    """The region outside a mask: `original` and `noise` (1, tokens, channels) of the input picture."""
 
     mask: Mask
     original: torch.Tensor
     noise: torch.Tensor
 
-    def put_back(self, latents: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    def restore(self, latents: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
         return (1 - self.mask.tokens) * original + self.mask.tokens * latents
 
 
@@ -54,9 +54,9 @@ class KeptPixels:
 class DenoisingState:
     """`width` x `height` pixels. `latents` (1, tokens, channels), `prompt` and `negative` (1, tokens, hidden).
 
-    `references` (1, tokens, channels) are pictures that the transformer sees beside the latents; the key's shapes are
-    the latents', then theirs. The `scheduler` is this canvas's own; `timesteps` (steps,) are the ones it goes through.
-    `alone`: no step of it was taken together with others, so it is the pipelines' to the last bit.
+    `references` (1, tokens, channels) are pictures beside the latents in the transformer's input; the key's shapes are
+    the latents', then theirs. The `scheduler` is this state's own, as are its `timesteps` (steps,).
+    `alone`: no step was shared, so it equals the pipelines' to the last bit.
     """
 
     key: DenoisingKey
@@ -69,7 +69,7 @@ class DenoisingState:
     negative: torch.Tensor | None
     true_cfg_scale: float
     references: torch.Tensor | None = None
-    kept: KeptPixels | None = None
+    preserved: PreservedPixels | None = None
     step: int = 0
     alone: bool = True
 
@@ -83,7 +83,7 @@ class DenoisingState:
 
     @property
     def decode_key(self) -> Hashable | None:
-        """Canvases that agree in it may be decoded together; None: never."""
+        """States of one decode key may be decoded together; None: never."""
         is_small = self.width * self.height <= MAX_DECODED_PIXELS
         return None if self.alone or not is_small else (self.key.edits, self.width, self.height)
 
@@ -93,27 +93,27 @@ class DenoisingState:
 
     @property
     def tokens(self) -> torch.Tensor:
-        """What the transformer sees: latents, then references."""
+        """The transformer's input: latents, then references."""
         return self.latents if self.references is None else torch.cat([self.latents, self.references], dim=1)
 
     @property
     def num_tokens(self) -> int:
-        """What a step of it costs, the row for the negative prompt included."""
+        """The tokens of a step, with the row for the negative prompt."""
         pictures = sum(frames * height * width for frames, height, width in self.key.shapes)
         return sum(pictures + text.shape[1] for text in (self.prompt, self.negative) if text is not None)
 
     def advance(self, velocity: torch.Tensor) -> None:
-        """One step along `velocity` (1, tokens, channels). The scheduler itself rounds as in the pipelines."""
+        """One step along `velocity` (1, tokens, channels). The scheduler rounds as in the pipelines."""
         self.latents = self.scheduler.step(velocity, self.timestep, self.latents, return_dict=False)[0]
         self.step += 1
-        if self.kept is not None:
-            original = self.kept.original
+        if self.preserved is not None:
+            original = self.preserved.original
             if not self.done:
-                original = self.scheduler.scale_noise(original, self.timestep[None], self.kept.noise)
-            self.latents = self.kept.put_back(self.latents, original)
+                original = self.scheduler.scale_noise(original, self.timestep[None], self.preserved.noise)
+            self.latents = self.preserved.restore(self.latents, original)
 
     def estimate(self, velocity: torch.Tensor) -> torch.Tensor:
-        """The finished latents, as they look from here: (1, tokens, channels)."""
+        """The estimate of the finished latents: (1, tokens, channels)."""
         sigma = self.timestep / self.scheduler.config.num_train_timesteps
         finished = self.latents.float() - sigma * velocity.float()
-        return finished if self.kept is None else self.kept.put_back(finished, self.kept.original)
+        return finished if self.preserved is None else self.preserved.restore(finished, self.preserved.original)

@@ -1,4 +1,4 @@
-"""The image engine: pictures of all requests step together, and are prepared and decoded beside that, one at a time."""
+"""The image engine: pictures of all requests share denoising steps; encoding and decoding run in the background."""
 
 import queue
 import time
@@ -23,24 +23,24 @@ from qwen_wire.pictures import Queued
 
 FAMILIES: dict[str, Callable[[ImageSettings], Family]] = {"qwen-image": QwenImageFamily}
 TASK_WAIT_S = 0.005  # for a background task, without a row to step; a new request may have come meanwhile
-MAX_DECODED_TOGETHER = 4  # pictures: the first waits for the last
+MAX_DECODED_TOGETHER = 4  # pictures: the first one waits for the last
 
 
 @dataclass(eq=False)
 class _Job:
-    """One request on its way: `request` with nothing left open."""
+    """One live request."""
 
     session: Session[ImageRequest]
     request: ResolvedRequest
     rows: list["_Row"] = field(default_factory=list)
-    num_drawn: int = 0
+    num_finished: int = 0
     stepped: bool = False
-    position: int | None = None  # the one it was told last
+    position: int | None = None  # the last one emitted
 
 
 @dataclass(eq=False)
 class _Row:
-    """One picture of a job, under way since `begun_s`."""
+    """One picture of a job; its first step was at `begun_s`."""
 
     job: _Job
     picture: int
@@ -52,15 +52,15 @@ class _Row:
         return self.state.key
 
     @property
-    def mixture(self) -> Hashable | None:
-        return self.state.key.mixture
+    def padding_key(self) -> Hashable | None:
+        return self.state.key.padding_key
 
     @property
     def num_tokens(self) -> int:
         return self.state.num_tokens
 
     def eta_s(self) -> float | None:
-        """At the pace that it had so far, pauses for others included."""
+        """At its mean pace so far, steps of other pictures included."""
         if self.begun_s is None or not self.state.step:
             return None
         elapsed_s = time.monotonic() - self.begun_s
@@ -94,7 +94,7 @@ class ImageEngine(Model[ImageRequest]):
         tenant, limit = session.tenant, self._settings.max_held_pixels
         own = [one for one in accepted if one.tenant == tenant]
         for held, allowed in ((accepted, limit), (own, int(limit * self._settings.tenants.share(tenant)))):
-            num_held, num_new = sum(one.request.num_given_pixels for one in held), session.request.num_given_pixels
+            num_held, num_new = sum(one.request.num_input_pixels for one in held), session.request.num_input_pixels
             if num_held and num_new and num_held + num_new > allowed:
                 raise Unavailable(
                     f"pictures of {num_held} pixels are being worked on, and the limit is {allowed}; try again later"
@@ -109,7 +109,7 @@ class ImageEngine(Model[ImageRequest]):
         self._background.run_one()
         self._start_prepared()
         stepped = self._denoise()
-        self._tell_positions()
+        self._emit_positions()
         return stepped or self._background.wait(TASK_WAIT_S)
 
     def retire(self, session: Session[ImageRequest]) -> None:
@@ -118,7 +118,7 @@ class ImageEngine(Model[ImageRequest]):
         if job is not None:
             for row in job.rows:
                 self._scheduler.remove(row)
-            job.rows = []  # each knows its job: the pictures of both would wait for the garbage collector
+            job.rows = []  # a row refers to its job: the cycle would wait for the garbage collector
 
     def _begin(self, session: Session[ImageRequest]) -> None:
         assert isinstance(session.request, ResolvedRequest)  # `prepare` made it
@@ -127,7 +127,7 @@ class ImageEngine(Model[ImageRequest]):
         self._background.submit(BackgroundTask(session, self._prepare))
 
     def _prepare(self) -> None:
-        """A background task, for all that have come meanwhile: several prompts together take less time."""
+        """A background task, for all new jobs: several prompts together take less time."""
         came = [self._unprepared.popleft() for _ in range(len(self._unprepared))]
         jobs = [job for job in came if not job.session.ended]
         with self.family.together([job.request for job in jobs]):
@@ -173,15 +173,15 @@ class ImageEngine(Model[ImageRequest]):
         row.job.session.emit(Progress(row.picture, state.step, state.steps, row.eta_s(), preview))
 
     def _finish(self, rows: Sequence[_Row]) -> None:
-        """Have them decoded: all are queued before the first background task begins."""
+        """Queue them for decoding, all before the first background task begins."""
         for row in rows:
             self._scheduler.remove(row)
         self._undecoded += rows
         for row in rows:
-            self._background.submit(BackgroundTask(row.job.session, self._draw))
+            self._background.submit(BackgroundTask(row.job.session, self._decode_next))
 
-    def _draw(self) -> None:
-        """A background task, for the next picture and those behind it that may be decoded with it."""
+    def _decode_next(self) -> None:
+        """A background task, for the next picture and those after it that may be decoded with it."""
         if rows := self._next_undecoded():
             try_together(rows, self._decode, _fail)
 
@@ -201,18 +201,18 @@ class ImageEngine(Model[ImageRequest]):
         images = self.family.decode([row.state for row in rows])
         for row, image in zip(rows, images, strict=True):
             with fail_alone(row.job.session):
-                self._hand_over(row, image)
+                self._deliver(row, image)
 
-    def _hand_over(self, row: _Row, image: Image) -> None:
+    def _deliver(self, row: _Row, image: Image) -> None:
         job = row.job
         job.session.emit(Picture(row.picture, image, job.request, job.request.seed + row.picture))
-        job.num_drawn += 1
-        if job.num_drawn == job.request.num_images:
+        job.num_finished += 1
+        if job.num_finished == job.request.num_images:
             heard = job.request.heard
             job.session.finish("stop", **({} if heard is None else {"heard": heard}))
 
-    def _tell_positions(self) -> None:
-        """To those that wait, whenever it changes: how many others will be begun before them."""
+    def _emit_positions(self) -> None:
+        """Emit the number of jobs before each waiting one, whenever it changes."""
         waiting = [job for job in self._jobs.values() if not job.stepped and not job.session.ended]
         for position, job in enumerate(waiting):
             if job.position != position:

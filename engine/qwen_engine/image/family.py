@@ -1,6 +1,6 @@
-"""The seam between the engine and a family of checkpoints: the engine knows steps, rows and turns, and no model.
+"""The interface between the engine, which knows steps and rows but no model, and a family of checkpoints.
 
-A family turns a request into canvases, one a picture, and moves them on; docs/image-engine.md says how to add one.
+A family turns a request into denoising states, one a picture, and advances them; see docs/image-engine.md to add one.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from qwen_engine.image.request import ImageRequest, ResolvedRequest
 
 
 class Family(Protocol):
-    """What depends on the model.
+    """The parts that depend on the model.
 
     `resolve` is called on any thread, `together`, `begin` and `decode` on that of the background tasks, `predict` and
     `preview` on the device's, at the same time.
     """
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
-        """Fill in what the request leaves open.
+        """Fill in the defaults.
 
         Raises:
             InvalidRequest: what these checkpoints or the profile's limits cannot serve.
@@ -30,21 +30,21 @@ class Family(Protocol):
         ...
 
     def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
-        """Within it these requests are begun: what they have in common may be done at once."""
+        """A context in which these requests are begun: their prompts may share a forward."""
         ...
 
     def begin(self, request: ResolvedRequest) -> Sequence[DenoisingState]:
-        """Encode prompts and pictures: a canvas for each picture that is to be drawn."""
+        """Encode prompts and pictures: a state for each picture."""
         ...
 
     def predict(self, states: Sequence[DenoisingState]) -> Sequence[torch.Tensor]:
-        """One denoising step's forward for canvases of one key: for each its velocity (1, tokens, channels)."""
+        """One denoising step's forward for states of one key: a velocity (1, tokens, channels) for each."""
         ...
 
     def preview(self, state: DenoisingState, velocity: torch.Tensor) -> Image:
-        """The picture as it looks from here, an eighth as wide and high."""
+        """The estimate of the picture, an eighth as wide and high."""
         ...
 
     def decode(self, states: Sequence[DenoisingState]) -> Sequence[Image]:
-        """The finished pictures; several are of one size and none was drawn alone."""
+        """The finished pictures; several states have one decode key."""
         ...

@@ -1,8 +1,8 @@
-"""Fits what previews are made with: `python -m qwen_engine.image.fit_preview FOLDER --pictures PICTURES`.
+"""Fits the preview map: `python -m qwen_engine.image.fit_preview FOLDER --pictures PICTURES`.
 
-A preview needs no VAE: a linear map takes the 16 numbers of a latent pixel to the mean colour of the 8×8 pixels it
-stands for. It is fitted to the VAE of any checkpoint by least squares on the files in PICTURES (a few dozen varied ones
-will do) and goes into the checkpoint's FOLDER; its error is printed.
+A preview needs no VAE: a linear map takes the 16 numbers of a latent pixel to the mean colour of its 8×8
+pixels. It is fitted to the VAE of any checkpoint by least squares on the files in PICTURES (a few dozen varied ones
+are enough) and saved in the checkpoint's FOLDER; its error is printed.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from torch import Tensor
 
 from qwen_engine.image.preview import FILE
 
-LATENT_PX = 8  # a latent pixel stands for so many, each way
+LATENT_PX = 8  # side of a latent pixel
 MAX_SIDE_PX = 512
 MIN_LATENT_PIXELS = 1000  # for 17 unknowns a channel
 
 
 @dataclass(frozen=True)
 class PreviewFit:
-    """rgb (0..1) = `weight` (3, 16) @ latent + `bias` (3,); how far off it is on the pictures it was fitted to."""
+    """rgb (0..1) = `weight` (3, 16) @ latent + `bias` (3,); its error on the pictures it was fitted to."""
 
     weight: Tensor
     bias: Tensor
@@ -64,7 +64,7 @@ def fit_preview(vae: AutoencoderKLQwenImage, pictures: Iterable[Image.Image]) ->
 
 @torch.inference_mode()
 def latents_of(vae: AutoencoderKLQwenImage, picture: Image.Image) -> Tensor:
-    """The latents as the transformer has them, normalised: float32 (latent pixels, 16), row by row."""
+    """The normalised latents, as in the transformer: float32 (latent pixels, 16), row by row."""
     pixels = torch.from_numpy(np.array(picture, dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1
     frames = pixels[None, :, None].to(vae.device, vae.dtype)
     latents = vae.encode(frames).latent_dist.mode()[0, :, 0].float().cpu()
@@ -97,7 +97,7 @@ def pictures_in(folder: Path) -> Iterator[Image.Image]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit the map that previews are made with.")
+    parser = argparse.ArgumentParser(description="Fit the preview map.")
     parser.add_argument("folder", type=Path, help="the checkpoint's")
     parser.add_argument("--pictures", type=Path, required=True, help="folder of picture files")
     parser.add_argument("--device", default="cpu", help="torch device of the VAE")

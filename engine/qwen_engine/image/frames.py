@@ -1,9 +1,8 @@
-"""A VAE for videos on single frames.
+"""A video VAE on single frames.
 
-Of every causal 3-D kernel a single frame meets the last temporal slice only, the others meet padding. The same weights
-as 2-D convolutions do the same in half the time and less. Norms over the channels, which took a third of the rest on a
-CPU, are sums of squares. Sums are in another order than in diffusers' `autoencoder_kl_qwenimage.py`, so the last bits
-differ.
+Of a causal 3-D kernel, only the last temporal slice applies to a single frame, the others to padding. As 2-D
+convolutions, the same weights take half the time or less. Norms over the channels, a third of the rest on a CPU, are
+sums of squares. The order of sums differs from diffusers' `autoencoder_kl_qwenimage.py`, and so do the last bits.
 """
 
 import contextlib

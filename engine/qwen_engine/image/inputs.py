@@ -1,4 +1,4 @@
-"""From what a caller sends to what the engine takes."""
+"""Requests of the image engine from the tensors of `qwen_image`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from PIL.Image import Image
 from pydantic import ValidationError
 
 from qwen_engine.image.picture_input import on_white, read_mask, read_picture, transparency
-from qwen_engine.image.recipe import Ingredients, ingredients
+from qwen_engine.image.recipe import RecipeInputs, recipe_inputs
 from qwen_engine.image.request import ImageRequest, Task
 from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.sizes import aspect_size
@@ -32,9 +32,9 @@ def read_request(
     decoders: Decoders,
     tenant: str = DEFAULT_TENANT,
     heard: bytes = b"",
-) -> tuple[ImageRequest, Ingredients]:
-    """The engine's request, and what its pictures' recipes need. `images` and `mask` as sent; empty: none.
-    `heard`: where the prompt was spoken, the RESULT of `qwen3_asr`.
+) -> tuple[ImageRequest, RecipeInputs]:
+    """The engine's request, and the inputs of its recipes. `images` and `mask` as sent; empty: none.
+    `heard`: for a spoken prompt, the RESULT of `qwen3_asr`.
 
     Raises:
         InvalidRequest: inputs and options do not go together, or a picture cannot be read.
@@ -45,11 +45,11 @@ def read_request(
     mask = options.decode(mask, "MASK", decoders.max_file_bytes)
     task = _task(options, len(images), bool(mask))
     pictures: list[Image] = []
-    holes: Image | None = None
+    transparent: Image | None = None
     for image, name in _named(images):
         picture = read_picture(image, name, decoders, max_pixels=settings.max_input_pixels)
         if task == "inpaint" and not mask and not pictures:
-            holes = _holes(picture)
+            transparent = _transparent_parts(picture)
         pictures.append(on_white(picture))
     width, height = _size(options, settings)
     request = ImageRequest(
@@ -64,18 +64,18 @@ def read_request(
         true_cfg_scale=options.true_cfg_scale,
         strength=options.strength,
         images=tuple(pictures),
-        mask=_mask(mask, pictures[0], settings, decoders) if mask else holes,
+        mask=_mask(mask, pictures[0], settings, decoders) if mask else transparent,
         preset=options.preset,
         lora=options.lora,
         preview_every=options.preview_every,
         tenant=tenant,
         heard=_shortfalls(heard) if heard else None,
     )
-    return request, ingredients(options, task, settings, images, mask)
+    return request, recipe_inputs(options, task, settings, images, mask)
 
 
 def _task(options: ImageOptions, num_images: int, masked: bool) -> Task:
-    """What is asked for, or else what the inputs are meant for."""
+    """`OPTIONS.task`, or the task that the inputs imply."""
     if options.task is not None:
         return options.task
     if not num_images:
@@ -94,7 +94,7 @@ def _check_number(num_images: int, masked: bool, settings: ImageSettings) -> Non
 
 
 def _shortfalls(heard: bytes) -> dict[str, Any] | None:
-    """What of the RESULT of `qwen3_asr` says that not all was heard; None: all was."""
+    """The fields of the RESULT of `qwen3_asr` for an incomplete transcript; None: it is complete."""
     try:
         transcript = read_message(Transcript, read_json_object(heard, "HEARD"))
     except ValidationError as error:
@@ -102,8 +102,8 @@ def _shortfalls(heard: bytes) -> dict[str, Any] | None:
         raise InvalidRequest(f"HEARD is no RESULT of qwen3_asr: {place(problem)}: {problem['msg']}") from None
     if transcript.finish_reason != "length" and not transcript.damage_s and not transcript.failed:
         return None
-    told = to_dict(transcript)
-    return {name: told[name] for name in SHORTFALLS if name in told}
+    fields = to_dict(transcript)
+    return {name: fields[name] for name in SHORTFALLS if name in fields}
 
 
 def _named(images: Sequence[bytes]) -> list[tuple[bytes, str]]:
@@ -121,9 +121,9 @@ def _mask(mask: bytes, picture: Image, settings: ImageSettings, decoders: Decode
     return read_mask(mask, "MASK", decoders, size=picture.size, max_pixels=settings.max_input_pixels)
 
 
-def _holes(picture: Image) -> Image:
-    """Inpainting without a mask fills what is transparent in the picture."""
-    holes = transparency(picture)
-    if holes is None:
+def _transparent_parts(picture: Image) -> Image:
+    """The mask of inpainting without MASK: the transparent parts of the picture."""
+    transparent = transparency(picture)
+    if transparent is None:
         raise InvalidRequest("MASK is empty and IMAGE has no transparent parts: send where to paint")
-    return holes
+    return transparent

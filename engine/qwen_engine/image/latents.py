@@ -1,4 +1,4 @@
-"""Pictures as the transformer has them: the VAE's latents, normalised, in patches of 2 x 2."""
+"""The VAE's latents for the transformer: normalised, in patches of 2 x 2."""
 
 import contextlib
 from typing import Any
@@ -27,7 +27,7 @@ def unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 class LatentSpace:
-    """The VAE of a checkpoint, and how its latents are normalised."""
+    """The VAE of a checkpoint, with the normalisation of its latents."""
 
     def __init__(self, checkpoint: ImageCheckpoint, device: str) -> None:
         self._vae = checkpoint.pipeline.vae
@@ -46,7 +46,7 @@ class LatentSpace:
         """The distribution of the latents of `picture`, resized."""
         pixels = self._pictures.preprocess(picture, height=height, width=width).to(dtype=torch.float32)
         distribution = self._vae.encode(pixels.unsqueeze(2).to(self.device, self.dtype)).latent_dist
-        settle(self.device)  # of several pictures, each lets the others' steps go first
+        settle(self.device)  # between several pictures, denoising steps go first
         return distribution
 
     def sample(self, distribution: Any, generator: torch.Generator) -> torch.Tensor:
@@ -60,9 +60,9 @@ class LatentSpace:
         return latents[:, :, 0]
 
     def decode(self, tokens: torch.Tensor, width: int, height: int, *, exact: bool) -> list[Image]:
-        """The pictures of `width` x `height` pixels that packed `tokens` (pictures, tokens, channels) stand for.
+        """The pictures of `width` x `height` pixels from packed `tokens` (pictures, tokens, channels).
 
-        `exact`: the pipelines' to the last bit, for twice the time and more.
+        `exact`: equal to the pipelines to the last bit, in twice the time or more.
         """
         latents = unpack(tokens, height // self.stride, width // self.stride).unsqueeze(2).to(self._vae.dtype)
         with contextlib.nullcontext() if exact else single_frames():

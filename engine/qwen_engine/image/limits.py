@@ -1,4 +1,4 @@
-"""What a request leaves open, filled in; and what cannot be served, refused with what is allowed."""
+"""Defaults and limits of requests."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ REFERENCE_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class Abilities:
-    """What a loaded checkpoint can do. `min_steps`: by its own scheduler; `num_tokens`: of a tenant's prompt with the
-    words that frame it."""
+class Capabilities:
+    """The capabilities of a loaded checkpoint. `min_steps`: by its own scheduler; `num_tokens`: of a tenant's prompt in
+    the template."""
 
     pixel_multiple: int
     min_steps: int
@@ -28,15 +28,15 @@ class Abilities:
     num_tokens: Callable[[str, str], int]
 
 
-def resolve(request: ImageRequest, settings: ImageSettings, abilities: Abilities) -> ResolvedRequest:
-    """The request with nothing left open.
+def resolve(request: ImageRequest, settings: ImageSettings, capabilities: Capabilities) -> ResolvedRequest:
+    """The request with all defaults filled in.
 
     Raises:
         InvalidRequest: the message names the field, its value and what is allowed.
     """
-    _check_inputs(request, abilities)
+    _check_inputs(request, capabilities)
     preset = _preset(request, settings)
-    width, height = _size(request, settings, abilities.pixel_multiple)
+    width, height = _size(request, settings, capabilities.pixel_multiple)
     choices = {
         "width": width,
         "height": height,
@@ -46,15 +46,15 @@ def resolve(request: ImageRequest, settings: ImageSettings, abilities: Abilities
         "strength": _strength(request),
     }
     resolved = ResolvedRequest(**{**vars(request), **choices})
-    _check_size(resolved, settings, abilities.pixel_multiple)
-    _check_steps(resolved, settings, abilities)
-    _check_lora(resolved, abilities)
-    _check_prompts(resolved, settings, abilities)
+    _check_size(resolved, settings, capabilities.pixel_multiple)
+    _check_steps(resolved, settings, capabilities)
+    _check_lora(resolved, capabilities)
+    _check_prompts(resolved, settings, capabilities)
     return resolved
 
 
 def skipped_steps(steps: int, strength: float | None) -> int:
-    """How many of the first steps a picture that starts from another one leaves out, as the pipelines count."""
+    """How many of the first steps a picture with `strength` skips, as in the pipelines."""
     return 0 if strength is None else int(max(steps - min(steps * strength, steps), 0))
 
 
@@ -66,8 +66,8 @@ def scaled(picture: Image, num_pixels: int, multiple: int) -> tuple[int, int]:
     return max(round(width / multiple), 1) * multiple, max(round(height / multiple), 1) * multiple
 
 
-def _first(*wishes: Any) -> Any:
-    return next((wish for wish in wishes if wish is not None), None)
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def _preset(request: ImageRequest, settings: ImageSettings) -> Preset | None:
@@ -88,7 +88,7 @@ def _strength(request: ImageRequest) -> float | None:
 
 
 def _size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tuple[int, int]:
-    """As asked for; one side alone keeps the aspect ratio of what it would have been."""
+    """The requested size; with one side only, at the aspect ratio of the default."""
     width, height = _own_size(request, settings, multiple)
     if request.width is None and request.height is not None:
         width = max(round(width * request.height / height / multiple), 1) * multiple
@@ -110,13 +110,13 @@ def _own_size(request: ImageRequest, settings: ImageSettings, multiple: int) -> 
     return scaled(picture, num_pixels, multiple)
 
 
-def _check_inputs(request: ImageRequest, abilities: Abilities) -> None:
+def _check_inputs(request: ImageRequest, capabilities: Capabilities) -> None:
     num_images = len(request.images)
     if request.task == "generate" and (num_images or request.mask is not None):
         raise InvalidRequest("OPTIONS.task is 'generate', which draws from text alone; leave IMAGE and MASK empty")
     if request.task != "generate" and not num_images:
         raise InvalidRequest(f"IMAGE is empty; OPTIONS.task {request.task!r} needs a picture")
-    limit = abilities.max_references if request.task == "edit" else 1
+    limit = capabilities.max_references if request.task == "edit" else 1
     if num_images > limit:
         raise InvalidRequest(f"IMAGE holds {num_images} pictures; OPTIONS.task {request.task!r} takes up to {limit}")
     if request.task == "inpaint" and request.mask is None:
@@ -142,9 +142,9 @@ def _check_size(request: ResolvedRequest, settings: ImageSettings, multiple: int
         raise InvalidRequest(f"OPTIONS.n is {request.num_images}; allowed: 1 to {settings.max_images}")
 
 
-def _check_steps(request: ResolvedRequest, settings: ImageSettings, abilities: Abilities) -> None:
+def _check_steps(request: ResolvedRequest, settings: ImageSettings, capabilities: Capabilities) -> None:
     preset = _preset(request, settings)
-    min_steps = 1 if preset is not None and preset.scheduler == "lightning" else abilities.min_steps
+    min_steps = 1 if preset is not None and preset.scheduler == "lightning" else capabilities.min_steps
     if not min_steps <= request.steps <= settings.max_steps:
         raise InvalidRequest(f"OPTIONS.steps is {request.steps}; allowed: {min_steps} to {settings.max_steps}")
     if request.strength is not None and not 0 < request.strength <= 1:
@@ -155,23 +155,23 @@ def _check_steps(request: ResolvedRequest, settings: ImageSettings, abilities: A
         raise InvalidRequest(f"OPTIONS.true_cfg_scale is {request.true_cfg_scale:g}; allowed: 1 (off) or more")
     if request.preview_every is not None and request.preview_every < 1:
         raise InvalidRequest(f"OPTIONS.preview_every is {request.preview_every}; allowed: 1 or more steps")
-    if request.preview_every is not None and not abilities.previews:
+    if request.preview_every is not None and not capabilities.previews:
         raise InvalidRequest("OPTIONS.preview_every is given, but this checkpoint has no preview.safetensors")
 
 
-def _check_lora(request: ResolvedRequest, abilities: Abilities) -> None:
-    if request.lora is not None and request.lora not in abilities.loras():
-        allowed = ", ".join(abilities.loras()) or "none in this profile"
+def _check_lora(request: ResolvedRequest, capabilities: Capabilities) -> None:
+    if request.lora is not None and request.lora not in capabilities.loras():
+        allowed = ", ".join(capabilities.loras()) or "none in this profile"
         raise InvalidRequest(f"OPTIONS.lora is {request.lora!r}; allowed: {allowed}")
 
 
-def _check_prompts(request: ImageRequest, settings: ImageSettings, abilities: Abilities) -> None:
+def _check_prompts(request: ImageRequest, settings: ImageSettings, capabilities: Capabilities) -> None:
     if not request.prompt.strip():
         raise InvalidRequest("PROMPT is empty; describe the picture")
     for name, prompt in (("PROMPT", request.prompt), ("OPTIONS.negative_prompt", request.negative_prompt)):
         if len(prompt) > settings.max_prompt_chars:
             raise InvalidRequest(f"{name} has {len(prompt)} characters; the limit is {settings.max_prompt_chars}")
-        num_tokens = abilities.num_tokens(request.tenant, prompt)
+        num_tokens = capabilities.num_tokens(request.tenant, prompt)
         if num_tokens > settings.max_prompt_tokens:
             limit = settings.max_prompt_tokens
             raise InvalidRequest(f"{name} takes {num_tokens} tokens with its frame; the limit is {limit}")

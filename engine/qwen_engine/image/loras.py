@@ -1,4 +1,4 @@
-"""LoRAs: small changes to the transformer, asked for by name, loaded from one folder only."""
+"""LoRAs of the transformer, by name, from one folder only."""
 
 import logging
 import re
@@ -19,28 +19,28 @@ SUFFIX = ".safetensors"
 
 
 def lora_names(folder: str | None) -> Sequence[str]:
-    """What may be asked for. Any thread."""
+    """The names of the folder's LoRAs. Any thread."""
     if folder is None:
         return ()
     return sorted(file.stem for file in Path(folder).glob(f"*{SUFFIX}") if NAME.fullmatch(file.stem))
 
 
 class Loras:
-    """The LoRAs of one checkpoint's transformer; at most `max_kept` of them stay loaded."""
+    """The LoRAs of one checkpoint's transformer; at most `max_loaded` of them stay loaded."""
 
-    def __init__(self, checkpoint: ImageCheckpoint, folder: str | None, max_kept: int) -> None:
+    def __init__(self, checkpoint: ImageCheckpoint, folder: str | None, max_loaded: int) -> None:
         self._pipeline = checkpoint.pipeline
         self._dtype: torch.dtype = checkpoint.pipeline.text_encoder.dtype
         self._folder = folder
-        self._max_kept = max_kept
-        self._loaded: OrderedDict[str, None] = OrderedDict()  # the one used last comes last
+        self._max_loaded = max_loaded
+        self._loaded: OrderedDict[str, None] = OrderedDict()  # least recently used first
         self._active: str | None = None
 
     def use(self, name: str | None) -> None:
-        """From now on the transformer computes with `name`, loaded where it is not, or as the checkpoint has it.
+        """Use `name` from now on, loaded if necessary; None: the checkpoint without LoRAs.
 
         Raises:
-            InvalidRequest: the file has gone, or is no LoRA for this transformer.
+            InvalidRequest: the file was removed, or is no LoRA for this transformer.
         """
         if name is not None:
             if name not in self._loaded:
@@ -59,12 +59,12 @@ class Loras:
         if self._folder is None or name not in lora_names(self._folder):
             raise InvalidRequest(f"OPTIONS.lora is {name!r}, which is not in the folder of LoRAs any more")
         self.use(None)
-        while len(self._loaded) >= self._max_kept:
+        while len(self._loaded) >= self._max_loaded:
             oldest, _ = self._loaded.popitem(last=False)
             self._pipeline.delete_adapters(oldest)
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several LoRAs are what is meant
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several LoRAs are intended
                 self._pipeline.load_lora_weights(self._folder, weight_name=name + SUFFIX, adapter_name=name)
         except Exception as error:
             log.exception("the LoRA %s cannot be loaded", name)
@@ -73,7 +73,7 @@ class Loras:
         self._make_computable(name)
 
     def _make_computable(self, name: str) -> None:
-        """A LoRA is loaded in its layer's precision, with weights = "fp8" in one that nothing computes in."""
+        """A LoRA is loaded in its layer's precision; fp8 (weights = "fp8") is for storage only."""
         for path, parameter in self._pipeline.transformer.named_parameters():
             if f".{name}." in path and parameter.dtype == torch.float8_e4m3fn:
                 parameter.data = parameter.data.to(self._dtype)

@@ -1,12 +1,12 @@
-"""How far the CPU may run ahead of a GPU, which works off what it is given in its own time."""
+"""How far the CPU may run ahead of the GPU's queue."""
 
 import torch
 
 
 class Pace:
-    """Between steps: one step may be launched while the one before it still runs, not more.
+    """One step may be launched while the one before it still runs, not more.
 
-    So the GPU never waits for the CPU, and what is told and cancelled is a step late at most. A CPU is never ahead.
+    So the GPU never waits for the CPU, and events and cancellations are a step late at most.
     """
 
     def __init__(self, device: str) -> None:
@@ -24,6 +24,6 @@ class Pace:
 
 
 def settle(device: torch.device) -> None:
-    """Wait for all that was launched: steps that are launched next then wait for nothing else."""
+    """Wait for all launched work, so that steps launched next do not queue behind it."""
     if device.type == "cuda":
         torch.cuda.current_stream(device).synchronize()

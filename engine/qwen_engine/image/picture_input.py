@@ -6,7 +6,7 @@ from qwen_engine.files import media_errors
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
 
-BAND_ROWS = 256  # a whole picture of 16 million pixels would be there three more times
+BAND_ROWS = 256  # a whole picture of 16 million pixels would be copied three times
 
 
 def read_picture(data: bytes, name: str, decoders: Decoders, *, max_pixels: int) -> Image.Image:
@@ -34,20 +34,20 @@ def read_mask(data: bytes, name: str, decoders: Decoders, *, size: tuple[int, in
             f"{name} has {picture.width} x {picture.height} pixels, its picture {size[0]} x {size[1]}: "
             "send a mask of the picture's size"
         )
-    holes = transparency(picture)
-    return picture.convert("L") if holes is None else holes
+    transparent = transparency(picture)
+    return picture.convert("L") if transparent is None else transparent
 
 
 def transparency(picture: Image.Image) -> Image.Image | None:
-    """A mask, mode L, that is white where `picture` is transparent; None where it is nowhere."""
+    """A mask, mode L, that is white where `picture` is transparent; None: nowhere."""
     if picture.mode != "RGBA":
         return None
-    holes = ImageChops.invert(picture.getchannel("A"))
-    return holes if holes.getbbox() else None
+    transparent = ImageChops.invert(picture.getchannel("A"))
+    return transparent if transparent.getbbox() else None
 
 
 def on_white(picture: Image.Image) -> Image.Image:
-    """The picture in mode RGB; what was transparent becomes white."""
+    """The picture in mode RGB, on white."""
     if picture.mode == "RGB":
         return picture
     made = Image.new("RGB", picture.size)

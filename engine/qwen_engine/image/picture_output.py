@@ -10,11 +10,11 @@ from qwen_wire.options import PictureFormat
 RECIPE_KEY = "qwen_recipe"
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
-UNDEFINED_CHARACTERS = bytes(8)  # the comment's encoding is then its reader's business: UTF-8
+UNDEFINED_CHARACTERS = bytes(8)  # the comment is UTF-8
 DEFAULT_QUALITY = 90
 LOSSLESS_QUALITY = 100
-LOSSLESS_EFFORT = 50  # Pillow's `quality` where nothing is lost; more takes twice as long for files hardly smaller
-PNG_LEVEL = 3  # of zlib: twice to three times as quick as the default, files a tenth larger
+LOSSLESS_EFFORT = 50  # Pillow's `quality` of lossless files; more takes twice as long for hardly smaller ones
+PNG_LEVEL = 3  # of zlib: two to three times as fast as the default, files a tenth larger
 PREVIEW_BYTES = 20_000
 PREVIEW_QUALITIES = (85, 65, 45)
 
@@ -37,7 +37,7 @@ def encode_picture(image: Image, file_format: PictureFormat, quality: int | None
 
 
 def encode_preview(image: Image) -> bytes:
-    """A JPEG of at most 20 kB; where quality alone does not do it, it gets smaller."""
+    """A JPEG of at most 20 kB; if quality alone is not enough, in fewer pixels."""
     while True:
         for quality in PREVIEW_QUALITIES:
             data = _saved(image, "JPEG", quality=quality)

@@ -1,4 +1,4 @@
-"""One checkpoint at work: requests become canvases, canvases move on, and at last they are pictures."""
+"""One checkpoint: requests to denoising states, steps of states, and finished states to pictures."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,23 +12,23 @@ from PIL import Image
 
 from qwen_engine.image.checkpoint import ImageCheckpoint
 from qwen_engine.image.denoiser import Denoiser
-from qwen_engine.image.denoising_state import DenoisingKey, DenoisingState, KeptPixels, Mask, Shape
+from qwen_engine.image.denoising_state import DenoisingKey, DenoisingState, Mask, PreservedPixels, Shape
 from qwen_engine.image.latents import LatentSpace, pack, unpack
-from qwen_engine.image.limits import REFERENCE_MULTIPLE, Abilities, scaled
+from qwen_engine.image.limits import REFERENCE_MULTIPLE, Capabilities, scaled
 from qwen_engine.image.loras import Loras, lora_names
 from qwen_engine.image.preview import load_preview_map
-from qwen_engine.image.prompts import Prompts
+from qwen_engine.image.prompts import PromptEncoder
 from qwen_engine.image.request import ResolvedRequest
 from qwen_engine.image.schedule import Schedules
 from qwen_engine.image.settings import ImageSettings
 
-CONDITION_PIXELS = 384 * 384  # of what an edit-plus checkpoint's text encoder sees of a picture
+CONDITION_PIXELS = 384 * 384  # of a picture in the text encoder of an edit-plus checkpoint
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedInputs:
     """A request's pictures, encoded. `references` (1, tokens, channels) with their `shapes`; `original`: the
-    distribution of the latents that are varied or kept outside the `mask`."""
+    distribution of the latents that are varied, or preserved outside the `mask`."""
 
     references: torch.Tensor | None
     shapes: tuple[Shape, ...]
@@ -37,19 +37,19 @@ class EncodedInputs:
 
 
 class Pipeline:
-    """A base or an edit checkpoint with all that serves it."""
+    """A base or an edit checkpoint with its encoders, denoiser, LoRAs and schedulers."""
 
     def __init__(self, checkpoint: ImageCheckpoint, settings: ImageSettings) -> None:
         self._checkpoint = checkpoint
         self._settings = settings
         self._edits = checkpoint.layout != "text"
         self._space = LatentSpace(checkpoint, settings.device)
-        self._prompts = Prompts(checkpoint, settings.device, settings.max_cached_prompts)
+        self._prompts = PromptEncoder(checkpoint, settings.device, settings.max_cached_prompts)
         self._denoiser = Denoiser(checkpoint)
         self._loras = Loras(checkpoint, settings.lora_folder, settings.max_loras)
         self._preview = load_preview_map(checkpoint.preview_folder, settings.device)
         self._schedules = Schedules(checkpoint.pipeline.scheduler.config, settings, self._space.device)
-        self.abilities = Abilities(
+        self.capabilities = Capabilities(
             pixel_multiple=checkpoint.pixel_multiple,
             min_steps=self._schedules.min_steps,
             max_references=settings.max_references if checkpoint.layout == "edit-plus" else 1,
@@ -71,12 +71,12 @@ class Pipeline:
     def begin(self, request: ResolvedRequest) -> Sequence[DenoisingState]:
         """As `Family.begin`."""
         self._checkpoint.make_room()
-        seen = self._seen(request)
-        encode = partial(self._prompts.encode, request.tenant, pictures=seen)
+        conditions = self._condition_pictures(request)
+        encode = partial(self._prompts.encode, request.tenant, pictures=conditions)
         prompt = encode(request.prompt)
         negative = encode(request.negative_prompt) if request.true_cfg_scale > 1 else None
-        given = self._given(request)
-        return [self._state(request, index, prompt, negative, given) for index in range(request.num_images)]
+        inputs = self._encoded_inputs(request)
+        return [self._state(request, index, prompt, negative, inputs) for index in range(request.num_images)]
 
     def predict(self, states: Sequence[DenoisingState]) -> Sequence[torch.Tensor]:
         """As `Family.predict`."""
@@ -89,19 +89,19 @@ class Pipeline:
         tokens = torch.cat([state.latents for state in states])
         pictures = self._space.decode(tokens, first.width, first.height, exact=first.alone)
         return [
-            drawn if state.kept is None else state.kept.mask.cover(drawn)
+            drawn if state.preserved is None else state.preserved.mask.composite(drawn)
             for state, drawn in zip(states, pictures, strict=True)
         ]
 
     def preview(self, state: DenoisingState, velocity: torch.Tensor) -> Image.Image:
-        """What `state` is on its way to."""
+        """The estimate of the finished picture."""
         assert self._preview is not None
         stride = self._space.stride
         latents = unpack(state.estimate(velocity), state.height // stride, state.width // stride)
         return self._preview.picture(latents)
 
-    def _seen(self, request: ResolvedRequest) -> list[Image.Image]:
-        """The request's pictures as the text encoder sees them."""
+    def _condition_pictures(self, request: ResolvedRequest) -> list[Image.Image]:
+        """The request's pictures for the text encoder."""
         if self._checkpoint.layout == "text":
             return []
         num_pixels = CONDITION_PIXELS if self._checkpoint.layout == "edit-plus" else self._settings.reference_pixels
@@ -111,7 +111,7 @@ class Pipeline:
         resized: Image.Image = self._checkpoint.pictures.resize(picture, height, width)
         return resized
 
-    def _given(self, request: ResolvedRequest) -> EncodedInputs:
+    def _encoded_inputs(self, request: ResolvedRequest) -> EncodedInputs:
         references, shapes = [], []
         for picture in request.images if self._edits else ():
             width, height = scaled(picture, self._settings.reference_pixels, REFERENCE_MULTIPLE)
@@ -145,26 +145,26 @@ class Pipeline:
         index: int,
         prompt: torch.Tensor,
         negative: torch.Tensor | None,
-        given: EncodedInputs,
+        inputs: EncodedInputs,
     ) -> DenoisingState:
-        """The request's picture `index` before its first step. What is random is drawn in the pipelines' order."""
+        """The request's picture `index` before its first step. Random numbers are drawn in the pipelines' order."""
         space = self._space
         generator = torch.Generator("cpu").manual_seed(request.seed + index)
-        original = None if given.original is None else space.sample(given.original, generator)
+        original = None if inputs.original is None else space.sample(inputs.original, generator)
         size = (1, space.channels, request.height // space.stride, request.width // space.stride)
         noise = randn_tensor(size, generator=generator, device=space.device, dtype=space.dtype)
         shape = self._shape(request.width, request.height)
         scheduler, timesteps = self._schedules.begun(request, shape)
         latents = noise if original is None else scheduler.scale_noise(original, timesteps[:1], noise)
-        kept = None
-        references = given.references
-        if given.mask is not None:
+        preserved = None
+        references = inputs.references
+        if inputs.mask is not None:
             assert original is not None
-            kept = KeptPixels(given.mask, pack(original), pack(noise))
-            if self._checkpoint.layout == "edit" and given.shapes == (shape,):  # as QwenImageEditInpaintPipeline
-                references = kept.original
+            preserved = PreservedPixels(inputs.mask, pack(original), pack(noise))
+            if self._checkpoint.layout == "edit" and inputs.shapes == (shape,):  # as QwenImageEditInpaintPipeline
+                references = preserved.original
         return DenoisingState(
-            key=DenoisingKey(self._edits, request.lora, (shape, *given.shapes)),
+            key=DenoisingKey(self._edits, request.lora, (shape, *inputs.shapes)),
             width=request.width,
             height=request.height,
             latents=pack(latents),
@@ -174,5 +174,5 @@ class Pipeline:
             negative=negative,
             true_cfg_scale=request.true_cfg_scale,
             references=references,
-            kept=kept,
+            preserved=preserved,
         )

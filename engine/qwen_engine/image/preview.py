@@ -1,4 +1,4 @@
-"""Previews: what latents look like, by a linear map that was fitted to the VAE, in place of its decoder."""
+"""Previews of latents by a linear map that is fitted to the VAE, in place of its decoder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What reads pictures together with a prompt: Qwen2VLProcessor without its half for videos."""
+"""The processor of prompts with pictures: Qwen2VLProcessor without videos."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 class PictureProcessor(Qwen2VLProcessor):
     """Qwen2VLProcessor for text and pictures.
 
-    transformers' (`models/qwen2_vl/processing_qwen2_vl.py`) also wants a video processor, which needs torchvision; that
-    one installs only beside its own build of torch. A constructor that names no video processor is all it takes: the
-    base class goes by the parameters' names.
+    transformers' (`models/qwen2_vl/processing_qwen2_vl.py`) requires a video processor, which needs torchvision, which
+    needs its own build of torch. A constructor without a video processor is enough: the base class goes by the
+    parameters' names.
     """
 
     def __init__(self, image_processor: Qwen2VLImageProcessorPil, tokenizer: Qwen2Tokenizer) -> None:

@@ -1,4 +1,4 @@
-"""Prompts on their way into the transformer: counted, encoded, and kept for the next request."""
+"""Prompt encoding: token counts and cached embeddings."""
 
 import contextlib
 import copy
@@ -17,32 +17,32 @@ from qwen_engine.image.checkpoint import ImageCheckpoint
 
 log = logging.getLogger(__name__)
 
-TOGETHER_TOKENS = 1024  # the text encoder's head gives each of them a number for every word it knows
+TOGETHER_TOKENS = 1024  # each one has logits of the whole vocabulary in the text encoder's head
 MAX_TOKENS = (
     1024  # `tokenizer_max_length` of diffusers' QwenImagePipeline; `ImageSettings.max_prompt_tokens` is at most as many
 )
 
 
-Owned: TypeAlias = tuple[str, str]
-"""Whose prompt it is, and the prompt: of what one tenant has sent, no other's request becomes quicker."""
+TenantPrompt: TypeAlias = tuple[str, str]
+"""Tenant and prompt: caches are per tenant, as a fast answer would reveal another's prompt."""
 
 
-class Prompts:
-    """The text encoder of a checkpoint; it keeps `max_kept` embeddings, the ones used last, each tenant's apart."""
+class PromptEncoder:
+    """The text encoder of a checkpoint, with a cache of `max_cached` embeddings, per tenant."""
 
-    def __init__(self, checkpoint: ImageCheckpoint, device: str, max_kept: int) -> None:
+    def __init__(self, checkpoint: ImageCheckpoint, device: str, max_cached: int) -> None:
         self._pipeline = checkpoint.pipeline
         self._device = torch.device(device)
-        self._max_kept = max_kept
-        self._kept: OrderedDict[tuple[str, ...], torch.Tensor] = OrderedDict()
-        self._shared: dict[Owned, torch.Tensor] = {}
-        self._counter = copy.deepcopy(checkpoint.pipeline.tokenizer)  # encoding sets the other one's padding meanwhile
+        self._max_cached = max_cached
+        self._cached: OrderedDict[tuple[str, ...], torch.Tensor] = OrderedDict()
+        self._shared: dict[TenantPrompt, torch.Tensor] = {}
+        self._counter = copy.deepcopy(checkpoint.pipeline.tokenizer)  # encoding changes its padding
         self._counting = threading.Lock()
-        self._known = functools.lru_cache(max_kept)(self._count)
+        self._num_tokens = functools.lru_cache(max_cached)(self._count)
 
     def num_tokens(self, tenant: str, prompt: str) -> int:
-        """What `prompt` takes with the words that frame it, pictures aside. Any thread."""
-        return self._known(tenant, prompt)  # asked for more than once on a request's way
+        """The tokens of `prompt` in the template, without pictures. Any thread."""
+        return self._num_tokens(tenant, prompt)  # needed several times for a request
 
     def _count(self, tenant: str, prompt: str) -> int:
         with self._counting:
@@ -50,12 +50,12 @@ class Prompts:
         return len(ids) - int(self._pipeline.prompt_template_encode_start_idx)
 
     @contextlib.contextmanager
-    def together(self, prompts: Sequence[Owned]) -> Iterator[None]:
-        """Within it `encode` knows them all: several take one forward.
+    def together(self, prompts: Sequence[TenantPrompt]) -> Iterator[None]:
+        """A context in which `encode` has all of these prompts, encoded in shared forwards.
 
-        Its last bits differ from those of a forward for each, so what comes of it is not kept.
+        The last bits differ from those of a forward for each, so these embeddings are not cached.
         """
-        new = [owned for owned in dict.fromkeys(prompts) if _key(*owned, ()) not in self._kept]
+        new = [key for key in dict.fromkeys(prompts) if _key(*key, ()) not in self._cached]
         for group in self._groups(new):
             if len(group) > 1:
                 self._shared |= self._encoded_together(group)
@@ -65,30 +65,30 @@ class Prompts:
             self._shared = {}
 
     def encode(self, tenant: str, prompt: str, pictures: Sequence[Image] = ()) -> torch.Tensor:
-        """The embeddings (1, tokens, hidden) of `prompt` on `pictures`, which are as large as the checkpoint wants."""
+        """The embeddings (1, tokens, hidden) of `prompt` with `pictures`, resized for the checkpoint."""
         key = _key(tenant, prompt, pictures)
-        if key not in self._kept and not pictures and (tenant, prompt) in self._shared:
+        if key not in self._cached and not pictures and (tenant, prompt) in self._shared:
             return self._shared[tenant, prompt]
-        if key not in self._kept:
-            self._kept[key] = self._encoded(prompt, pictures)
-            while len(self._kept) > self._max_kept:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        if key not in self._cached:
+            self._cached[key] = self._encoded(prompt, pictures)
+            while len(self._cached) > self._max_cached:
+                self._cached.popitem(last=False)
+        self._cached.move_to_end(key)
+        return self._cached[key]
 
-    def _groups(self, prompts: Sequence[Owned]) -> Iterator[list[Owned]]:
-        """Of at most `TOGETHER_TOKENS`, each prompt framed and padded to the longest; or of one."""
+    def _groups(self, prompts: Sequence[TenantPrompt]) -> Iterator[list[TenantPrompt]]:
+        """Groups of at most `TOGETHER_TOKENS`, in the template and padded to the longest; or of one prompt."""
         frame = int(self._pipeline.prompt_template_encode_start_idx)
-        group: list[Owned] = []
-        for length, owned in sorted((frame + self.num_tokens(*owned), owned) for owned in prompts):
+        group: list[TenantPrompt] = []
+        for length, key in sorted((frame + self.num_tokens(*key), key) for key in prompts):
             if (len(group) + 1) * length > TOGETHER_TOKENS and group:
                 yield group
                 group = []
-            group.append(owned)
+            group.append(key)
         if group:
             yield group
 
-    def _encoded_together(self, prompts: list[Owned]) -> dict[Owned, torch.Tensor]:
+    def _encoded_together(self, prompts: list[TenantPrompt]) -> dict[TenantPrompt, torch.Tensor]:
         texts = [prompt for _, prompt in prompts]
         try:
             embeddings, mask = self._pipeline.encode_prompt(texts, self._device, max_sequence_length=MAX_TOKENS)
@@ -96,7 +96,7 @@ class Prompts:
             log.exception("%d prompts could not be encoded together; each is tried alone", len(prompts))
             return {}
         lengths = [embeddings.shape[1]] * len(prompts) if mask is None else mask.sum(dim=1).tolist()
-        return {owned: row[None, :length] for owned, row, length in zip(prompts, embeddings, lengths, strict=True)}
+        return {key: row[None, :length] for key, row, length in zip(prompts, embeddings, lengths, strict=True)}
 
     def _encoded(self, prompt: str, pictures: Sequence[Image]) -> torch.Tensor:
         if pictures:

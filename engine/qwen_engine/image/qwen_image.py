@@ -33,10 +33,10 @@ class QwenImageFamily:
             self._edit = Pipeline(edit, settings)
 
     def resolve(self, request: ImageRequest) -> ResolvedRequest:
-        return resolve(request, self._settings, self._pipeline(request.task == "edit").abilities)
+        return resolve(request, self._settings, self._pipeline(request.task == "edit").capabilities)
 
     def together(self, requests: Sequence[ResolvedRequest]) -> AbstractContextManager[None]:
-        """Prompts with pictures are encoded one by one even so."""
+        """Prompts with pictures are still encoded one by one."""
         return self._base.together([request for request in requests if request.task != "edit"])
 
     def begin(self, request: ResolvedRequest) -> Sequence[DenoisingState]:

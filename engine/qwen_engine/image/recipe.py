@@ -1,4 +1,4 @@
-"""The recipe of a picture: all it takes to draw it again, as JSON for its file's metadata."""
+"""The recipe of a picture: all that is needed to generate it again, as JSON for its file's metadata."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ REVISION_CHARS = 12
 
 
 @dataclass(frozen=True)
-class Ingredients:
-    """What a recipe needs besides the picture: the options, and the input files' SHA-256 as hex."""
+class RecipeInputs:
+    """The inputs of a recipe besides the picture: the options, and the input files' SHA-256 as hex."""
 
     options: ImageOptions
     checkpoint: str
@@ -29,20 +29,20 @@ class Ingredients:
         return self.options.stream
 
 
-def ingredients(
+def recipe_inputs(
     options: ImageOptions, task: str, settings: ImageSettings, images: Sequence[bytes], mask: bytes
-) -> Ingredients:
+) -> RecipeInputs:
     """`images` and `mask` are the files as they were sent; no mask: empty."""
     used = settings.edit_checkpoint if task == "edit" and settings.edit_checkpoint else settings.checkpoint
-    return Ingredients(options, checkpoint_name(used), tuple(map(_sha256, images)), _sha256(mask) if mask else None)
+    return RecipeInputs(options, checkpoint_name(used), tuple(map(_sha256, images)), _sha256(mask) if mask else None)
 
 
-def write_recipe(picture: Picture, drawn_from: Ingredients) -> str:
-    """JSON of the resolved options, the seed of this one picture, and what it was made from; only what applies."""
-    request, options = picture.request, drawn_from.options
+def write_recipe(picture: Picture, inputs: RecipeInputs) -> str:
+    """JSON of the resolved options, the seed of this one picture, and its inputs; only fields that apply."""
+    request, options = picture.request, inputs.options
     fields: dict[str, Any] = {
         "model": "qwen_image",
-        "checkpoint": drawn_from.checkpoint,
+        "checkpoint": inputs.checkpoint,
         "task": request.task,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
@@ -55,8 +55,8 @@ def write_recipe(picture: Picture, drawn_from: Ingredients) -> str:
         "strength": request.strength,
         "preset": request.preset,
         "lora": request.lora,
-        "images_sha256": list(drawn_from.images_sha256) or None,
-        "mask_sha256": drawn_from.mask_sha256,
+        "images_sha256": list(inputs.images_sha256) or None,
+        "mask_sha256": inputs.mask_sha256,
         "format": options.format,
         "quality": options.quality,
     }
@@ -64,7 +64,7 @@ def write_recipe(picture: Picture, drawn_from: Ingredients) -> str:
 
 
 def checkpoint_name(folder: str) -> str:
-    """A checkpoint's name without the way to it: the folder's own, or OWNER/NAME@REVISION of one from the hub."""
+    """A checkpoint's name without its path: the folder's own, or OWNER/NAME@REVISION of one from the hub."""
     path = Path(folder)
     repository = path.parent.parent.name
     if path.parent.name == "snapshots" and repository.startswith("models--"):

@@ -1,4 +1,4 @@
-"""What the image engine takes and gives."""
+"""Requests and events of the image engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ PresetName = Literal["fast", "balanced", "exact"]
 
 @dataclass(frozen=True, eq=False)
 class ImageRequest:
-    """Draw `num_images` pictures of `prompt`, with the seeds `seed`, `seed` + 1, ...
+    """Generate `num_images` pictures of `prompt`, with the seeds `seed`, `seed` + 1, ...
 
-    `task` "generate" draws from text; "vary" starts from `images[0]`, kept the more the smaller `strength` is (0 to 1];
-    "edit" follows the prompt as an instruction on one or several `images` (RGB); "inpaint" draws anew where the `mask`
+    `task` "generate": from text; "vary": from `images[0]`, with more of it the smaller `strength` is (0 to 1];
+    "edit": the prompt is an instruction for one or several `images` (RGB); "inpaint": new pixels where the `mask`
     (mode L) of `images[0]` is white. "edit" takes a mask, too; whatever the task, pixels outside it stay as they were.
 
     `width`, `height` in pixels; None: as `images[0]`, or the profile's. `steps` and `true_cfg_scale` (1: no guidance)
     None: the `preset`'s, or the profile's. `lora`: a name in the profile's folder of them. `preview_every`: steps
-    between previews; None: no previews. `heard`: what is wrong with the transcript that is the prompt; None: nothing.
+    between previews; None: no previews. `heard`: defects of the transcript that is the prompt; None: none.
     """
 
     prompt: str
@@ -45,14 +45,14 @@ class ImageRequest:
     heard: Mapping[str, Any] | None = None
 
     @property
-    def num_given_pixels(self) -> int:
-        """Of the pictures that were sent."""
+    def num_input_pixels(self) -> int:
+        """Of the input pictures."""
         return sum(picture.width * picture.height for picture in self.images)
 
 
 @dataclass(frozen=True, eq=False)
 class ResolvedRequest(ImageRequest):
-    """A request that leaves nothing open: `qwen_engine.image.limits.resolve` makes it of one that does."""
+    """A request with all defaults filled in by `qwen_engine.image.limits.resolve`."""
 
     width: int = 0
     height: int = 0
@@ -64,7 +64,7 @@ class ResolvedRequest(ImageRequest):
 class Progress:
     """`step` of `steps` of the request's `picture` (0, 1, ...) is done; about `eta_s` seconds are left.
 
-    `preview` is the picture as it looks so far, an eighth as wide and high.
+    `preview`: an estimate of the picture, an eighth as wide and high.
     """
 
     picture: int
@@ -76,7 +76,7 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The request's `picture` (0, 1, ...), drawn with `seed`; in `request` nothing is left open."""
+    """The request's `picture` (0, 1, ...), generated with `seed`; `request` is a resolved one."""
 
     picture: int
     image: Image

@@ -1,4 +1,4 @@
-"""When a picture's steps are taken: each has a scheduler of its own, set as the pipelines set theirs."""
+"""Noise schedules: a scheduler for each picture, set as in the pipelines."""
 
 import copy
 import math
@@ -27,13 +27,13 @@ class Schedules:
         self._device = device
         self._plain = FlowMatchEulerDiscreteScheduler.from_config(config)
         self._lightning = FlowMatchEulerDiscreteScheduler.from_config({**config, **LIGHTNING})
-        self.min_steps = 2 if config["shift_terminal"] else 1  # a single sigma cannot be stretched to a terminal one
+        self.min_steps = 2 if config["shift_terminal"] else 1  # `shift_terminal` needs two sigmas
 
     def begun(self, request: ResolvedRequest, shape: Shape) -> tuple[FlowMatchEulerDiscreteScheduler, torch.Tensor]:
-        """A picture's own scheduler, and the timesteps (steps,) that it goes through."""
+        """A picture's own scheduler, and its timesteps (steps,)."""
         preset = self._presets.get(request.preset) if request.preset else None
         scheduler = self._lightning if preset is not None and preset.scheduler == "lightning" else self._plain
-        scheduler = copy.copy(scheduler)  # to make one anew takes a millisecond
+        scheduler = copy.copy(scheduler)  # a new one takes a millisecond
         shift = calculate_shift(
             math.prod(shape),
             scheduler.config.base_image_seq_len,

@@ -1,4 +1,4 @@
-"""Styles by name, each a template in English and Chinese that a prompt is put into."""
+"""Styles by name, each a prompt template in English and Chinese."""
 
 import re
 import tomllib
@@ -35,7 +35,7 @@ def styles() -> Mapping[str, Style]:
 
 
 def styled(prompt: str, name: str) -> str:
-    """`prompt` with what the style adds, in the prompt's language.
+    """`prompt` in the style's template, in the prompt's language.
 
     Raises:
         InvalidRequest: no style has this name.
@@ -46,5 +46,5 @@ def styled(prompt: str, name: str) -> str:
 
 
 def language_of(prompt: str) -> Language:
-    """Chinese where `prompt` has more Chinese characters than words of Latin letters: a quoted name does not decide."""
+    """Chinese where `prompt` has more Chinese characters than words of Latin letters, such as quoted names."""
     return "zh" if len(HAN.findall(prompt)) > len(WORD.findall(prompt)) else "en"
