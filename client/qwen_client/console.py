@@ -42,6 +42,8 @@ def errors_on_one_line() -> Iterator[None]:
     except QwenError as error:
         print_error(error)
         raise typer.Exit(1) from error
+    except BrokenPipeError:  # nobody reads the result any more
+        raise
     except OSError as error:
         print_error(InvalidRequest(str(error)))
         raise typer.Exit(1) from error

@@ -15,16 +15,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from qwen_client import Client
 from qwen_server import checkpoints, shared_memory
 from qwen_server.address import Address, port_is_taken
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 from qwen_server.installation import MEND, find_triton, stub_version
 from qwen_server.profiles import load_profile
+from qwen_wire.errors import QwenError
 
 MIN_SHARED_MEMORY_MB = 256
 MIN_DISK_MB = 1024
 MB = 1 << 20
+ANSWER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Check:
 
 def examine(profile: str) -> list[Check]:
     """Run all checks; none raises."""
-    machine = (_python, _libpython, _numpy, _triton, _shared_memory, _disk, _gpu)
-    return [*(check() for check in machine), *_ports(), *_checkpoints(profile)]
+    machine = (_python, _libpython, _numpy, _triton, _shared_memory, _disk)
+    return [*(check() for check in machine), _gpu(profile), *_ports(), *_checkpoints(profile)]
 
 
 def report(checks: list[Check], *, as_json: bool) -> None:
@@ -103,23 +106,48 @@ def _free(name: str, folder: Path, needed_mb: int, mend: str) -> Check:
     return Check(name, free_mb >= needed_mb, f"{free_mb} MB free at {folder}", f"{mend} ({needed_mb} MB are needed)")
 
 
-def _gpu() -> Check:
-    """A machine without a GPU is fine: the demo profile runs on the CPU."""
+def _gpu(profile: str) -> Check:
+    """A machine without a GPU is fine where the profile runs on the CPU."""
+    on_gpu = _models_on_gpu(profile)
     tool = shutil.which("nvidia-smi")
     if tool is None:
+        if on_gpu:
+            mend = "choose a profile for the CPU, such as demo, or a machine with an NVIDIA GPU and its driver"
+            return Check("GPU", False, f"none, but {profile} runs {', '.join(on_gpu)} on one", mend)
         return Check("GPU", True, "none; profiles for the CPU only")
     query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
     return Check("GPU", answer.returncode == 0, answer.stdout.strip(), "the driver does not answer; run nvidia-smi")
 
 
+def _models_on_gpu(profile: str) -> list[str]:
+    try:
+        models = load_profile(profile).models
+    except ServerError:  # which has a check of its own
+        return []
+    return [name for name, settings in models.items() if str(getattr(settings, "device", "cpu")).startswith("cuda")]
+
+
 def _ports() -> Iterator[Check]:
     address = Address()
+    server = _running_server(address)
     for name in ("http_port", "grpc_port", "metrics_port"):
         port = getattr(address, name)
         taken = port_is_taken(address.host, port)
+        found = "free" if not taken else f"taken by {server}" if server else "taken"
         mend = f"stop what listens there, or `qwen serve --{name.replace('_', '-')} OTHER`"
-        yield Check(f"port {port}", not taken, "taken" if taken else "free", mend)
+        yield Check(f"port {port}", not taken, found, mend)
+
+
+def _running_server(address: Address) -> str:
+    """What answers at the usual address, where it is a Triton server."""
+    try:
+        with Client(address.grpc, timeout_s=ANSWER_S, retries=0) as client:
+            health = client.health()
+    except QwenError:
+        return ""
+    served = [name for name, ready in health.models.items() if ready]
+    return f"a Triton server that serves {', '.join(served)}" if served else "a Triton server"
 
 
 def _checkpoints(profile: str) -> Iterator[Check]:
@@ -140,6 +168,9 @@ def _checkpoint(name: str, checkpoint: str, profile: str) -> Check:
         folder = checkpoints.resolve(checkpoint)
     except ServerError as error:
         return Check(name, False, str(error), f"qwen pull {profile}")
+    if problems := checkpoints.wrong_files(folder):
+        *wrong_files, mend = problems
+        return Check(name, False, "; ".join(wrong_files) or str(folder), mend)
     wrong = changed_files(folder)
     found = f"changed: {', '.join(wrong)}" if wrong else str(folder)
     return Check(name, not wrong, found, "restore it: git checkout, or `make demo-checkpoints`")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TextIO
 from weakref import WeakSet
 
-import typer
-
 from qwen_client.console import print_error, require_folder
 from qwen_wire.errors import InvalidRequest
 
@@ -68,13 +66,14 @@ def replace_unprintable() -> None:
 def output_errors_on_one_line() -> Iterator[None]:
     """Leave with exit code 1 where standard output is full, and quietly where nobody reads it any more."""
     try:
+        yield
+    finally:
+        ends_as = sys.exc_info()[1]
         try:
-            yield
-        finally:
             sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python tells of it at its end
-        told = isinstance(error, BrokenPipeError) or isinstance(error.__context__, SystemExit)
-        if not told:
-            print_error(InvalidRequest(f"standard output cannot be written: {error}"))
-        raise typer.Exit(1) from None
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python tells of it at its end
+            was_told = isinstance(ends_as, SystemExit) and bool(ends_as.code)
+            if not was_told and not isinstance(error, BrokenPipeError):
+                print_error(InvalidRequest(f"standard output cannot be written: {error}"))
+            raise SystemExit(1) from None
