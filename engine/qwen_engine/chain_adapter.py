@@ -36,8 +36,8 @@ Where the caller has left, it is cancelled and lets `CancelledError` through.
 """
 Encode = Callable[[Stage | ChainEnd], Outputs]
 
-LOOK_S = 0.04  # between two questions after the same caller: half a frame of speech
-ASK_S = 0.002  # for each caller at least: a question costs a round trip to Triton
+CANCEL_CHECK_S = 0.04  # between two checks of the same caller: half a frame of speech
+MIN_CHECK_S = 0.002  # for each caller: a check costs a round trip to Triton
 DRAIN_S = 15.0
 CLOSE_TIMEOUT_S = 5.0
 CALLS_END_S = 2.0
@@ -70,7 +70,7 @@ class ChainAdapter:
         self._loop = asyncio.new_event_loop()
         self._sending = ThreadPoolExecutor(1, "responses")
         self._running = WorkerThread("chains", self._run_loop)
-        self._looking = WorkerThread("callers", self._look_after_callers)
+        self._cancel_checks = WorkerThread("callers", self._check_callers)
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Start a run for every request; its answers follow later. Returns None, as Triton asks of such models."""
@@ -98,13 +98,13 @@ class ChainAdapter:
         self._closing.set()
         end_s = time.monotonic() + DRAIN_S
         while self._live and time.monotonic() < end_s:
-            time.sleep(LOOK_S)
+            time.sleep(CANCEL_CHECK_S)
         for request in list(self._live):
             self._cancel_soon(request)
         while self._live and time.monotonic() < end_s + CLOSE_TIMEOUT_S:
-            time.sleep(LOOK_S)
+            time.sleep(CANCEL_CHECK_S)
         self._stopped.set()
-        self._looking.join(CLOSE_TIMEOUT_S)
+        self._cancel_checks.join(CLOSE_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._running.join(CLOSE_TIMEOUT_S)
         self._sending.shutdown()
@@ -149,8 +149,8 @@ class ChainAdapter:
             request.admitted_s = time.monotonic()
             return await self._run(request.inputs, trace, emit)
 
-    def _look_after_callers(self) -> bool:
-        if self._stopped.wait(max(LOOK_S, ASK_S * len(self._live))):
+    def _check_callers(self) -> bool:
+        if self._stopped.wait(max(CANCEL_CHECK_S, MIN_CHECK_S * len(self._live))):
             return False
         for request in list(self._live):
             if not request.responder.cancelled and request.responder.is_disconnected():

@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 class Responder:
     """Answers one request through Triton's `sender`. Any thread; responses are sent by one at a time.
 
-    Whether the caller has left costs a round trip to Triton, at most one in `ask_interval_s`.
+    To check whether the caller has left costs a round trip to Triton: at most one in `check_interval_s`.
     """
 
-    def __init__(self, messages: Messages, sender: Any, *, ask_interval_s: float = 0.0) -> None:
+    def __init__(self, messages: Messages, sender: Any, *, check_interval_s: float = 0.0) -> None:
         self.cancelled = False
         self._messages = messages
         self._sender = sender
-        self._ask_interval_s = ask_interval_s
-        self._next_ask_s = 0.0
+        self._check_interval_s = check_interval_s
+        self._next_check_s = 0.0
         self._num_sent = 0
         self._ended = False
         self._ending = threading.Lock()  # to ask after a request that is just ending can crash Triton
@@ -36,8 +36,8 @@ class Responder:
     def is_disconnected(self) -> bool:
         """Whether the caller has left, or the request was `cancelled` otherwise."""
         with self._ending:
-            if not self._ended and not self.cancelled and time.monotonic() >= self._next_ask_s:
-                self._next_ask_s = time.monotonic() + self._ask_interval_s
+            if not self._ended and not self.cancelled and time.monotonic() >= self._next_check_s:
+                self._next_check_s = time.monotonic() + self._check_interval_s
                 self.cancelled = self._has_left()
             return self.cancelled
 
@@ -71,5 +71,5 @@ class Responder:
             return bool(self._sender.is_cancelled())
         except Exception:
             log.exception("Triton could not tell whether a caller has left; it is not asked again")
-            self._next_ask_s = math.inf
+            self._next_check_s = math.inf
             return False

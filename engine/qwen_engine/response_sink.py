@@ -19,7 +19,7 @@ from qwen_wire.tensors import ModelWire
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
+NO_TIMINGS = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
 class ResponseSink:
@@ -76,7 +76,7 @@ class ResponseSink:
         if self._session is not None:
             self._session.cancel()
         else:
-            self.end("cancelled", {"timings": AT_ONCE})
+            self.end("cancelled", {"timings": NO_TIMINGS})
 
     def is_disconnected(self) -> bool:
         return self._responder.is_disconnected()

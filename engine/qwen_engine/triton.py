@@ -23,7 +23,7 @@ from qwen_engine.open_requests import OpenRequests, cancelled_id
 from qwen_engine.readers import Readers
 from qwen_engine.responder import Responder
 from qwen_engine.response_queue import ResponseQueue
-from qwen_engine.response_sink import AT_ONCE, ResponseSink
+from qwen_engine.response_sink import NO_TIMINGS, ResponseSink
 from qwen_wire.errors import DeadlineExceeded, Unavailable
 from qwen_wire.tensors import ModelWire
 
@@ -72,7 +72,7 @@ class Adapter:
     def execute(self, requests: Sequence[Any]) -> None:
         """Submit every request; its answers follow later. Returns None, as Triton asks of such models."""
         for request in requests:
-            responder = Responder(self.messages, request.get_response_sender(), ask_interval_s=CANCEL_CHECK_S)
+            responder = Responder(self.messages, request.get_response_sender(), check_interval_s=CANCEL_CHECK_S)
             sink = ResponseSink(self.wire, self.spec, responder, self.responses, self.open_requests)
             with fail_alone(sink):
                 self._answer(self.messages.inputs(request), sink, self._steps(request))
@@ -82,7 +82,7 @@ class Adapter:
         if self.responses.broken:
             raise Unavailable("the model has broken down; the server's log has the cause")
         if (request_id := cancelled_id(inputs)) is not None:
-            sink.end("stop", {"found": self.open_requests.cancel(inputs.caller, request_id), "timings": AT_ONCE})
+            sink.end("stop", {"found": self.open_requests.cancel(inputs.caller, request_id), "timings": NO_TIMINGS})
             return
         sink.register(inputs.caller)
         if self._readers is not None and self.spec.takes_long(inputs):

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +24,11 @@ from perf.gpu.script import Arguments, Checkpoints, console, run
 from perf.gpu.shapes import CODEC, tts_config
 from perf.metrics import Goal, Metric
 from perf.report import PROJECT
-from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.voice_chat.chain import VoiceChat
 from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
-from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ModelSettings, VoiceChatSettings
-from qwen_engine.tts.settings import TtsSettings
 from qwen_wire.chains import Stage
 from qwen_wire.voice_chat import SpeechProgress
 
@@ -95,13 +92,14 @@ def _worded(model: str, answer: Mapping[str, bytes], bits: Iterator[str]) -> Map
 
 
 def settings_of(folder: Path, arguments: Arguments, plan: Plan) -> dict[str, ModelSettings]:
-    kinds: dict[str, Callable[..., ModelSettings]] = {ASR: AsrSettings, CHAT: ChatSettings, TTS: TtsSettings}
     limits = {
         "max_batch": plan.max_batch,
         "max_positions": plan.max_positions,
         "max_queue": 2 * max(plan.concurrencies),
     }
-    return {name: kinds[name](**arguments.settings(folder / FOLDERS[name], **limits)) for name in FOLDERS}
+    return {
+        name: MODELS[name].settings_type(**arguments.settings(folder / FOLDERS[name], **limits)) for name in FOLDERS
+    }
 
 
 def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> None:
