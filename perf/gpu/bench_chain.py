@@ -28,6 +28,7 @@ from qwen_engine.chains.calls import ModelCalls, Tensors, Trace
 from qwen_engine.chains.voice_chat.chain import VoiceChat
 from qwen_engine.chains.voice_chat.turn_pipeline import ASR, CHAT, TTS
 from qwen_engine.messages import Inputs
+from qwen_engine.models import MODELS
 from qwen_engine.settings import ModelSettings, VoiceChatSettings
 from qwen_wire.chains import Stage
 from qwen_wire.voice_chat import SpeechProgress
@@ -97,9 +98,8 @@ def settings_of(folder: Path, arguments: Arguments, plan: Plan) -> dict[str, Mod
         "max_positions": plan.max_positions,
         "max_queue": 2 * max(plan.concurrencies),
     }
-    return {
-        name: MODELS[name].settings_type(**arguments.settings(folder / FOLDERS[name], **limits)) for name in FOLDERS
-    }
+    sections = {name: arguments.settings(folder / FOLDERS[name], **limits) for name in FOLDERS}
+    return {name: MODELS[name].settings_type.model_validate(section) for name, section in sections.items()}
 
 
 def write_random(folder: Path, model: str, dtype: torch.dtype, device: str) -> None:
