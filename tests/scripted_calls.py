@@ -69,8 +69,8 @@ class ScriptedCalls:
 
 
 @dataclass
-class Told:
-    """What a run told, in order."""
+class RecordedRun:
+    """The events and the end of a run."""
 
     events: list[Stage] = field(default_factory=list)
     end: ChainEnd | None = None

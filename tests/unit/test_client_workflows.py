@@ -21,7 +21,7 @@ from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import StageEvent, StageResult
 from qwen_wire.errors import QwenError, Unavailable
-from tests.scripted_calls import ScriptedCalls, Told
+from tests.scripted_calls import RecordedRun, ScriptedCalls
 
 TIMINGS = {"queue_s": 0.0, "first_event_s": 0.1, "total_s": 0.2}
 WORKFLOW = {
@@ -57,7 +57,7 @@ def calls() -> ScriptedCalls:
 def triton(calls: ScriptedCalls) -> Iterator[FakeTriton]:
     def workflow(inputs: Payloads) -> Iterator[Payloads]:
         tensors = {name: (given,) if isinstance(given, bytes) else given for name, given in inputs.items()}
-        told = Told()
+        told = RecordedRun()
         workflows = Workflows(calls, ChainSettings(served=tuple(SCRIPTS)), {})
         run = workflows.run(Inputs({"PAYLOAD": (), **tensors}), Trace.read({}), told.emit)
         try:

@@ -22,7 +22,7 @@ from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, Unavailable
 from qwen_wire.json_text import MAX_LEVELS
 from qwen_wire.messages import to_dict
-from tests.scripted_calls import ScriptedCalls, Told
+from tests.scripted_calls import RecordedRun, ScriptedCalls
 
 GENEROUS_S = 20.0
 MB = 1 << 20
@@ -44,13 +44,13 @@ def multiplying(count: int, start: str = "ab" * 50) -> dict[str, Any]:
     return {"nodes": nodes, "outputs": {"last": f"$n{count - 1}.RESULT"}}
 
 
-def failure(told: Told) -> Mapping[str, str]:
+def failure(told: RecordedRun) -> Mapping[str, str]:
     assert told.end is not None
     assert told.end.error is not None
     return to_dict(told.end.error)
 
 
-def peak_bytes(workflow: Mapping[str, Any], **rest: Any) -> tuple[Told, int]:
+def peak_bytes(workflow: Mapping[str, Any], **rest: Any) -> tuple[RecordedRun, int]:
     tracemalloc.start()
     try:
         return run(workflow, **rest), tracemalloc.get_traced_memory()[1]
@@ -135,7 +135,7 @@ def test_items_that_are_known_before_are_counted_before_anything_is_done(listed:
     }
     if listed == "$first.RESULT":
         workflow["nodes"]["first"] = {**counted, "foreach": "$inputs.items"}
-    calls, told = scripted(), Told()
+    calls, told = scripted(), RecordedRun()
     with pytest.raises(InvalidRequest, match="all nodes together have 6000 items; the limit is 5000"):
         run(workflow, calls, told=told)
     assert not calls.made
@@ -155,8 +155,8 @@ def test_a_run_of_many_items_lets_others_go_on() -> None:
     many = {"nodes": {f"n{number}": {**counted, "foreach": list(range(400))} for number in range(10)}}
     few = {"nodes": {f"n{number}": {**counted, "foreach": [0]} for number in range(3)}}
 
-    async def both() -> tuple[Told, int]:
-        crowd = Told()
+    async def both() -> tuple[RecordedRun, int]:
+        crowd = RecordedRun()
         running = asyncio.create_task(run_on(scripted(), many, told=crowd))
         while not crowd.events:
             await asyncio.sleep(0)
@@ -222,10 +222,10 @@ class Gate:
         return self._function(*given)
 
 
-def ends_beside(gate: Gate, workflow: Mapping[str, Any], **options: Any) -> Told:
+def ends_beside(gate: Gate, workflow: Mapping[str, Any], **options: Any) -> RecordedRun:
     """Another run ends while `workflow` is at the gate; what becomes of that one then."""
 
-    async def both() -> Told:
+    async def both() -> RecordedRun:
         held_up = asyncio.create_task(run_on(scripted(), workflow, **options))
         while not gate.reached.is_set():
             await asyncio.sleep(0)
@@ -256,7 +256,7 @@ def test_runs_share_what_they_hold_and_one_is_always_taken() -> None:
         calls = scripted()
         calls.gates = {"qwen3_tts": asyncio.Event()}
         workflows = Workflows(calls, settings(max_held_bytes=60_000), {})
-        told = Told()
+        told = RecordedRun()
         graph = {"inputs": {"t": {"type": "text"}}, "nodes": {"x": SPEAKING}}
         options = {"inputs": {"t": "a" * 50_000}}
 

@@ -11,7 +11,7 @@ from workflow_runs import MODELS, cancelled, gated, results_of, run, scripted
 from qwen_engine.settings import ChainSettings
 from qwen_wire.errors import InvalidRequest, QwenError, Unavailable
 from qwen_wire.messages import to_dict
-from tests.scripted_calls import ScriptedCalls, Told
+from tests.scripted_calls import RecordedRun, ScriptedCalls
 
 STORY = {
     "nodes": {
@@ -55,7 +55,7 @@ def writing(writer: Writer) -> ScriptedCalls:
     return calls
 
 
-def drawn(told: Told) -> list[dict[str, Any] | None]:
+def drawn(told: RecordedRun) -> list[dict[str, Any] | None]:
     return told.outputs["pictures"]
 
 

@@ -27,7 +27,7 @@ from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import StageFailed, StageProgress, StageResult, StageStarted
 from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
 from qwen_wire.messages import to_dict
-from tests.scripted_calls import ScriptedCalls, Told
+from tests.scripted_calls import RecordedRun, ScriptedCalls
 
 SPOKEN = {
     "inputs": {"audio": {"type": "bytes"}, "seed": {"type": "integer", "default": 3}},
@@ -137,7 +137,7 @@ def _failing_chart(inputs: Mapping[str, Any]) -> Iterator[dict[str, bytes]]:
 
 
 def test_what_can_run_at_once_does() -> None:
-    async def at_once() -> Told:
+    async def at_once() -> RecordedRun:
         calls = gated("chart_image")
         workflow = {"nodes": {f"n{number}": charted() for number in range(6)}}
         running = asyncio.create_task(run_on(calls, workflow))
@@ -262,7 +262,7 @@ def test_mistakes_are_not_tried_again() -> None:
 
 
 def test_a_node_has_a_time_limit() -> None:
-    async def late() -> Told:
+    async def late() -> RecordedRun:
         workflow = {"nodes": {"slow": charted(timeout_s=0.05), "after": charted("slow"), "other": SPEAKING}}
         return await run_on(gated("chart_image"), workflow)
 
@@ -276,7 +276,7 @@ def test_a_node_has_a_time_limit() -> None:
 
 
 def test_the_whole_has_a_deadline() -> None:
-    async def late() -> Told:
+    async def late() -> RecordedRun:
         workflow = {"nodes": {"said": SPEAKING, "slow": charted(), "after": charted("slow")}}
         return await run_on(gated("chart_image"), workflow, deadline_s=0.2)
 
@@ -329,7 +329,7 @@ def test_calls_are_bounded() -> None:
 )
 def test_mistakes_that_a_request_itself_makes_are_told_before_anything_runs(node: dict[str, Any], message: str) -> None:
     workflow = {"inputs": {"a": {"type": "json"}}, "nodes": {"first": SPEAKING, "x": node}}
-    calls, told = scripted(), Told()
+    calls, told = scripted(), RecordedRun()
     with pytest.raises(InvalidRequest) as refusal:
         run(workflow, calls, told=told, inputs={"a": {"b": -1}})
     assert message in str(refusal.value).replace('"', "'")

@@ -13,7 +13,7 @@ from qwen_engine.chains.workflow.chain import Workflows
 from qwen_engine.messages import Inputs
 from qwen_engine.settings import ChainSettings
 from qwen_wire.chains import StageResult
-from tests.scripted_calls import ScriptedCalls, Told
+from tests.scripted_calls import RecordedRun, ScriptedCalls
 
 TRACE = Trace.read({"traceparent": f"00-{'7' * 32}-{'8' * 16}-01"})
 WAIT_S = 20
@@ -46,18 +46,18 @@ async def run_on(
     calls: ScriptedCalls,
     workflow: Mapping[str, Any],
     payloads: tuple[bytes, ...] = (),
-    told: Told | None = None,
+    told: RecordedRun | None = None,
     settings: ChainSettings | None = None,
     **options: Any,
-) -> Told:
-    told = told or Told()
+) -> RecordedRun:
+    told = told or RecordedRun()
     workflows = Workflows(calls, settings or ChainSettings(served=MODELS), {})
     told.end = await workflows.run(request(workflow, payloads, options), TRACE, told.emit)
     assert not +calls.live
     return told
 
 
-def run(workflow: Mapping[str, Any], calls: ScriptedCalls | None = None, **rest: Any) -> Told:
+def run(workflow: Mapping[str, Any], calls: ScriptedCalls | None = None, **rest: Any) -> RecordedRun:
     return asyncio.run(run_on(calls or scripted(), workflow, **rest))
 
 
@@ -91,7 +91,7 @@ async def cancelled(calls: ScriptedCalls, workflow: Mapping[str, Any], model: st
     assert not +calls.live
 
 
-def results_of(told: Told, payloads: list[bytes]) -> list[dict[str, Any]]:
+def results_of(told: RecordedRun, payloads: list[bytes]) -> list[dict[str, Any]]:
     """The results as a client sends them back: files behind `payloads`."""
     kept = []
     for event in told.events:

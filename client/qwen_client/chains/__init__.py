@@ -10,6 +10,7 @@ from qwen_client.chains.stories import Storyboard, storyboard
 from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
 from qwen_client.chains.workflows import WorkflowResult, run
 from qwen_wire.voice_chat import SessionStarted
+from qwen_wire.workflows import NodeRecord
 
 __all__ = [
     "AlignedTranscript",
@@ -18,6 +19,7 @@ __all__ = [
     "Courseware",
     "Heard",
     "MeetingMinutes",
+    "NodeRecord",
     "ProductAd",
     "ReplySound",
     "ReplyText",

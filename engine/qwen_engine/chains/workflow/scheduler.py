@@ -49,7 +49,7 @@ class Scheduler:
         self._ended[name].set()
 
     def require_needs(self, task: NodeTask) -> None:
-        """Raises `Skipped` as `_require` says."""
+        """Raises `Skipped` where a need has failed, or was skipped and the node cannot do without it."""
         self._require(task, self._needs[task.name])
 
     def follows(self, task: NodeTask) -> bool:
