@@ -20,6 +20,7 @@ from recorder import WAIT_S, Recorder, run, submit
 
 from qwen_client import read_recipe
 from qwen_engine.charts.answer import answer, read_request
+from qwen_engine.charts.bars import number
 from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.fonts import Typeface, load_typefaces
 from qwen_engine.charts.request import ChartRequest, Drawing
@@ -360,3 +361,12 @@ def test_requests_through_the_loop_fail_alone(engine):
     assert "OPTIONS.height is 100" in str(bad.outcome())
     assert first.outcome() == last.outcome() == "stop"
     assert first.events[0].image.tobytes() == last.events[0].image.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1_234_567, "1,234,567"), (1234.5, "1,234.5"), (0.1234567, "0.123457"), (-99_999_999, "-99,999,999"), (0.0, "0"),
+     (1_234_567.8, "1,234,568"), (999_999.5, "1,000,000"), (1e12, "1,000,000,000,000"), (-0.5, "-0.5")],
+)  # fmt: skip
+def test_whole_numbers_are_written_in_full(value: float, shown: str) -> None:
+    assert number(value) == shown

@@ -88,7 +88,7 @@ def test_what_was_made_before_a_stage_failed_is_saved(triton):
 
     assert result.exit_code == 1
     assert result.stdout.split() == [
-        f"storyboard/{name}" for name in ("picture-2.png", "storyboard.md", "storyboard.docx")
+        f"storyboard-failed/{name}" for name in ("picture-2.png", "storyboard.md", "storyboard.docx")
     ]
     assert result.stderr.startswith("error: stage 'pictures' failed: the queue is full (UNAVAILABLE)")
     assert result.stderr.count("\n") == 1

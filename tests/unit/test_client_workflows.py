@@ -162,7 +162,7 @@ def test_the_command_writes_outputs_and_a_record() -> None:
 
     assert done.exit_code == 0, done.stderr
     assert done.stdout.split() == [f"made/{name}" for name in WRITTEN]
-    assert {path.name for path in Path("made").iterdir()} == set(WRITTEN)
+    assert {path.name for path in Path("made").iterdir()} == {*WRITTEN, ".files.json"}
     assert Path("made/text.txt").read_text() == "5 bytes\n"
     assert json.loads(Path("made/record.json").read_text())["heard"]["state"] == "done"
 
@@ -177,13 +177,14 @@ def test_the_command_writes_what_there_is_where_a_stage_fails(calls: ScriptedCal
 
     assert done.exit_code == 1
     assert "stage 'said' failed: no room (UNAVAILABLE)" in done.stderr
-    assert Path("made/text.txt").read_text() == "5 bytes\n"
+    assert not Path("made").exists()
+    assert Path("made-failed/text.txt").read_text() == "5 bytes\n"
 
 
 @pytest.mark.usefixtures("files")
 def test_the_command_goes_on_from_where_it_failed(calls: ScriptedCalls) -> None:
     again = ["run", "workflow.yaml", "-i", "audio=speech.wav", "-i", "colours=[red]", "--out", "made", "--resume"]
-    assert_fails_on_one_line(qwen(*again), "made/kept: there is no run to go on from")
+    assert_fails_on_one_line(qwen(*again), "made-failed/kept: there is no run to go on from")
     calls.faults["qwen3_tts"] = [Unavailable("no room")]
     assert qwen(*again[:-1]).exit_code == 1
 
@@ -191,7 +192,8 @@ def test_the_command_goes_on_from_where_it_failed(calls: ScriptedCalls) -> None:
     done = qwen(*again)
     assert done.exit_code == 0, done.stderr
     assert [call.model for call in calls.made] == ["qwen3_tts"]
-    assert {path.name for path in Path("made").iterdir()} == set(WRITTEN)
+    assert not Path("made-failed").exists()
+    assert {path.name for path in Path("made").iterdir()} == {*WRITTEN, ".files.json"}
 
 
 @pytest.mark.usefixtures("files")

@@ -51,7 +51,7 @@ class ProductAd(Document, ShortRepr):
             if scene.picture is not None:
                 files.picture(f"scene-{number}", scene.picture)
         files.document("ad", self._blocks())
-        return files.written
+        return files.finish()
 
     def _blocks(self) -> list[Block]:
         blocks: list[Block] = [Heading("Advertisement", 1), Paragraph(self.product)]

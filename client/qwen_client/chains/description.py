@@ -28,7 +28,7 @@ class SpokenDescription(ShortRepr):
         files.text("description.txt", self.text + "\n")
         if self.speech is not None:
             self.speech.save(files.file("description.wav"))
-        return files.written
+        return files.finish()
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(self.text)}</p>{self.speech._repr_html_() if self.speech else ''}"

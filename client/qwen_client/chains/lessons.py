@@ -109,7 +109,7 @@ class Courseware(ShortRepr):
             lesson.save(files)
         if self.cues:
             files.text("lecture.srt", subtitles(self.cues, "srt"))
-        return files.written
+        return files.finish()
 
 
 def courseware(

@@ -106,7 +106,7 @@ class MeetingMinutes(Document, ShortRepr):
         files.text("transcript.srt", self.as_subtitles("srt"))
         files.json("minutes.json", self.as_dict())
         files.document("minutes", self._blocks())
-        return files.written
+        return files.finish()
 
     def _pictures(self) -> list[tuple[str, Picture]]:
         named = [(name, getattr(self, name)) for name in FIGURES]

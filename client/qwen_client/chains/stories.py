@@ -54,7 +54,7 @@ class Storyboard(Document, ShortRepr):
             if shot.picture is not None:
                 files.picture(f"picture-{number}", shot.picture)
         files.document("storyboard", self._blocks())
-        return files.written
+        return files.finish()
 
     def _blocks(self) -> list[Block]:
         figures = [

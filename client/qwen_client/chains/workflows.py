@@ -62,7 +62,7 @@ class WorkflowResult(ShortRepr):
             if value is not None:
                 _save(files, name, value)
         files.json("record.json", record_json(self.record))
-        return files.written
+        return files.finish()
 
     def _repr_html_(self) -> str:
         rows = "".join(

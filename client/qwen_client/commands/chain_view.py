@@ -20,6 +20,7 @@ from qwen_wire.chains import StageEvent
 from qwen_wire.errors import ChainFailed, ServerError
 
 CHAIN_TIMEOUT_S = 600.0
+FAILED = "-failed"  # beside the output folder, whose documents of an earlier run stay as they are
 GRACE_S = 5.0  # for the server to tell what it has made when the time is over
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; created if missing.")]
 Audio = Annotated[Path | None, typer.Option(help="Recording of the text, instead of it or in addition.")]
@@ -51,7 +52,7 @@ def chain_command(
 
     The decorated function returns arguments of the method. Parameters of the method that it does not have, and
     `SHARED_OPTIONS` has, are options of the command. What `needs` would raise is raised before the work. Where a stage
-    fails, what the others made is saved all the same, and the command ends with exit code 1.
+    fails, what the others made is saved in a folder beside `out`, and the command ends with exit code 1.
     """
     folder = parameter("out", Out, out)
 
@@ -103,7 +104,7 @@ def _run_and_save(run: ChainRun[StageEvent, Any], out: Path, as_json: bool) -> N
     try:
         result = _followed(run)
     except ChainFailed as failure:
-        _save(failure.result, out, as_json)
+        _save(failure.result, out.with_name(f"{out.name}{FAILED}"), as_json)
         raise
     _save(result, out, as_json)
     end_as(result.shortfalls)

@@ -12,7 +12,7 @@ import yaml
 from qwen_client.chains.run_folder import record_json
 from qwen_client.chains.workflows import WorkflowResult, read_workflow
 from qwen_client.client import Client
-from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, print_all
+from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, FAILED, Out, end_as, print_all
 from qwen_client.commands.options import AsJson
 from qwen_client.commands.server_calls import calls_server
 from qwen_client.commands.standard_streams import STANDARD, read_standard_input
@@ -36,30 +36,31 @@ def run(
         float | None, typer.Option("--deadline", help="Time limit of the run in seconds. Default: set by the server.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the failed run whose record is in the output folder.")
+        bool, typer.Option("--resume", help="Continue the failed run whose record is beside the output folder.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the graph of models in WORKFLOW and write its outputs and a record of the run into a folder.
 
-    If a stage fails, the results of the others are still written and the exit code is 1; with
-    --resume the run continues from there.
+    If a stage fails, the results of the others are written to a folder beside it, whose name ends in
+    -failed, and the exit code is 1; with --resume the run continues from there.
     """
     require_folder(out)
     graph = _read_workflow(workflow)
     values = _read_inputs(inputs or [], graph.get("inputs", {}))
-    kept = out / KEPT
+    failed = out.with_name(f"{out.name}{FAILED}")
+    kept = failed / KEPT
     try:
         with StageView() as view:
             result = client.chains.run(
                 graph, values, on_event=view.show, resume=kept if resume else None, deadline_s=deadline_s
             )
     except ChainFailed as failure:
-        _save(failure.result, out, as_json)
+        _save(failure.result, failed, as_json)
         failure.result.keep(kept)
         raise
     if resume:
-        shutil.rmtree(kept)
+        shutil.rmtree(failed)
     _save(result, out, as_json)
     end_as(result.shortfalls)
 

@@ -1,11 +1,20 @@
 """What documents are made of, whatever their format."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from qwen_client.pictures import Picture
 from qwen_wire.errors import InvalidRequest
+
+MAX_PROPERTY_CHARS = 255
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(text: str) -> str:
+    """Without what no XML document may hold (XML 1.0, Char): control characters, halves of surrogate pairs."""
+    return CONTROL.sub("", text)
 
 
 @dataclass(frozen=True)
@@ -15,10 +24,16 @@ class Heading:
     text: str
     level: int = 2
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean(self.text))
+
 
 @dataclass(frozen=True)
 class Paragraph:
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean(self.text))
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,9 @@ class Items:
 
     texts: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(map(clean, self.texts)))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -34,6 +52,10 @@ class Table:
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", tuple(map(clean, self.header)))
+        object.__setattr__(self, "rows", tuple(tuple(map(clean, row)) for row in self.rows))
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,9 @@ class Figure:
     file: str
     caption: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caption", clean(self.caption))
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -52,8 +77,16 @@ class Sound:
     file: str
     caption: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caption", clean(self.caption))
+
 
 Block: TypeAlias = Heading | Paragraph | Items | Table | Figure | Sound
+
+
+def property_text(text: str) -> str:
+    """A title for the properties of a document: python-docx and python-pptx refuse more than 255 characters."""
+    return clean(text)[:MAX_PROPERTY_CHARS]
 
 
 def require(library: str, load: Callable[[], object]) -> None:

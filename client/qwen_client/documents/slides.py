@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qwen_client.documents.blocks import require
+from qwen_client.documents.blocks import clean, property_text, require
 from qwen_client.pictures import Picture
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class Slide:
     sound: Path | None = None
     picture: Picture | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("title", "notes"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
+        object.__setattr__(self, "lines", tuple(map(clean, self.lines)))
+
 
 def require_slides() -> None:
     """Raise `InvalidRequest` where python-pptx is missing."""
@@ -44,10 +49,10 @@ def write_slides(title: str, subtitle: str, slides: Sequence[Slide], path: Path)
     from pptx import Presentation
 
     deck = Presentation()
-    deck.core_properties.title = title
+    deck.core_properties.title = property_text(title)
     first = deck.slides.add_slide(deck.slide_layouts[TITLE_LAYOUT])
-    first.shapes.title.text = title
-    first.placeholders[1].text = subtitle
+    first.shapes.title.text = clean(title)
+    first.placeholders[1].text = clean(subtitle)
     for slide in slides:
         _add(deck, slide)
     deck.save(str(path))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound, Table, require
+from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound, Table, property_text, require
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -26,7 +26,9 @@ def write_word(blocks: Sequence[Block], path: Path) -> None:
     from docx import Document
 
     document = Document()
-    document.core_properties.title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    document.core_properties.title = property_text(
+        next((block.text for block in blocks if isinstance(block, Heading)), "")
+    )
     for block in blocks:
         _add(document, block)
     document.save(str(path))

@@ -16,6 +16,7 @@ MAX_UPRIGHT = 130.0
 LEGEND_HEIGHT = 24.0
 NUM_TICKS = 5
 LABEL_ROOM = 0.05
+MOST_FRACTION = 1e6  # from here on six figures are whole numbers
 MIN_SPAN = 1e-9  # smaller values are drawn as zeros
 
 
@@ -127,9 +128,11 @@ def ticks(lowest: float, highest: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """1234.5 as "1,234.5"; six figures at most."""
-    rounded = float(f"{value:.6g}")
-    return f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:,.6g}"
+    """1234.5 as "1,234.5"; whole numbers in full, others with six figures at most."""
+    if abs(value) < MOST_FRACTION and value != round(value):
+        value = float(f"{value:.6g}")
+    is_whole = abs(value) >= MOST_FRACTION or value == round(value)
+    return f"{value:,.0f}" if is_whole else f"{value:,.6g}"
 
 
 def _unbroken(name: str) -> list[str]:

@@ -13,7 +13,7 @@ from qwen_wire.json_text import MAX_BYTES, first_problem, place, read_json_objec
 
 InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-OutputName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+OutputName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}$")]  # the name of a file, too
 RESERVED = ("inputs", "item", "index")
 TENSOR_TYPES = ("bytes", "text")
 
