@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qwen_engine.asr.cues import cues_of_segments, cues_of_words
-from qwen_engine.asr.line_width import MAX_COLUMNS, width
+from qwen_engine.asr.line_width import MAX_COLUMNS, cut_to_width, width
 from qwen_engine.asr.text_join import is_closing
 from qwen_wire.subtitles import subtitles
 from qwen_wire.transcripts import Cue, Segment, Word
@@ -191,3 +191,17 @@ def test_nothing_said():
     assert cues_of_segments([], None, 3.0) == []
     assert subtitles([], "srt") == ""
     assert list(webvtt.from_string(subtitles([], "vtt"))) == []
+
+
+FAMILY, FLAG, HINDI, HANGUL = "👨\u200d👩\u200d👧\u200d👦", "🇫🇷", "क्षि", "\u1112\u1161\u11ab"
+
+
+@pytest.mark.parametrize("character", [FAMILY, FLAG, HINDI, HANGUL, "e\u0301\u0323", "👍🏽"])
+def test_what_reads_as_one_character_stays_whole(character: str) -> None:
+    assert width(character) <= 2
+    parts = cut_to_width(character * 60)
+    assert "".join(parts) == character * 60
+    assert len(parts) > 1
+    for part in parts:
+        assert part == character * (len(part) // len(character))
+        assert width(part) <= MAX_COLUMNS

@@ -3,36 +3,55 @@
 import functools
 import unicodedata
 
+import regex
+
 from qwen_engine.asr.text_join import is_closing
 
 MAX_COLUMNS = 42
+CLUSTER = regex.compile(r"\X")
 MAX_HANGING = 4  # so many closing signs stay on the line of what they close
 
 
 def width(text: str) -> int:
     """Columns of `text`."""
-    return sum(map(_char_width, text))
+    return sum(map(_cluster_width, _clusters(text)))
 
 
 def cut_to_width(text: str) -> list[str]:
-    """`text` in parts of at most 42 columns, which begin with no closing punctuation if that can be helped."""
+    """`text` in parts of at most 42 columns, which begin with no closing punctuation if that can be helped.
+
+    What a reader takes for one character (a grapheme cluster: a letter with its marks, a flag, an emoji of several
+    signs) stays whole.
+    """
     parts: list[str] = []
-    start = columns = 0
-    for index, char in enumerate(text):
-        if columns + _char_width(char) > MAX_COLUMNS:
-            end = _without_tail(text, start, index) if is_closing(char) else index
-            parts.append(text[start:end])
-            start, columns = end, width(text[end:index])
-        columns += _char_width(char)
-    return [*parts, text[start:]]
+    line: list[str] = []
+    columns = 0
+    for cluster in _clusters(text):
+        if columns + _cluster_width(cluster) > MAX_COLUMNS:
+            end = _without_tail(line) if is_closing(cluster[0]) else len(line)
+            parts.append("".join(line[:end]))
+            line = line[end:]
+            columns = sum(map(_cluster_width, line))
+        line.append(cluster)
+        columns += _cluster_width(cluster)
+    return [*parts, "".join(line)]
 
 
-def _without_tail(text: str, start: int, end: int) -> int:
-    """Where a part from `start` to `end` ends if its last character and the signs that close it go with the next."""
-    for length in range(1, MAX_HANGING + 1):
-        if not is_closing(text[end - length]):
-            return end - length
-    return end
+def _without_tail(line: list[str]) -> int:
+    """Where a part ends if its last character and the signs that close it go with the next."""
+    for length in range(1, min(MAX_HANGING, len(line)) + 1):
+        if not is_closing(line[-length][0]):
+            return len(line) - length
+    return len(line)
+
+
+def _clusters(text: str) -> list[str]:
+    """Extended grapheme clusters (Unicode Standard Annex 29)."""
+    return [*text] if text.isascii() else CLUSTER.findall(text)
+
+
+def _cluster_width(cluster: str) -> int:
+    return min(2, sum(map(_char_width, cluster)))
 
 
 @functools.lru_cache(4096)
