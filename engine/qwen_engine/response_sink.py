@@ -1,4 +1,4 @@
-"""Takes what the engine yields for one request and answers with it, on the thread that sends responses."""
+"""From the events of a session to the responses of its request, on the thread that sends them."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ NO_TIMINGS = {"queue_s": 0.0, "first_event_s": 0.0, "total_s": 0.0}
 
 
 class ResponseSink:
-    """The sink of one request, which can be cancelled once it is `register`ed, and until it has begun."""
+    """The sink of one request. Other requests can cancel it from `register` on, until `begin`."""
 
     def __init__(
         self,
@@ -51,18 +51,18 @@ class ResponseSink:
         return self._responder.cancelled
 
     def register(self, caller: Caller) -> None:
-        """From now on others can `cancel` it."""
+        """Let requests of the same tenant cancel it by its id."""
         self._caller = caller
         self._open_requests.add(caller, self)
 
     def attach(self, session: Session) -> None:
-        """What `cancel` is to end."""
+        """The session that `cancel` ends."""
         self._session = session
         if self.cancelled:
             session.cancel()
 
     def begin(self) -> bool:
-        """From now on nothing cancels it; False: something has."""
+        """False where it was cancelled; from now on it cannot be."""
         with self._beginning:
             self._begun = not self.cancelled
             return self._begun

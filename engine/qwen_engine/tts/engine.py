@@ -4,6 +4,7 @@ The custom-voice checkpoint has the named speakers, the Base checkpoint clones r
 voice-design checkpoint follows descriptions of a voice; a profile may serve any of the three.
 """
 
+import threading
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class TtsEngine(Model[Speak]):
         self.max_sessions = settings.max_batch
         self._begun: set[Session[Speak]] = set()
         self._texts = TextStreams(settings)
+        self._adding = threading.Lock()
         self._voices: VoiceStore | None = None
         if "base" in self.checkpoints:
             self._voices = VoiceStore(
@@ -105,15 +107,16 @@ class TtsEngine(Model[Speak]):
         return VoiceList(speakers=tuple(self._speakers()), voices=tuple(map(_voice, cards.values())))
 
     def clone(self, reference: Reference, tenant: str) -> ClonedVoice:
-        """Takes a third of a second."""
+        """The voice of a recording; takes a third of a second."""
         check_samples(reference.samples, "REF_AUDIO")
         return self.checkpoints["base"].clone(reference, tenant)
 
     def add_voice(
         self, name: str, voice: ClonedVoice, caller: Caller, *, consent: str, reference_s: float
     ) -> VoiceAdded:
-        """Keep a voice under `name`; `consent` says who allowed it."""
-        card = self._store().add(caller.tenant, name, voice, consent=consent, reference_s=reference_s)
+        """Store a voice; `consent` says who allowed it."""
+        with self._adding:  # what a tenant may keep is counted first
+            card = self._store().add(caller.tenant, name, voice, consent=consent, reference_s=reference_s)
         audit("voice_added", caller, voice=card.name, consent=card.consent)
         return VoiceAdded(added=_voice(card))
 
