@@ -45,7 +45,7 @@ CHAT_MODELS = ("qwen3_chat", "qwen3_chat_uint32", "voice_chat", "workflow", "sto
 
 
 @dataclass(frozen=True)
-class RecordedRun:
+class Outcome:
     """How a request ended: OK, or its status and message, and after how long."""
 
     status: str
@@ -70,7 +70,7 @@ class Door:
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._metadata = (("qwen-tenant", tenant),)
 
-    def ask(self, model: str, inputs: Payloads) -> RecordedRun:
+    def ask(self, model: str, inputs: Payloads) -> Outcome:
         step = SequenceStep(next(self._ids), True, True) if model == "qwen3_asr_stream" else None
         request = infer_request(model, inputs, "", step)
         began_s, status, message = time.monotonic(), "nothing", ""
@@ -78,7 +78,7 @@ class Door:
             status, message = _told(response)
             if status != "OK":
                 break
-        return RecordedRun(status, message, time.monotonic() - began_s)
+        return Outcome(status, message, time.monotonic() - began_s)
 
     def close(self) -> None:
         self._channel.close()
@@ -161,7 +161,7 @@ class Waits:
 class Run:
     """`waits` by model, the costly request's own first; `grew_mb` at most, and by how much more each time."""
 
-    told: RecordedRun
+    told: Outcome
     waits: dict[str, Waits]
     sent_mb: float
     grew_mb: float
@@ -190,7 +190,7 @@ def run(server: TritonProcess, costly: Costly) -> Run:
         return Run(asked.result(), others, _size_mb(inputs), peak_mb() - before_mb, left_mb)
 
 
-def _stand_by(ben: Door, others: dict[str, Waits], asked: Future[RecordedRun]) -> None:
+def _stand_by(ben: Door, others: dict[str, Waits], asked: Future[Outcome]) -> None:
     while True:
         for model, waits in others.items():
             waits.beside_s.append(_normal(ben, model))
@@ -198,7 +198,7 @@ def _stand_by(ben: Door, others: dict[str, Waits], asked: Future[RecordedRun]) -
             return
 
 
-def _left_mb(memory: Memory, again: Callable[[], RecordedRun]) -> float:
+def _left_mb(memory: Memory, again: Callable[[], Outcome]) -> float:
     """What another time leaves that those before have not: allocators keep some for each thread, and use it again."""
     left_mb = math.inf
     for _ in range(NUM_THREADS):

@@ -96,7 +96,7 @@ ASKED = [
 
 
 @dataclass(frozen=True)
-class Told:
+class Outcome:
     """How a request ended: OK, or its status and message."""
 
     status: str
@@ -107,9 +107,9 @@ class Server:
     def __init__(self, stub: service_pb2_grpc.GRPCInferenceServiceStub) -> None:
         self._stub = stub
 
-    def ask(self, request: service_pb2.ModelInferRequest, *, first_alone: bool = False) -> Told:
+    def ask(self, request: service_pb2.ModelInferRequest, *, first_alone: bool = False) -> Outcome:
         call = self._stub.ModelStreamInfer(iter([request]), timeout=WAIT_S)
-        told = Told("nothing")
+        told = Outcome("nothing")
         for response in call:
             told = _told(response)
             if told.status != "OK" or first_alone:
@@ -118,16 +118,16 @@ class Server:
         return told
 
 
-def _told(response: service_pb2.ModelStreamInferResponse) -> Told:
+def _told(response: service_pb2.ModelStreamInferResponse) -> Outcome:
     if response.error_message:
         status = response.error_message.partition(":")[0]
-        return Told(status if status.isupper() else "INVALID_ARGUMENT", response.error_message)
+        return Outcome(status if status.isupper() else "INVALID_ARGUMENT", response.error_message)
     names = [output.name for output in response.infer_response.outputs]
     if "EVENT" in names:
         event = json.loads(response.infer_response.raw_output_contents[names.index("EVENT")][4:])
         if error := event.get("error"):
-            return Told(error["status"], error["message"])
-    return Told("OK")
+            return Outcome(error["status"], error["message"])
+    return Outcome("OK")
 
 
 REPOSITORY = HOME / "model_repository"
@@ -155,7 +155,7 @@ def test_every_model_is_asked():
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.model)
 def test_options(asking, asked):
-    def ask(case: tuple[str, str]) -> Told:
+    def ask(case: tuple[str, str]) -> Outcome:
         name, value = case
         return asking.ask(asked.request(name, VALUES[value]), first_alone=name in LONG)
 
@@ -251,7 +251,7 @@ def test_inputs_of_chains(asking, name):
     tensors = {"bytes": "AUDIO", "text": "TEXT"}
     own = [one for one, given in graph["inputs"].items() if given["type"] not in tensors]
 
-    def ask(case: tuple[str, str]) -> Told:
+    def ask(case: tuple[str, str]) -> Outcome:
         field, value = case
         told = f'{{"inputs": {{"{field}": {VALUES[value]}}}}}'.encode()
         return asking.ask(infer_request(name, {"AUDIO": SILENCE, "OPTIONS": told}, ""))
