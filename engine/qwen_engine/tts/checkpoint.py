@@ -15,6 +15,7 @@ from qwen_engine.tts.prompt import NUM_ROLE_TOKENS, Prompt, PromptBuilder, Refer
 from qwen_engine.tts.request import ClonedVoice, Reference, Speak
 from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.talker import Talker
+from qwen_engine.tts.text_normalisation import normalised
 from qwen_engine.weights import Weights
 
 NUM_TEXT_TAIL_TOKENS = 5  # <|im_end|>, newline, <|im_start|>, assistant, newline
@@ -35,6 +36,7 @@ class TtsCheckpoint:
             self.talker = Talker(self.config, weights, num_slots=settings.max_batch, length=settings.max_positions)
             self.codec = load_codec(folder, dtype=dtype, device=device, num_slots=settings.max_batch)
             self._tokenizer = Qwen2TokenizerFast.from_pretrained(folder)
+            self._control_tokens = tuple(self._tokenizer.get_added_vocab())
             self.prompts = PromptBuilder(self.talker, self._wrapped("x")[:NUM_ROLE_TOKENS])
             self._cloner: Cloner | None = None
             if self.config.kind == "base":
@@ -63,7 +65,7 @@ class TtsCheckpoint:
         return VoicePrompt(None, self._reference(text, torch.tensor(codes, device=self.codec.device)))
 
     def _reference(self, text: str, codes: torch.Tensor) -> ReferencePrompt:
-        ids = self._ids(f"<|im_start|>assistant\n{text}<|im_end|>\n")
+        ids = self._ids(f"<|im_start|>assistant\n{self._plain(text)}<|im_end|>\n")
         return ReferencePrompt(ids[NUM_ROLE_TOKENS:-NUM_REFERENCE_TAIL_TOKENS], codes)
 
     def prime(self, slot: int, voice: VoicePrompt, tenant: str) -> None:
@@ -95,10 +97,13 @@ class TtsCheckpoint:
         )
 
     def _wrapped(self, text: str) -> list[int]:
-        return self._ids(f"<|im_start|>assistant\n{text}<|im_end|>\n<|im_start|>assistant\n")
+        return self._ids(f"<|im_start|>assistant\n{self._plain(text)}<|im_end|>\n<|im_start|>assistant\n")
 
     def _instruction_ids(self, instruction: str) -> Sequence[int]:
-        return self._ids(f"<|im_start|>user\n{instruction}<|im_end|>\n") if instruction else ()
+        return self._ids(f"<|im_start|>user\n{self._plain(instruction)}<|im_end|>\n") if instruction else ()
+
+    def _plain(self, text: str) -> str:
+        return normalised(text, self._control_tokens)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text)["input_ids"]
