@@ -19,8 +19,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from perf.bench_tts import NUM_TEXTS, served
 from perf.tts.texts import benchmark_texts
-from qwen_engine.loop import Session
 from qwen_engine.sampling import RowSampler
+from qwen_engine.session import Session
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak, speak_request
 from qwen_engine.tts.settings import TtsSettings

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qwen_engine.loop import EngineLoop, Model, Session
+from qwen_engine.loop import EngineLoop, Model
+from qwen_engine.session import Session
 from qwen_wire.errors import QwenError
 
 WAIT_S = 120

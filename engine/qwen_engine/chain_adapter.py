@@ -17,10 +17,10 @@ from typing import Any
 from qwen_engine.chains.calls import Trace
 from qwen_engine.chains.concurrency import ConcurrencyLimiter
 from qwen_engine.chains.event_sinks import Emit
-from qwen_engine.loop import fail_alone
 from qwen_engine.messages import Inputs, Messages, Outputs, timings
 from qwen_engine.open_requests import OpenRequests, cancelled_id
 from qwen_engine.responder import Responder
+from qwen_engine.session import fail_alone
 from qwen_engine.settings import ChainSettings
 from qwen_engine.worker_thread import WorkerThread
 from qwen_wire.chains import CancelEnd, ChainEnd, Stage

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from qwen_engine.loop import Session
 from qwen_engine.messages import Caller, Outputs, as_objects
 from qwen_engine.model_spec import ModelSpec
 from qwen_engine.open_requests import OpenRequests
 from qwen_engine.responder import Responder
 from qwen_engine.response_queue import ResponseQueue
+from qwen_engine.session import Session
 from qwen_wire.errors import Cancelled, QwenError, ServerError
 from qwen_wire.messages import FinishReason
 from qwen_wire.tensors import ModelWire

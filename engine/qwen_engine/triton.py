@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_engine.demo_settings import demo_settings_json
-from qwen_engine.loop import NO_TIME_LEFT, EngineLoop, fail_alone
+from qwen_engine.loop import EngineLoop
 from qwen_engine.messages import Caller, Inputs, Messages, read_text, timings
 from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
 from qwen_engine.models import MODELS
@@ -24,6 +24,7 @@ from qwen_engine.readers import Readers
 from qwen_engine.responder import Responder
 from qwen_engine.response_queue import ResponseQueue
 from qwen_engine.response_sink import NO_TIMINGS, ResponseSink
+from qwen_engine.session import NO_TIME_LEFT, fail_alone
 from qwen_wire.errors import DeadlineExceeded, Unavailable
 from qwen_wire.tensors import ModelWire
 

@@ -11,7 +11,8 @@ from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.piece_queue import first_much_shorter
 from qwen_engine.asr.request import SAMPLE_RATE_HZ, AsrRequest, Recognition
 from qwen_engine.asr.settings import AsrSettings
-from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.loop import EngineLoop
+from qwen_engine.session import Session
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.transcripts import Word
 from tests.parity.upstream_asr import CHECKPOINT

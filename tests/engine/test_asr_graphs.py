@@ -11,7 +11,7 @@ import torch
 from qwen_engine.asr.engine import AsrEngine
 from qwen_engine.asr.request import AsrRequest
 from qwen_engine.asr.settings import AsrSettings
-from qwen_engine.loop import Session
+from qwen_engine.session import Session
 from tests.graph_capture import record
 from tests.recorder import Recorder
 

@@ -23,7 +23,8 @@ from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.streaming_encoder import StreamingEncoderState
 from qwen_engine.asr.text_join import join_texts
 from qwen_engine.audio import pcm16
-from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.loop import EngineLoop
+from qwen_engine.session import Session
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_wire.errors import InvalidRequest, ServerError, Unavailable
 from qwen_wire.options import CaptionOptions

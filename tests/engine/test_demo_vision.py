@@ -12,7 +12,8 @@ from demo.training.evaluate_vl import DESCRIBE, WHERE, marks
 from demo.training.manifest import CHECKPOINTS
 from demo.training.vl_pictures import PLACES, Example, example, noisy, scenes, worn
 from demo.training.vl_text import ANSWERS
-from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.loop import EngineLoop
+from qwen_engine.session import Session
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.request import VisionRequest
 from qwen_engine.vision.settings import VisionSettings

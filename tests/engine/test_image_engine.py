@@ -16,7 +16,8 @@ from qwen_engine.image.engine import ImageEngine
 from qwen_engine.image.prompts import PromptEncoder
 from qwen_engine.image.request import ImageRequest, Picture, Progress, Queued
 from qwen_engine.image.settings import ImageSettings, Preset
-from qwen_engine.loop import EngineLoop, Session
+from qwen_engine.loop import EngineLoop
+from qwen_engine.session import Session
 from qwen_wire.errors import InvalidRequest, ServerError
 from tests.image_checkpoints import BASE, make_edit_checkpoint
 from tests.parity.image_cases import left_half, make_engine, picture

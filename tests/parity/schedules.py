@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qwen_engine.loop import Session
+from qwen_engine.session import Session
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Speak
 from qwen_engine.tts.settings import TtsSettings

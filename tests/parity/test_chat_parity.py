@@ -12,8 +12,8 @@ from qwen_engine.chat.detokenizer import Characters
 from qwen_engine.chat.engine import ChatEngine
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.settings import ChatSettings
-from qwen_engine.loop import Session
 from qwen_engine.sampling import Sampling
+from qwen_engine.session import Session
 from tests.chat_checkpoints import write_random_chat
 from tests.graph_capture import record
 from tests.parity.upstream_chat import UpstreamChat

@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo.training.vl_model import new_model, save
 from demo.training.vl_text import describing_tokenizer
-from qwen_engine.loop import Session
+from qwen_engine.session import Session
 from qwen_engine.vision.engine import VisionEngine
 from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import VisionRequest

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from small_triton import MINE, OTHER, PB_UTILS, WAIT_S, SmallRequest, SmallResponse
 
-from qwen_engine.loop import Model, Session
+from qwen_engine.loop import Model
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import Immediate, ModelSpec, SequenceStep
+from qwen_engine.session import Session
 from qwen_engine.settings import FileSettings, ModelSettings
 from qwen_engine.triton import Adapter
 from qwen_wire.errors import InvalidRequest

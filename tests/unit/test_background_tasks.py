@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from qwen_engine.image.background_tasks import BackgroundTask, BackgroundTasks
-from qwen_engine.loop import Session
+from qwen_engine.session import Session
 from tests.recorder import Recorder
 
 WAIT_S = 10

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from qwen_engine.loop import EngineLoop, Model, Session, try_together
+from qwen_engine.loop import EngineLoop, Model
 from qwen_engine.messages import Caller
+from qwen_engine.session import Session, try_together
 from qwen_wire.errors import DeadlineExceeded, InvalidRequest, ServerError, Unavailable
 from tests.recorder import Recorder
 

@@ -9,10 +9,11 @@ from google.protobuf.json_format import MessageToJson
 from pydantic import Field
 from small_triton import PB_UTILS, SmallRequest
 
-from qwen_engine.loop import Model, Session
+from qwen_engine.loop import Model
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
 from qwen_engine.models import MODELS, RegisteredModel
+from qwen_engine.session import Session
 from qwen_engine.settings import ModelSettings
 from qwen_engine.triton import serve
 from qwen_server import repository

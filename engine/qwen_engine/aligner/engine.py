@@ -13,8 +13,9 @@ from qwen_engine.aligner.timing import found_words, timed_words
 from qwen_engine.aligner.windowed_alignment import Window, WindowedAlignment
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.audio import is_silent
-from qwen_engine.loop import Model, Session, fail_alone, try_together
+from qwen_engine.loop import Model
 from qwen_engine.samples import check_samples
+from qwen_engine.session import Session, fail_alone, try_together
 from qwen_wire.errors import InvalidRequest
 
 MAX_WORDS_PER_S = 25  # in Chinese, characters

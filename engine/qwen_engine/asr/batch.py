@@ -27,9 +27,9 @@ from qwen_engine.asr.settings import RecogniserSettings
 from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
-from qwen_engine.loop import try_together
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
+from qwen_engine.session import try_together
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.messages import FinishReason
 

@@ -15,7 +15,7 @@ from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.request import Piece
 from qwen_engine.asr.streaming_encoder import StreamingEncoderState
 from qwen_engine.batch_worker import BatchWorker
-from qwen_engine.loop import try_together
+from qwen_engine.session import try_together
 
 
 @dataclass(eq=False)

@@ -25,8 +25,9 @@ from qwen_engine.asr.text_join import join_texts
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
-from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.loop import Model
 from qwen_engine.samples import check_samples
+from qwen_engine.session import Session, fail_alone
 from qwen_wire.errors import InvalidRequest, QwenError, ServerError, Unavailable
 from qwen_wire.transcripts import FailedPiece, VerboseSegment, Word
 

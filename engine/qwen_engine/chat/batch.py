@@ -29,9 +29,9 @@ from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import Change, LanguageModel
-from qwen_engine.loop import Session, fail_alone, try_together
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
+from qwen_engine.session import Session, fail_alone, try_together
 
 NewPrompt: TypeAlias = tuple[Session[ChatRequest], list[int]]
 """A session without a row, and the cached blocks of its prompt."""

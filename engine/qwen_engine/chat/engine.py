@@ -9,7 +9,8 @@ from qwen_engine.chat.checkpoint import ChatCheckpoint
 from qwen_engine.chat.request import ChatRequest
 from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.graphs import Capture
-from qwen_engine.loop import Model, Session
+from qwen_engine.loop import Model
+from qwen_engine.session import Session
 from qwen_wire.errors import InvalidRequest
 
 

@@ -8,8 +8,8 @@ from qwen_engine.chat.grammar import describe_error
 from qwen_engine.chat.grammar_state import GrammarState, SchemaError
 from qwen_engine.chat.penalties import PenaltySlot
 from qwen_engine.chat.request import ChatRequest
-from qwen_engine.loop import Session
 from qwen_engine.sampling import Uniforms
+from qwen_engine.session import Session
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.messages import FinishReason
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from qwen_engine.batch_worker import BatchWorker
-from qwen_engine.loop import Session, fail_alone
+from qwen_engine.session import Session, fail_alone
 from qwen_wire.errors import ServerError
 
 

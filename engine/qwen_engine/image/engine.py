@@ -17,7 +17,8 @@ from qwen_engine.image.qwen_image import QwenImageFamily
 from qwen_engine.image.request import ImageRequest, Picture, Progress, ResolvedRequest
 from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.step_scheduler import StepScheduler
-from qwen_engine.loop import Model, Session, fail_alone, try_together
+from qwen_engine.loop import Model
+from qwen_engine.session import Session, fail_alone, try_together
 from qwen_wire.errors import QwenError, Unavailable
 from qwen_wire.pictures import Queued
 

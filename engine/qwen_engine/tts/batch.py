@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from qwen_engine.graphs import Capture, to_device
-from qwen_engine.loop import Session, fail_alone
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
+from qwen_engine.session import Session, fail_alone
 from qwen_engine.tts.checkpoint import TtsCheckpoint
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.codec_worker import CodecWorker

@@ -13,7 +13,7 @@ import torch
 
 from qwen_engine.batch_worker import BatchWorker
 from qwen_engine.graphs import to_device
-from qwen_engine.loop import fail_alone
+from qwen_engine.session import fail_alone
 from qwen_engine.tts.codec import StreamingCodec
 from qwen_engine.tts.graphs import GraphedCodec
 from qwen_engine.tts.prompt import VoicePrompt

@@ -13,9 +13,10 @@ import torch
 
 from qwen_engine.audit import audit
 from qwen_engine.graphs import Capture, cuda_capture
-from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.loop import Model
 from qwen_engine.messages import Caller
 from qwen_engine.samples import check_samples
+from qwen_engine.session import Session, fail_alone
 from qwen_engine.text.sentences import pronounceable
 from qwen_engine.tts.batch import TtsBatch
 from qwen_engine.tts.checkpoint import TtsCheckpoint

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qwen_engine.loop import Session
 from qwen_engine.sampling import Sampling, Uniforms
+from qwen_engine.session import Session
 from qwen_engine.text.sentences import speaking_weight
 from qwen_engine.tts.prompt import Prompt, VoicePrompt
 from qwen_engine.tts.request import AudioChunk, CutBy, Speak

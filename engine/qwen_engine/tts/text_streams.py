@@ -3,8 +3,8 @@
 import threading
 from dataclasses import dataclass
 
-from qwen_engine.loop import Session
 from qwen_engine.registry import Registry
+from qwen_engine.session import Session
 from qwen_engine.tts.request import Speak
 from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.text import Text

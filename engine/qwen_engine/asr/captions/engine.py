@@ -20,8 +20,9 @@ from qwen_engine.asr.request import ENCODED_PER_S, MIN_TOKENS, Piece, PieceResul
 from qwen_engine.asr.text_join import join_texts
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.graphs import Capture
-from qwen_engine.loop import Model, Session, fail_alone
+from qwen_engine.loop import Model
 from qwen_engine.registry import Registry
+from qwen_engine.session import Session, fail_alone
 from qwen_wire.errors import InvalidRequest, QwenError
 from qwen_wire.languages import resolve_language
 
