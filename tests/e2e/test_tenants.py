@@ -16,6 +16,7 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from qwen_client import ChainFailed, Client, InvalidRequest, QwenError, Unavailable
+from qwen_client.connection import CallOptions
 from qwen_client.jobs import StreamJob
 from qwen_server.address import Address
 from qwen_server.profiles import load_profile
@@ -333,7 +334,7 @@ def test_a_tenant_that_is_no_name_is_refused(door, tenant):
         caption(door, next(IDS), tenant=tenant, sequence_start=True)
 
 
-def test_members_of_ensembles_know_the_tenant(server, audio):
+def test_members_of_ensembles_know_the_tenant(server, audio, monkeypatch):
     recording = b64encode((audio / "message.wav").read_bytes()).decode()
     base64 = json.dumps({"input_encoding": "base64"})
     tensors = {"AUDIO": recording, "ASR_OPTIONS": base64, "ALIGN_OPTIONS": base64}
@@ -343,7 +344,7 @@ def test_members_of_ensembles_know_the_tenant(server, audio):
         infer(server, "aligned_transcript", {"inputs": inputs}, "No name")
     with Client(server.address.grpc, tenant="anna") as client:
         assert client.chains.spoken_image(audio / "request.wav").heard
-        client._transport.metadata = (("qwen-tenant", "No name"),)
+        monkeypatch.setattr(CallOptions, "headers", (("qwen-tenant", "No name"),))
         for call in (client.chains.spoken_image, client.chains.aligned_transcript, client.asr.transcribe):
             with pytest.raises(InvalidRequest, match="qwen-tenant is 'No name'"):
                 call(audio / "request.wav")
