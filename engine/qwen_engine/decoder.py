@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from torch.nn.utils.rnn import pad_sequence
 
+from qwen_engine.graphs import to_device
 from qwen_engine.norm import RmsNorm
 from qwen_engine.weights import WeightsBelow
 
@@ -186,14 +188,17 @@ class Decoder:
         self._positions = torch.arange(length, device=device)
         self._rows = torch.arange(num_slots, device=device)[:, None]
 
-    def prefill(self, hidden: torch.Tensor, first_slot: int, start: int = 0) -> torch.Tensor:
-        """Fill slots from `first_slot` on with `hidden` (rows, time, hidden), padded on the right: its outputs.
+    def prefill(self, prompts: Sequence[torch.Tensor], first_slot: int, start: int = 0) -> torch.Tensor:
+        """Fill slots from `first_slot` on with `prompts`, each (positions, hidden): (rows, hidden) of their last ones.
 
         The slots continue at position `start`; those before it are filled. What padding leaves behind in a slot is
         overwritten before any later step attends to it.
         """
-        rows = slice(first_slot, first_slot + len(hidden))
-        return self.forward(hidden, self.uniform(rows, start, start + hidden.shape[1]))
+        padded = pad_sequence(list(prompts), batch_first=True)
+        rows = slice(first_slot, first_slot + len(prompts))
+        outputs = self.forward(padded, self.uniform(rows, start, start + padded.shape[1]))
+        lasts = to_device(torch.tensor([len(prompt) - 1 for prompt in prompts]), padded.device)
+        return outputs[torch.arange(len(prompts), device=padded.device), lasts]
 
     def read(self, hidden: torch.Tensor) -> torch.Tensor:
         """`hidden` (rows, time, hidden), padded on the right: its outputs, without use of the slot cache.

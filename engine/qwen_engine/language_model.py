@@ -52,7 +52,8 @@ class LanguageModel:
         cache holds."""
         first = 0
         for end in group_ends([len(prompt) for prompt in prompts]):
-            self._prefill(prompts[first:end], first_row + first, start)
+            rows = slice(first_row + first, first_row + end)
+            self._hidden[rows] = self._decoder.prefill(prompts[first:end], rows.start, start)
             first = end
 
     def advance(self, positions: Sequence[int], first_row: int = 0) -> None:
@@ -81,13 +82,6 @@ class LanguageModel:
         self.cache.move(source, target, length)
         self._hidden[target] = self._hidden[source]
         self._tokens[target] = self._tokens[source]
-
-    def _prefill(self, prompts: Sequence[torch.Tensor], first_row: int, start: int) -> None:
-        lasts = to_device(torch.tensor([len(prompt) - 1 for prompt in prompts]), self.device)
-        padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
-        outputs = self._decoder.prefill(padded, first_row, start)
-        rows = torch.arange(len(prompts), device=self.device)
-        self._hidden[first_row : first_row + len(prompts)] = outputs[rows, lasts]
 
 
 def group_ends(lengths: Sequence[int]) -> list[int]:

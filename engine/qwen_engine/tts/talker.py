@@ -124,12 +124,9 @@ class Talker:
 
     def prefill(self, prompts: Sequence[torch.Tensor], first_row: int) -> None:
         """Start rows `first_row`, … with `prompts`, each (positions, hidden)."""
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
-        padded = torch.nn.utils.rnn.pad_sequence(list(prompts), batch_first=True)
-        outputs = self._decoder.prefill(padded, first_row)
-        rows = torch.arange(len(prompts), device=self.device)
-        self._hidden[first_row : first_row + len(prompts)] = outputs[rows, lengths - 1]
-        self._seen[first_row : first_row + len(prompts)] = False
+        rows = slice(first_row, first_row + len(prompts))
+        self._hidden[rows] = self._decoder.prefill(prompts, first_row)
+        self._seen[rows] = False
 
     def advance(self, text: torch.Tensor, positions: Sequence[int]) -> None:
         """Feed every row its last frame with its next `text` (rows, hidden); its prompt and frames fill `positions`."""
