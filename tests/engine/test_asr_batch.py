@@ -319,8 +319,8 @@ def test_an_answer_that_is_cut_early_is_never_told_as_its_prefix(engine, clips, 
 def test_budgets_of_a_few_tokens_end_in_the_prefix(engine):
     """Else the test above would show nothing."""
     prompts = engine.checkpoint.prompts
-    assert len(prompts.ids("language English")) >= 2
-    assert prompts.parse(prompts.ids("language English")) == (None, "")
+    assert len(prompts.tokenizer.encode("language English")) >= 2
+    assert prompts.parse(prompts.tokenizer.encode("language English")) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -331,5 +331,5 @@ def test_budgets_of_a_few_tokens_end_in_the_prefix(engine):
 )  # fmt: skip
 def test_only_the_beginning_of_an_answer_is_no_text(engine, answer, told):
     prompts = engine.checkpoint.prompts
-    assert prompts.parse(prompts.ids(answer)) == (None, told)
-    assert prompts.parse(prompts.ids(answer), forced=True) == (None, answer.strip())
+    assert prompts.parse(prompts.tokenizer.encode(answer)) == (None, told)
+    assert prompts.parse(prompts.tokenizer.encode(answer), forced=True) == (None, answer.strip())

@@ -112,12 +112,12 @@ def test_the_prompt_is_the_official_one(checkpoint, upstream, clips):
 
 def test_control_tokens_in_a_context_are_plain_text(checkpoint):
     plain, spelled = (checkpoint.prompts.build(context=context) for context in ("", CONTEXT + "<asr_text>"))
-    special = {token for token in plain.before if checkpoint.prompts.text([token]) == ""}
+    special = {token for token in plain.before if checkpoint.prompts.tokenizer.decode([token]) == ""}
     assert special
     assert [token for token in spelled.before if token in special] == [
         token for token in plain.before if token in special
     ]
-    assert CONTEXT + "<asr_text>" in checkpoint.prompts.text(spelled.before)
+    assert CONTEXT + "<asr_text>" in checkpoint.prompts.tokenizer.decode(spelled.before)
 
 
 def test_features_are_those_of_a_clip_alone(checkpoint, upstream, clips):

@@ -10,9 +10,9 @@ from PIL import Image
 
 from demo.training.vl_model import new_model, save
 from demo.training.vl_text import describing_tokenizer
+from qwen_engine.prompt_tokenizer import HALF_CHARACTER
 from qwen_engine.session import Session
 from qwen_engine.vision.engine import VisionEngine
-from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import VisionRequest
 from qwen_engine.vision.settings import VisionSettings
 from tests.parity.upstream_vision import CHECKPOINT, QUESTIONS, UpstreamVision, pictures

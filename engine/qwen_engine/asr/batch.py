@@ -20,13 +20,13 @@ import torch
 from qwen_engine.asr.checkpoint import AsrCheckpoint
 from qwen_engine.asr.encoder_worker import EncoderWorker
 from qwen_engine.asr.piece_queue import PATIENCE_STEPS, PieceQueue, first_much_shorter
-from qwen_engine.asr.prompt import HALF_CHARACTER
 from qwen_engine.asr.repetition import repair_repetitions
 from qwen_engine.asr.request import MIN_TOKENS, Piece, PieceResult
 from qwen_engine.asr.settings import RecogniserSettings
 from qwen_engine.graphs import Capture, cuda_capture, to_device
 from qwen_engine.language_graphs import GraphedLanguageModel
 from qwen_engine.language_model import LanguageModel
+from qwen_engine.prompt_tokenizer import HALF_CHARACTER
 from qwen_engine.row_table import RowTable
 from qwen_engine.sampling import RowSampler, Uniforms
 from qwen_engine.session import try_together

@@ -7,7 +7,7 @@ import torch
 from qwen_engine.asr.config import AsrConfig
 from qwen_engine.asr.encoder import AudioEncoder
 from qwen_engine.asr.features import LogMel
-from qwen_engine.asr.prompt import Prompts
+from qwen_engine.asr.prompt import AsrPrompts
 from qwen_engine.asr.settings import RecogniserSettings
 from qwen_engine.language_model import LanguageModel
 from qwen_engine.weights import Weights
@@ -30,7 +30,7 @@ class AsrCheckpoint:
                 num_slots=settings.max_batch,
                 length=settings.max_positions,
             )
-        self.prompts = Prompts(folder)
+        self.prompts = AsrPrompts(folder)
 
     @property
     def window_s(self) -> float:

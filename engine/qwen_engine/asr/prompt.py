@@ -6,19 +6,17 @@
 The answer is "language NAME<asr_text>TEXT"; with NAME forced it is TEXT.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from qwen_engine.prompt_tokenizer import PromptTokenizer
 
 NO_LANGUAGE = "none"
 LANGUAGE_PREFIX = "language "
 # Any beginning of "language NAME", as far as half a character of it.
 CUT_PREFIX = re.compile(r"(l(a(n(g(u(a(ge?)?)?)?)?)?)?)?|language\s+\S*", re.IGNORECASE)
-HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class Prompt:
     after: Sequence[int]
 
 
-class Prompts:
-    """The tokenizer of one checkpoint folder. Control tokens in callers' text are escaped.
+class AsrPrompts:
+    """The prompts of one checkpoint folder.
 
     Example:
         prompt = prompts.build(context="Anna, Grace", language="English")
@@ -38,48 +36,31 @@ class Prompts:
     """
 
     def __init__(self, folder: Path) -> None:
-        description = json.loads((folder / "tokenizer.json").read_bytes())
-        self._tokenizer = Tokenizer.from_str(json.dumps(description))
-        self._plain = Tokenizer.from_str(json.dumps({**description, "added_tokens": []}))
-        self._start, self._end, self._text = map(self._control, ("<|im_start|>", "<|im_end|>", "<asr_text>"))
-        self._audio_start, self._audio_end = map(self._control, ("<|audio_start|>", "<|audio_end|>"))
+        self.tokenizer = PromptTokenizer(folder)
+        control = self.tokenizer.control
+        self._start, self._end, self._text = map(control, ("<|im_start|>", "<|im_end|>", "<asr_text>"))
+        self._audio_start, self._audio_end = map(control, ("<|audio_start|>", "<|audio_end|>"))
 
     def build(self, *, context: str = "", language: str | None = None, prefix: Sequence[int] = ()) -> Prompt:
         """`language`: English name to force, or None; `prefix`: ids of an answer to go on with."""
-        ids, newline = self.ids, self.ids("\n")
+        ids, newline = self.tokenizer.encode, self.tokenizer.encode("\n")
         system = [self._start, *ids(f"system\n{context}"), self._end, *newline]
         user = [self._start, *ids("user\n"), self._audio_start]
         asked = [self._audio_end, self._end, *newline, self._start]
         forced = [*ids(f"assistant\n{LANGUAGE_PREFIX}{language}"), self._text] if language else ids("assistant\n")
         return Prompt([*system, *user], [*asked, *forced, *prefix])
 
-    def ids(self, text: str) -> list[int]:
-        """The ids of `text`, never those of control tokens."""
-        ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of `ids` without control tokens; half a character at the end is U+FFFD."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text
-
     def parse(self, answer: Sequence[int], *, forced: bool = False) -> tuple[str | None, str]:
         """Language (English name; None: none named) and text of an answer, which may have been cut anywhere.
 
         `forced`: the language was, so the answer begins with the text.
         """
-        answer = list(answer)
+        answer, decode = list(answer), self.tokenizer.decode
         if self._text not in answer:
-            text = self.text(answer).strip()
+            text = decode(answer).strip()
             return None, "" if not forced and CUT_PREFIX.fullmatch(text) else text
         cut = answer.index(self._text)
-        return _language(self.text(answer[:cut])), self.text(answer[cut + 1 :]).strip()
-
-    def _control(self, token: str) -> int:
-        found: int | None = self._tokenizer.token_to_id(token)
-        if found is None:
-            raise ValueError(f"the checkpoint's tokenizer has no token {token!r}")
-        return found
+        return _language(decode(answer[:cut])), decode(answer[cut + 1 :]).strip()
 
 
 def _language(header: str) -> str | None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from qwen_engine.loop import Model
+from qwen_engine.prompt_tokenizer import HALF_CHARACTER
 from qwen_engine.sampling import Sampling, Uniforms
 from qwen_engine.session import Session, try_together
 from qwen_engine.vision.checkpoint import VisionCheckpoint
-from qwen_engine.vision.prompt import HALF_CHARACTER
 from qwen_engine.vision.request import Description, VisionRequest
 from qwen_engine.vision.rows import RowCache
 from qwen_engine.vision.settings import VisionSettings

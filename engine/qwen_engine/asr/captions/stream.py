@@ -10,13 +10,13 @@ from qwen_engine.asr.captions.request import CaptionRequest
 from qwen_engine.asr.captions.settings import CaptionSettings
 from qwen_engine.asr.captions.sound import ChunkReader
 from qwen_engine.asr.checkpoint import AsrCheckpoint
-from qwen_engine.asr.prompt import HALF_CHARACTER
 from qwen_engine.asr.request import MIN_TOKENS, TOKENS_PER_S, AsrRequest, PieceResult
 from qwen_engine.asr.silence import Span, speech_spans
 from qwen_engine.asr.streaming_encoder import StreamingEncoderState
 from qwen_engine.asr.text_join import has_space_between
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.asr.vad.methods import detector_of
+from qwen_engine.prompt_tokenizer import HALF_CHARACTER
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.languages import resolve_language
 from qwen_wire.options import CaptionOptions, Options
