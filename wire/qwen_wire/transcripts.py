@@ -15,6 +15,12 @@ Damage = Annotated[Seconds, PlainSerializer(lambda seconds: max(0.001, round(sec
 """Told only where there is any, and then never as nothing."""
 
 
+def clock_time(time_s: float) -> str:
+    """Seconds as 01:30, or 1:01:30 where there are hours."""
+    minutes, seconds = divmod(int(time_s), 60)
+    return f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
 @dataclass(frozen=True, config=CONFIG)
 class Segment:
     """A stretch of the recording and what was said in it."""

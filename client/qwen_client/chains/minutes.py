@@ -22,7 +22,7 @@ from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_items
 from qwen_wire.subtitles import SubtitleFormat, subtitles
-from qwen_wire.transcripts import Cue
+from qwen_wire.transcripts import Cue, clock_time
 
 FIGURES = {
     "timeline": "When it was said",
@@ -115,7 +115,7 @@ class MeetingMinutes(Document, ShortRepr):
     def _blocks(self) -> list[Block]:
         tasks = tuple((action.task, action.owner, _day(action.due, action.due_date)) for action in self.actions)
         dates = tuple((_day(entry.day, entry.on), entry.event) for entry in self.dates)
-        said = tuple((_clock(line.start_s), line.speaker, line.text) for line in self.lines)
+        said = tuple((clock_time(line.start_s), line.speaker, line.text) for line in self.lines)
         about = [f"Speakers: {', '.join(self.speakers)}"]
         if self.day is not None:
             about.insert(0, f"Date: {self.day.isoformat()}")
@@ -202,7 +202,7 @@ def _read(made: Made) -> MeetingMinutes:
             Cue(cue["start_s"], cue["end_s"], f"{cue['speaker']}: {cue['text']}") for cue in transcript.get("cues", ())
         ),
         untranscribed=tuple(
-            f"{_clock(lost['start_s'])} to {_clock(lost['end_s'])}, {lost['speaker']}: {lost['message']}"
+            f"{clock_time(lost['start_s'])} to {clock_time(lost['end_s'])}, {lost['speaker']}: {lost['message']}"
             for lost in transcript.get("failed", ())
         ),
         **{name: made.picture(name) for name in FIGURES},
@@ -216,8 +216,3 @@ def _date(iso: str | None) -> date | None:
 
 def _day(words: str, on: date | None) -> str:
     return words if on is None else f"{words} ({on.isoformat()})"
-
-
-def _clock(time_s: float) -> str:
-    minutes, seconds = divmod(int(time_s), 60)
-    return f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -8,6 +8,7 @@ from pydantic import Field
 from qwen_engine.chains.tasks.json_types import Segment, SpokenLine, Transcript
 from qwen_engine.text.sentences import sentences
 from qwen_wire.errors import InvalidRequest
+from qwen_wire.transcripts import clock_time
 
 
 def merge_transcripts(results: Sequence[Transcript], speakers: Sequence[str]) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def meeting_texts(lines: Sequence[SpokenLine], max_chars: Annotated[int, Field(g
     """
     if not lines:
         raise InvalidRequest("nothing is said in the recordings")
-    written = [f"[{_clock(line['start_s'])}] {line['speaker']}: {line['text']}" for line in lines]
+    written = [f"[{clock_time(line['start_s'])}] {line['speaker']}: {line['text']}" for line in lines]
     num_chars = sum(len(line) + 1 for line in written)
     num_texts = min(-(-num_chars // max_chars), len(lines))
     texts: list[list[str]] = [[] for _ in range(num_texts)]
@@ -80,8 +81,3 @@ def _shared(speaker: str, segment: Segment) -> list[dict[str, Any]]:
 
 def _in_order(spans: Any) -> list[dict[str, Any]]:
     return sorted(spans, key=lambda span: (span["start_s"], span["end_s"]))
-
-
-def _clock(time_s: float) -> str:
-    minutes, seconds = divmod(int(time_s), 60)
-    return f"{minutes:02d}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
