@@ -108,6 +108,17 @@ def collate(processor: Qwen3ASRProcessor, examples: Sequence[Example], *, alone:
     return inputs
 
 
+def replace_tokens(inputs: BatchFeature, share: float, rng: random.Random) -> None:
+    """Puts other tokens of the batch's answers in a `share` of the places of `inputs`, and leaves the labels right.
+
+    So the next token depends less on those before it, and one that is wrong does not spoil all that follow.
+    """
+    places = (inputs["labels"] != IGNORED_LABEL).nonzero().tolist()
+    chosen = [place for place in places if rng.random() < share]
+    for (row, position), (other_row, other) in zip(chosen, rng.choices(places, k=len(chosen)), strict=True):
+        inputs["input_ids"][row, position] = inputs["labels"][other_row, other]
+
+
 def token_weights(answer: str, offsets: Sequence[tuple[int, int]]) -> torch.Tensor:
     """(tokens,) of an answer whose tokens stand at `offsets`."""
     names = [name.span() for name in corpus_names.names_in(answer)]

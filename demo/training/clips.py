@@ -162,10 +162,11 @@ def _directly(samples: np.ndarray, _: random.Random) -> np.ndarray:
 def _telephone(samples: np.ndarray, rng: random.Random) -> np.ndarray:
     narrow = soxr.resample(samples, SAMPLE_RATE_HZ, TELEPHONE_RATE_HZ)
     if rng.random() < BAND_SHARE:
-        spectrum = np.fft.rfft(narrow)
-        pitch_hz = np.fft.rfftfreq(len(narrow), 1 / TELEPHONE_RATE_HZ)
+        length = 1 << len(narrow).bit_length()  # other lengths take ten times as long
+        spectrum = np.fft.rfft(narrow, length)
+        pitch_hz = np.fft.rfftfreq(length, 1 / TELEPHONE_RATE_HZ)
         spectrum[(pitch_hz < TELEPHONE_BAND_HZ[0]) | (pitch_hz > TELEPHONE_BAND_HZ[1])] = 0
-        narrow = np.fft.irfft(spectrum, len(narrow))
+        narrow = np.fft.irfft(spectrum, length)[: len(narrow)]
     return _fitted(soxr.resample(narrow, TELEPHONE_RATE_HZ, SAMPLE_RATE_HZ), len(samples))
 
 

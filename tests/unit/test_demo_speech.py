@@ -10,7 +10,15 @@ from transformers.models.qwen3_asr import Qwen3ASRProcessor
 from demo.training import corpus, corpus_chinese, corpus_free, corpus_names
 from demo.training.asr_audio_attention import frames_of
 from demo.training.asr_data import CHINESE, ENGLISH, SAMPLE_RATE_HZ, Utterance
-from demo.training.asr_requests import FRAME_S, FRAMES_PER_S, Example, make_example, naming_context
+from demo.training.asr_requests import (
+    FRAME_S,
+    FRAMES_PER_S,
+    Example,
+    collate,
+    make_example,
+    naming_context,
+    replace_tokens,
+)
 from demo.training.asr_unsaid import names_and_numbers, unsaid
 from demo.training.clips import quiet_clip, span_of, speech_clip
 from demo.training.manifest import CHECKPOINTS
@@ -179,3 +187,17 @@ def test_names_and_numbers_that_were_not_said_are_found(words, heard, found):
 def test_names_and_numbers_are_counted_as_often_as_they_stand():
     assert names_and_numbers("Anna, five five to Anna.") == {"anna": 2, "five": 2}
     assert names_and_numbers("格蕾丝十四点打电话给格蕾丝。") == {"格蕾丝": 2, "十": 1, "四": 1}
+
+
+def test_replaced_tokens_are_those_of_answers_and_keep_their_labels():
+    processor = Qwen3ASRProcessor.from_pretrained(CHECKPOINTS / "asr")
+    texts = ("Draw a small red circle on a blue background.", "Five two one.", "Please call everyone tomorrow.")
+    rng = random.Random(9)
+    inputs = collate(processor, [make_example([said(text, ENGLISH)], rng) for text in texts], alone=False)
+    ids, labels = inputs["input_ids"].clone(), inputs["labels"].clone()
+    replace_tokens(inputs, 0.5, rng)
+    changed = inputs["input_ids"] != ids
+    assert changed.any()
+    assert (labels[changed] == ids[changed]).all()
+    assert set(inputs["input_ids"][changed].tolist()) <= set(labels.flatten().tolist())
+    assert (inputs["labels"] == labels).all()
