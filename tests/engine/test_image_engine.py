@@ -142,9 +142,23 @@ def test_the_end_tells_what_was_not_heard_of_a_spoken_prompt(engine):
     assert "heard" not in typed.closing
 
 
-def test_those_that_wait_are_told_their_position():
+def test_those_that_wait_are_told_their_position(monkeypatch):
     engine = make_engine(max_step_tokens=1)  # one row a step
-    sinks = run(engine, *(ImageRequest(f"{count} circles", steps=2) for count in ("two", "three", "four")))
+    begin, told = engine.family.begin, threading.Event()
+
+    def held(request):
+        """No row is ready before the last one was told its position."""
+        assert told.wait(WAIT_S)
+        return begin(request)
+
+    monkeypatch.setattr(engine.family, "begin", held)
+    sinks = [Recorder(), Recorder(), Recorder(lambda _: told.set())]
+    requests = [ImageRequest(f"{count} circles", steps=2) for count in ("two", "three", "four")]
+    loop = EngineLoop(engine, max_queue=32, max_wait_s=WAIT_S)
+    loop.submit(list(zip(requests, sinks, strict=True)))
+    for sink in sinks:
+        assert sink.outcome() == "stop"
+    loop.close(WAIT_S)
     positions = [[event.position for event in sink.events if isinstance(event, Queued)] for sink in sinks]
     assert positions[2][:1] == [2]
     assert positions[2] == sorted(positions[2], reverse=True)
