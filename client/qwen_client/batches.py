@@ -129,5 +129,5 @@ def _length(audios: Iterable[AudioInput]) -> int | None:
 
 
 def _failure(audio: AudioInput, error: QwenError | OSError) -> Outcome:
-    told = error if isinstance(error, QwenError) else InvalidRequest(error.strerror or str(error))
-    return Outcome(audio, error=told)
+    failure = error if isinstance(error, QwenError) else InvalidRequest(error.strerror or str(error))
+    return Outcome(audio, error=failure)

@@ -21,7 +21,7 @@ from qwen_wire.errors import QwenError
 
 
 class Headers(Protocol):
-    """What is told to the called model besides its inputs, such as whose work this is."""
+    """Sent to the called model besides its inputs, such as whose work this is."""
 
     def headers(self) -> Mapping[str, str]: ...
 

@@ -57,16 +57,16 @@ class ChatAnswer(ShortRepr):
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError) as error:
-            told = f"the answer is not JSON ({error}; finish_reason {self.finish_reason!r})"
-            raise ServerError(told, request_id=self.request_id) from error
+            problem = f"the answer is not JSON ({error}; finish_reason {self.finish_reason!r})"
+            raise ServerError(problem, request_id=self.request_id) from error
 
     def parse(self, model: type[ModelT]) -> ModelT:
         """An answer that was asked for with `json_schema=model`, as that; `ServerError` where it was cut."""
         try:
             return model.model_validate(self.json())
         except ValidationError as error:
-            told = f"the answer is no {model.__name__}: {' '.join(str(error).split())}"
-            raise ServerError(told, request_id=self.request_id) from error
+            problem = f"the answer is no {model.__name__}: {' '.join(str(error).split())}"
+            raise ServerError(problem, request_id=self.request_id) from error
 
     def _repr_html_(self) -> str:
         thinking = f"<details><summary>thinking</summary>{_lines(self.thinking)}</details>" if self.thinking else ""

@@ -27,9 +27,9 @@ def print_warning(message: str, file: Path | None = None) -> None:
     typer.echo(" ".join(f"warning: {subject}{message}".split()), err=True)
 
 
-def print_shortfalls(told: Mapping[str, Any], subject: str, file: Path | None = None) -> None:
+def print_shortfalls(answer: Mapping[str, Any], subject: str, file: Path | None = None) -> None:
     """A line for each shortfall of a model's answer; what is missing is an error, which its command tells."""
-    for kind, message in of_answer(told, subject):
+    for kind, message in of_answer(answer, subject):
         if kind != "missing":
             print_warning(message, file)
 

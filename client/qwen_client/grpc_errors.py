@@ -35,7 +35,7 @@ def translated(address: str, timeout_s: float, request_id: str = "") -> Iterator
 
 @contextmanager
 def translated_inside(model: str, timeout_s: float) -> Iterator[None]:
-    """The same for calls between models of a server: whoever asked the first of them is told of no address inside."""
+    """The same for calls between models of a server: the message has no address inside the server."""
     try:
         yield
     except grpc.RpcError as error:
@@ -45,7 +45,7 @@ def translated_inside(model: str, timeout_s: float) -> Iterator[None]:
 
 
 def refusal(text: str, request_id: str) -> QwenError:
-    """The error that a stream told as text: our models put the status in front, Triton itself does not."""
+    """The error that a stream sent as text: our models put the status in front, Triton itself does not."""
     status, message = _status_and_message(text)
     if not status and UNKNOWN_MODEL in text:
         status = "NOT_FOUND"
@@ -54,9 +54,9 @@ def refusal(text: str, request_id: str) -> QwenError:
 
 def _status_and_details(error: grpc.RpcError) -> tuple[str, str]:
     """The status and the message of a call."""
-    told, details = _status_and_message(error.details() or "")
+    own_status, details = _status_and_message(error.details() or "")
     # Triton has no code of its own for a deadline.
-    return (told if told == DeadlineExceeded.default_status else error.code().name), details
+    return (own_status if own_status == DeadlineExceeded.default_status else error.code().name), details
 
 
 def _status_and_message(text: str) -> tuple[str, str]:

@@ -38,5 +38,5 @@ def read_health(
     models: Sequence[service_pb2.ModelReadyResponse],
 ) -> Health:
     """`models`: the answers to `ready_requests`."""
-    told = {name: answer.ready for name, answer in zip(MODELS, models, strict=True)}
-    return Health(live.live, ready.ready, told)
+    served = {name: answer.ready for name, answer in zip(MODELS, models, strict=True)}
+    return Health(live.live, ready.ready, served)

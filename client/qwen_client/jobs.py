@@ -30,7 +30,7 @@ class Ending:
 
 
 def read_ending(fields: Mapping[str, Any], request_id: str) -> Ending:
-    """The ending told by an `end` event or a RESULT."""
+    """The ending in an `end` event or a RESULT."""
     return Ending(fields["finish_reason"], read_message(Timings, fields["timings"]), request_id, fields)
 
 

@@ -91,8 +91,8 @@ class Answer:
         try:
             return read_message(kind, {**self.json(name), **more, "request_id": self.request_id})
         except ValidationError as error:
-            told = f"{name} of the answer is not what it should be: client and server do not match ({error})"
-            raise ServerError(told, request_id=self.request_id) from error
+            problem = f"{name} of the answer is not what it should be: client and server do not match ({error})"
+            raise ServerError(problem, request_id=self.request_id) from error
 
     def json(self, name: str) -> dict[str, Any]:
         fields: dict[str, Any] = json.loads(self.payload(name))

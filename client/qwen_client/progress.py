@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from typing_extensions import Self
 
 OnDone: TypeAlias = Callable[[int, int | None], object]
-"""Is told how many are done, of how many; None: not known."""
+"""Called with how many are done, of how many; None: not known."""
 
 
 class Bar:

@@ -101,9 +101,9 @@ def _recipe_text(data: bytes) -> str | None:
 
 def _parsed(text: str, name: str) -> Recipe:
     try:
-        told: dict[str, Any] = json.loads(text)
-        known = {field.name: told[field.name] for field in fields(Recipe) if field.name in told}
-        return Recipe(**{**known, "images_sha256": tuple(told.get("images_sha256", ()))})
+        recipe: dict[str, Any] = json.loads(text)
+        known = {field.name: recipe[field.name] for field in fields(Recipe) if field.name in recipe}
+        return Recipe(**{**known, "images_sha256": tuple(recipe.get("images_sha256", ()))})
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{name} holds a recipe that cannot be read") from error
 

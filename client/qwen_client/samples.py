@@ -1,4 +1,4 @@
-"""Arrays of sound as callers hold them: of any number type and layout that can be told, at a rate that sound has."""
+"""Arrays of samples as callers have them: of any known number type and layout, at a rate that sound has."""
 
 from typing import Any
 

@@ -31,13 +31,13 @@ class Shortfall:
         return f"{self.stage}{numbered}: {self.message}" if self.stage else self.message
 
 
-def of_answer(told: Mapping[str, Any], subject: str = "it") -> Iterator[tuple[Kind, str]]:
+def of_answer(answer: Mapping[str, Any], subject: str = "it") -> Iterator[tuple[Kind, str]]:
     """Of one answer of a model, which messages call `subject`: what its RESULT or `end` tells, or a result's fields."""
-    if told["finish_reason"] == "length":
-        yield "cut", f"{subject} {CUT.get(told.get('cut_by'), CUT[None])}"
-    if damage_s := told.get("damage_s"):
+    if answer["finish_reason"] == "length":
+        yield "cut", f"{subject} {CUT.get(answer.get('cut_by'), CUT[None])}"
+    if damage_s := answer.get("damage_s"):
         yield "damaged", f"{damage_s:.3g} s of sound are missing or damaged"
-    for piece in told.get("failed", ()):
+    for piece in answer.get("failed", ()):
         yield (
             "missing",
             f"what is said from {piece['start_s']:g} to {piece['end_s']:g} s is missing: {piece['message']}",

@@ -1,4 +1,4 @@
-"""Texts and JSON as bytes and back, where a caller's mistake is told as one. Free of I/O."""
+"""Texts and JSON as bytes and back, with InvalidRequest for mistakes of the caller. Free of I/O."""
 
 import json
 from collections.abc import Callable, Iterable

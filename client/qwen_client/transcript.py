@@ -87,12 +87,12 @@ def transcript_suffix(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
-def _save(path: str | os.PathLike[str], text: str, cues: Sequence[Cue] | None, told: Mapping[str, Any]) -> None:
+def _save(path: str | os.PathLike[str], text: str, cues: Sequence[Cue] | None, fields: Mapping[str, Any]) -> None:
     match transcript_suffix(path):
         case ".txt":
             content = text + "\n"
         case ".json":
-            content = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+            content = json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
         case suffix:
             content = _subtitles(cues, SUBTITLE_FORMATS[suffix])
     Path(path).write_text(content, encoding="utf-8")

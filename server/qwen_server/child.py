@@ -1,4 +1,4 @@
-"""What the kernel is told of tritonserver: its stack, who may read what it writes, and when it ends."""
+"""Limits of the tritonserver process: its stack, the mode of its files, and its end with its parent."""
 
 import ctypes
 import os

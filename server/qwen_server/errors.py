@@ -1,4 +1,4 @@
-"""What the operator is told in one line."""
+"""Errors for the operator, one line each."""
 
 
 class ServerError(Exception):

@@ -32,7 +32,7 @@ class ErrorInfo:
 class Stage:
     """Which `stage` of a chain an event is about, `time_s` seconds after the chain began.
 
-    `item` (0, 1, …) is told where a stage does the same for each of several things. `payload` stands in PAYLOAD.
+    `item` (0, 1, …) is there where a stage does the same for each of several things. `payload` stands in PAYLOAD.
     """
 
     stage: str
@@ -58,7 +58,7 @@ class StageStarted(Stage):
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class StageProgress(Stage):
-    """The stage got on: `event` is what its model told, `payload` a piece or a preview of the model's `output`."""
+    """The stage got on: `event` is the event of its model, `payload` a piece or a preview of the model's `output`."""
 
     type: Literal["stage_progress"] = "stage_progress"
     event: dict[str, Any] | None = absent()

@@ -1,7 +1,7 @@
 """What the JSON of all answers has in common, and how it is read and written.
 
 The types of `qwen_wire` are frozen dataclasses of pydantic. Fields that a newer server adds are ignored. A field of
-`absent()` is told only where it differs from its default.
+`absent()` is written only where it differs from its default.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ def absent(default: Any = None, *, repr: bool = True) -> Any:
 
 def to_dict(message: Any) -> dict[str, Any]:
     """The JSON object of a message."""
-    told: dict[str, Any] = _adapter(type(message)).dump_python(message, mode="json", by_alias=True)
-    return told
+    fields: dict[str, Any] = _adapter(type(message)).dump_python(message, mode="json", by_alias=True)
+    return fields
 
 
 def read_message(kind: type[MessageT], fields: Mapping[str, Any]) -> MessageT:

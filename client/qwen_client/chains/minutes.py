@@ -66,7 +66,7 @@ class MeetingMinutes(Document, ShortRepr):
     """What was said, decided and left to do. A picture is None where there was nothing to draw.
 
     `day` is the day from which "Friday" is counted. `untranscribed`: stretches of the recordings whose text is missing,
-    each told in words. `shortfalls`: what was cut, damaged, missing or left out on the way.
+    each as a sentence. `shortfalls`: what was cut, damaged, missing or left out on the way.
     """
 
     title: str

@@ -105,8 +105,8 @@ def run(
         made = client.chains.run(workflow, {"audio": "request.wav"}, on_event=print)
         made.outputs["text"], made.save("out/")
 
-    `inputs`: by name; files as paths, bytes, binary files, arrays with their rate or PIL images. `on_event` is told
-    what happens while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`, or
+    `inputs`: by name; files as paths, bytes, binary files, arrays with their rate or PIL images. `on_event` is called
+    with each event while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`, or
     the folder that it was kept in; what it made is not made again, where it would be the same. `deadline_s`: seconds
     for the whole; None: the server's. Returns a `WorkflowResult`.
     """

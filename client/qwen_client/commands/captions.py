@@ -102,7 +102,7 @@ class _Interrupted(Exception):
 
 
 def _warning(captions: Iterable[Caption]) -> Iterator[Caption]:
-    """The same captions; once all have come, the user is told which of them were cut."""
+    """The same captions; at their end, a warning for each that was cut."""
     cut: list[Caption] = []
     for caption in captions:
         if caption.finish_reason == "length":

@@ -127,8 +127,8 @@ def edit(
 def recipe(file: Annotated[Path, typer.Argument(help="A picture that this platform generated.")]) -> None:
     """Print the recipe of a generated picture (prompt, seed, steps, ...) as JSON."""
     with errors_on_one_line():
-        told = asdict(read_recipe(file_argument(file)))
-    print_json({name: value for name, value in told.items() if value not in (None, ())})
+        fields = asdict(read_recipe(file_argument(file)))
+    print_json({name: value for name, value in fields.items() if value not in (None, ())})
 
 
 @calls_server()

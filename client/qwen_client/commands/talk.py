@@ -103,14 +103,14 @@ def _tell(reply: VoiceReply, path: Path, as_json: bool, kept: Kept) -> None:
         print_warning(str(shortfall))
     if as_json:
         shortfalls = [asdict(one) for one in reply.shortfalls]
-        told = {
+        turn = {
             **made,
             "shortfalls": shortfalls,
             "duration_s": reply.duration_s,
             "times_s": dict(reply.times_s),
             "request_id": reply.request_id,
         }
-        typer.echo(json_text(told))
+        typer.echo(json_text(turn))
     else:
         typer.echo("\n".join(f"{name}: {value}" for name, value in made.items() if value))
 

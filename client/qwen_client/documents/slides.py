@@ -85,7 +85,7 @@ def _add_picture(made: Any, picture: Picture) -> None:
 def _add_sound(made: Any, wav: Path) -> None:
     """A sign in the lower corner that plays `wav` when it is clicked.
 
-    python-pptx knows films only: what it adds is told to be sound, as PowerPoint itself does.
+    python-pptx adds films only: the elements are renamed to those of sound, as PowerPoint writes them.
     """
     from pptx.opc.constants import RELATIONSHIP_TYPE
     from pptx.oxml.ns import qn
