@@ -97,6 +97,7 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr names
 	$(TRAIN).asr spelling
 	$(TRAIN).asr free
+	$(TRAIN).asr several
 	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
 	$(TRAIN).aligner
