@@ -156,6 +156,7 @@ def test_many_threads_that_leave_at_once(client: Client, triton: FakeTriton) -> 
 @pytest.fixture
 def ctrl_c() -> Iterator[Callable[[Callable[[], Any]], None]]:
     """Presses it when a condition holds."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
     threads = []
 
     def press_when(condition: Callable[[], Any]) -> None:
@@ -169,6 +170,7 @@ def ctrl_c() -> Iterator[Callable[[Callable[[], Any]], None]]:
     yield press_when
     for thread in threads:
         thread.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_while_a_stream_is_read(client: Client, triton: FakeTriton, ctrl_c: Any) -> None:
