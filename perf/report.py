@@ -17,6 +17,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from perf.export import Run
 from perf.server import admin_key
 from qwen_client.channels import channel_options
+from qwen_engine.models import MODELS
 from qwen_server.admin_key import AdminKey
 from qwen_server.errors import ServerError
 
@@ -92,8 +93,8 @@ def _settings(url: str, model: str, key: AdminKey) -> Mapping[str, Any]:
     with grpc.insecure_channel(url, channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         answer = stub.ModelConfig(service_pb2.ModelConfigRequest(name=model), timeout=TIMEOUT_S, metadata=metadata)
-    settings: Mapping[str, Any] = json.loads(answer.config.parameters["settings"].string_value or "{}")
-    return settings
+    text = answer.config.parameters["settings"].string_value
+    return MODELS[model].settings_type.model_validate_json(text).model_dump() if text else {}
 
 
 def _short(checkpoint: str) -> str:
