@@ -103,10 +103,12 @@ class ImageEngine(Model[ImageRequest]):
 
     @torch.inference_mode()
     def step(self, sessions: Sequence[Session[ImageRequest]]) -> bool:
-        for session in sessions:
-            if session not in self._jobs:
-                with fail_alone(session):
-                    self._begin(session)
+        new = [session for session in sessions if session not in self._jobs]
+        for session in new:
+            with fail_alone(session):
+                self._begin(session)
+        if new:
+            self._emit_positions()  # before the first step: every request gets its position first
         self._background.run_one()
         self._start_prepared()
         stepped = self._denoise()
