@@ -3,6 +3,7 @@
 Free of the engine: who hands this to a chain says how an error of a called model is to be raised.
 """
 
+import math
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -68,7 +69,7 @@ class GrpcCalls:
             partial(self._cancellations.begin, request=message, metadata=metadata),
         )
         try:
-            with translated_inside(model, deadline_s or 0.0):
+            with translated_inside(model, math.inf if deadline_s is None else deadline_s):
                 async for payloads in _responses(call, message.id):
                     yield payloads
         except QwenError as error:

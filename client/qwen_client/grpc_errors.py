@@ -1,6 +1,7 @@
 """What gRPC and Triton tell of a call that failed, as the errors of `qwen_wire.errors`."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from qwen_wire.errors import Cancelled, DeadlineExceeded, InvalidRequest, QwenEr
 # How gRPC begins its message where no server was reached; a server's own message begins otherwise.
 UNKNOWN_MODEL = "unknown model"
 NO_CONNECTION = ("failed to connect", "errors resolving", "DNS resolution failed")
+NOT_STARTED = "Internal error from Core"  # of a call whose deadline was over before it could begin
 ADDRESS = re.compile(r"\b(?:ipv4|ipv6|unix|localhost):|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]:\d")
 
 IN_ENSEMBLES = re.compile(r"^(?:in ensemble '[^']*', )+")  # Triton puts it before the error of a member
@@ -36,10 +38,13 @@ def translated(address: str, timeout_s: float, request_id: str = "") -> Iterator
 @contextmanager
 def translated_inside(model: str, timeout_s: float) -> Iterator[None]:
     """The same for calls between models of a server: the message has no address inside the server."""
+    end_s = time.monotonic() + timeout_s
     try:
         yield
     except grpc.RpcError as error:
         status, details = _status_and_details(error)
+        if details == NOT_STARTED and time.monotonic() >= end_s:
+            status = DeadlineExceeded.default_status
         kind = kind_of(status)
         raise kind(_inner_message(kind, details, model, timeout_s), status) from error
 
