@@ -1,6 +1,7 @@
 """The clients: all services of one server, blocking and for asyncio."""
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic
 
@@ -8,7 +9,7 @@ from typing_extensions import Self
 
 from qwen_client import asr, batches, captions, chains, charts, chat, image, recipes, text_streams, tts, vision, voices
 from qwen_client.chains.chain_run import following
-from qwen_client.connection import CallOptions, Tls, read_address
+from qwen_client.connection import Address, CallOptions, Tls, read_address
 from qwen_client.health import Health
 from qwen_client.methods import Service, TransportT, handing, running, streaming
 from qwen_client.transport import AsyncTransport, Transport
@@ -78,11 +79,24 @@ class Chains(Service[TransportT]):
     conversation = handing(chains.conversation, chains.Conversation, chains.AsyncConversation)
 
 
-class _Services(Generic[TransportT]):
+class _Services(ABC, Generic[TransportT]):
     """What both clients have."""
 
-    def __init__(self, transport: TransportT) -> None:
-        self._set_transport(transport)
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        tenant: str | None = None,
+        tls: Tls | bool | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retries: int = DEFAULT_RETRIES,
+    ) -> None:
+        options = CallOptions(timeout_s, tenant, metadata or {}, retries)
+        self._set_transport(self._connect(read_address(address, tls), options))
+
+    @abstractmethod
+    def _connect(self, address: Address, options: CallOptions) -> TransportT: ...
 
     def __repr__(self) -> str:
         address, options = self._transport.address, self._transport.options
@@ -138,18 +152,8 @@ class Client(_Services[Transport]):
         print(client.chains.spoken_image("please draw a star.wav").heard)
     """
 
-    def __init__(
-        self,
-        address: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        tenant: str | None = None,
-        tls: Tls | bool | None = None,
-        metadata: Mapping[str, str] | None = None,
-        retries: int = DEFAULT_RETRIES,
-    ) -> None:
-        options = CallOptions(timeout_s, tenant, metadata or {}, retries)
-        super().__init__(Transport(read_address(address, tls), options))
+    def _connect(self, address: Address, options: CallOptions) -> Transport:
+        return Transport(address, options)
 
     def health(self) -> Health:
         """Whether the server takes requests, and which models are ready; `Unavailable` where none answers."""
@@ -176,18 +180,8 @@ class AsyncClient(_Services[AsyncTransport]):
                 ...
     """
 
-    def __init__(
-        self,
-        address: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        tenant: str | None = None,
-        tls: Tls | bool | None = None,
-        metadata: Mapping[str, str] | None = None,
-        retries: int = DEFAULT_RETRIES,
-    ) -> None:
-        options = CallOptions(timeout_s, tenant, metadata or {}, retries)
-        super().__init__(AsyncTransport(read_address(address, tls), options))
+    def _connect(self, address: Address, options: CallOptions) -> AsyncTransport:
+        return AsyncTransport(address, options)
 
     async def health(self) -> Health:
         """As `Client.health`."""

@@ -12,6 +12,7 @@ from pptx import Presentation
 
 from qwen_client import WorkflowResult
 from qwen_client.chains.stories import Storyboard
+from qwen_client.commands.chain_view import failed_folder
 from qwen_client.documents.blocks import Heading, Items, Paragraph, Table
 from qwen_client.documents.folder import Folder, file_name
 from qwen_client.documents.markdown import markdown
@@ -91,3 +92,8 @@ def test_documents_hold_any_text(tmp_path: Path) -> None:
 def test_a_storyboard_of_any_text_is_saved(tmp_path: Path) -> None:
     files = Storyboard(f"idea{CONTROL}", f"draft{CONTROL}" * 200, ()).save(tmp_path)
     assert {file.suffix for file in files} == {".md", ".docx"}
+
+
+@pytest.mark.parametrize(("out", "failed"), [("a/b", "a/b-failed"), (".", "failed"), ("..", "../failed")])
+def test_where_a_failed_run_is_saved(out: str, failed: str) -> None:
+    assert failed_folder(Path(out)) == Path(failed)

@@ -20,7 +20,6 @@ from qwen_wire.chains import StageEvent
 from qwen_wire.errors import ChainFailed, ServerError
 
 CHAIN_TIMEOUT_S = 600.0
-FAILED = "-failed"  # beside the output folder, whose documents of an earlier run stay as they are
 GRACE_S = 5.0  # for the server to tell what it has made when the time is over
 Out = Annotated[Path, typer.Option("--out", "-o", help="Output folder; created if missing.")]
 Audio = Annotated[Path | None, typer.Option(help="Recording of the text, instead of it or in addition.")]
@@ -100,11 +99,16 @@ def _from_standard_input(value: Any) -> Any:
     return file_argument(value) if isinstance(value, Path) else value
 
 
+def failed_folder(out: Path) -> Path:
+    """Where a failed run is saved: beside `out`, whose documents of an earlier run stay as they are."""
+    return out.with_name(f"{out.name}-failed") if out.name.strip(".") else out / "failed"
+
+
 def _run_and_save(run: ChainRun[StageEvent, Any], out: Path, as_json: bool) -> None:
     try:
         result = _followed(run)
     except ChainFailed as failure:
-        _save(failure.result, out.with_name(f"{out.name}{FAILED}"), as_json)
+        _save(failure.result, failed_folder(out), as_json)
         raise
     _save(result, out, as_json)
     end_as(result.shortfalls)

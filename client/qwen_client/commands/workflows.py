@@ -12,7 +12,7 @@ import yaml
 from qwen_client.chains.run_folder import record_json
 from qwen_client.chains.workflows import WorkflowResult, read_workflow
 from qwen_client.client import Client
-from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, FAILED, Out, end_as, print_all
+from qwen_client.commands.chain_view import CHAIN_TIMEOUT_S, Out, end_as, failed_folder, print_all
 from qwen_client.commands.options import AsJson
 from qwen_client.commands.server_calls import calls_server
 from qwen_client.commands.standard_streams import STANDARD, read_standard_input
@@ -48,7 +48,7 @@ def run(
     require_folder(out)
     graph = _read_workflow(workflow)
     values = _read_inputs(inputs or [], graph.get("inputs", {}))
-    failed = out.with_name(f"{out.name}{FAILED}")
+    failed = failed_folder(out)
     kept = failed / KEPT
     try:
         with StageView() as view:
