@@ -42,7 +42,7 @@ class DecoderConfig:
             num_heads=config["num_attention_heads"],
             num_kv_heads=config["num_key_value_heads"],
             head_dim=config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"],
-            rope_theta=float(config.get("rope_theta") or rope["rope_theta"]),
+            rope_theta=float(rope.get("rope_theta") or config["rope_theta"]),
             norm_eps=config["rms_norm_eps"],
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding, linear
 from torch.nn.utils.rnn import pad_sequence
+from transformers import Qwen3ASRConfig
 
 from qwen_engine.aligner.prompt import AlignerPrompts
 from qwen_engine.asr.config import EncoderConfig, FeatureConfig
@@ -20,6 +21,7 @@ from qwen_engine.graphs import to_device
 from qwen_engine.weights import Weights
 from qwen_wire.errors import InvalidRequest
 
+DEFAULT_CLASS_MS = 80  # transformers, models/qwen3_asr/processing_qwen3_asr.py
 Clip: TypeAlias = tuple[np.ndarray, Sequence[int]]
 
 
@@ -34,13 +36,13 @@ class AlignerConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "AlignerConfig":
-        config = json.loads((folder / "config.json").read_bytes())
+        config = Qwen3ASRConfig.from_pretrained(folder)
         processor = json.loads((folder / "processor_config.json").read_bytes())
         return cls(
             features=FeatureConfig.load(folder),
-            encoder=EncoderConfig.from_json(config["audio_config"]),
-            decoder=DecoderConfig.from_json(config["text_config"]),
-            class_ms=int(processor["timestamp_segment_time"]),
+            encoder=EncoderConfig.from_transformers(config.audio_config),
+            decoder=DecoderConfig.from_json(config.text_config.to_dict()),
+            class_ms=int(processor.get("timestamp_segment_time", DEFAULT_CLASS_MS)),
         )
 
 

@@ -1,12 +1,15 @@
-"""The configuration of a published Qwen3-ASR checkpoint (transformers' native layout)."""
+"""The configuration of a published Qwen3-ASR checkpoint (transformers' native layout).
 
-import json
-from collections.abc import Mapping
+transformers' classes read the files: they know the defaults of keys that a file leaves out.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from transformers import Qwen3ASRConfig, Qwen3ASREncoderConfig, Qwen3ASRFeatureExtractor
 
 from qwen_engine.decoder import DecoderConfig
+from qwen_engine.generation_config import eos_ids, load_generation_config
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,13 @@ class FeatureConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "FeatureConfig":
-        config = json.loads((folder / "processor_config.json").read_bytes())["feature_extractor"]
+        extractor = Qwen3ASRFeatureExtractor.from_pretrained(folder)
         return cls(
-            sample_rate_hz=config["sampling_rate"],
-            num_mel_bins=config["feature_size"],
-            num_fft=config["n_fft"],
-            hop=config["hop_length"],
-            min_samples=config["min_length"],
+            sample_rate_hz=extractor.sampling_rate,
+            num_mel_bins=extractor.feature_size,
+            num_fft=extractor.n_fft,
+            hop=extractor.hop_length,
+            min_samples=extractor.min_length,
         )
 
 
@@ -43,16 +46,17 @@ class EncoderConfig:
     window_frames: int
 
     @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> "EncoderConfig":
-        if config["activation_function"] != "gelu":
-            raise ValueError(f"audio_config.activation_function is {config['activation_function']!r}; known: 'gelu'")
+    def from_transformers(cls, config: Qwen3ASREncoderConfig) -> "EncoderConfig":
+        """Raises `ValueError` for an activation function that the encoder does not know."""
+        if config.activation_function != "gelu":
+            raise ValueError(f"audio_config.activation_function is {config.activation_function!r}; known: 'gelu'")
         return cls(
-            num_layers=config["encoder_layers"],
-            hidden_size=config["d_model"],
-            num_heads=config["encoder_attention_heads"],
-            num_mel_bins=config["num_mel_bins"],
-            chunk_frames=2 * config["n_window"],
-            window_frames=config["n_window_infer"],
+            num_layers=config.encoder_layers,
+            hidden_size=config.d_model,
+            num_heads=config.encoder_attention_heads,
+            num_mel_bins=config.num_mel_bins,
+            chunk_frames=2 * config.n_window,
+            window_frames=config.n_window_infer,
         )
 
 
@@ -67,11 +71,10 @@ class AsrConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "AsrConfig":
-        config = json.loads((folder / "config.json").read_bytes())
-        eos = json.loads((folder / "generation_config.json").read_bytes())["eos_token_id"]
+        config = Qwen3ASRConfig.from_pretrained(folder)
         return cls(
             features=FeatureConfig.load(folder),
-            encoder=EncoderConfig.from_json(config["audio_config"]),
-            decoder=DecoderConfig.from_json(config["text_config"]),
-            eos_ids=frozenset(eos if isinstance(eos, list) else [eos]),
+            encoder=EncoderConfig.from_transformers(config.audio_config),
+            decoder=DecoderConfig.from_json(config.text_config.to_dict()),
+            eos_ids=eos_ids(load_generation_config(folder, config)),
         )

@@ -1,15 +1,13 @@
 """The configuration of a published Qwen3 text checkpoint."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from transformers import GenerationConfig, Qwen3Config
 
 from qwen_engine.decoder import DecoderConfig
+from qwen_engine.generation_config import eos_ids, load_generation_config
 from qwen_engine.sampling import Sampling
-
-# Fields of config.json that ask for what the shared decoder does not support.
-UNSUPPORTED = ("attention_bias", "use_sliding_window", "rope_scaling")
 
 
 @dataclass(frozen=True)
@@ -23,30 +21,34 @@ class ChatConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "ChatConfig":
-        config = json.loads((folder / "config.json").read_bytes())
-        if unknown := [f"{name} = {config[name]}" for name in UNSUPPORTED if config.get(name)]:
+        config = Qwen3Config.from_pretrained(folder)
+        if unknown := _unsupported(config):
             raise ValueError(f"config.json asks for what this engine does not do: {', '.join(unknown)}")
-        generation = _read(folder / "generation_config.json")
-        eos = generation.get("eos_token_id", config["eos_token_id"])
+        generation = load_generation_config(folder, config)
         return cls(
-            decoder=DecoderConfig.from_json(config),
-            eos_ids=frozenset(eos if isinstance(eos, list) else [eos]),
-            max_positions=config["max_position_embeddings"],
+            decoder=DecoderConfig.from_json(config.to_dict()),
+            eos_ids=eos_ids(generation),
+            max_positions=config.max_position_embeddings,
             sampling=_sampling(generation),
         )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Checkpoints may come without a generation_config.json."""
-    return json.loads(file.read_bytes()) if file.exists() else {}
+def _unsupported(config: Qwen3Config) -> list[str]:
+    """What the shared decoder does not do."""
+    asked = {
+        "attention_bias": config.attention_bias,
+        "use_sliding_window": config.use_sliding_window,
+        "rope_scaling": config.rope_parameters["rope_type"] != "default" and config.rope_parameters,
+    }
+    return [f"{name} = {value}" for name, value in asked.items() if value]
 
 
-def _sampling(generation: dict[str, Any]) -> Sampling:
-    """As transformers' `generate` reads it: greedy without `do_sample`."""
-    if not generation.get("do_sample", False):
+def _sampling(generation: GenerationConfig) -> Sampling:
+    """As transformers' `generate` reads it: greedy without `do_sample`; what is left out has its defaults."""
+    if not generation.do_sample:
         return Sampling(temperature=0.0, top_k=0)
     return Sampling(
-        temperature=generation.get("temperature", 1.0),
-        top_k=generation.get("top_k", 50),
-        top_p=generation.get("top_p", 1.0),
+        temperature=1.0 if generation.temperature is None else generation.temperature,
+        top_k=50 if generation.top_k is None else generation.top_k,
+        top_p=1.0 if generation.top_p is None else generation.top_p,
     )

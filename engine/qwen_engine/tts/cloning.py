@@ -18,6 +18,7 @@ from qwen_engine.weights import Weights
 SAMPLES_PER_FRAME = 1920
 TRAILING_SILENCE_S = 0.5  # separates the reference's last sound from the first generated one
 MAX_CACHED = 64
+DEFAULT_NUM_GROUPS = 16  # qwen-tts, core/tokenizer_12hz/configuration_qwen3_tts_tokenizer_v2.py
 # Names of the published file, and in transformers' class.
 MODULE_NAMES = (
     ("encoder.layers.", "encoder.encoder_seanet.layers."),
@@ -31,8 +32,8 @@ class SpeechEncoder:
 
     def __init__(self, folder: Path, *, dtype: torch.dtype, device: str) -> None:
         config = json.loads((folder / "config.json").read_bytes())
-        self._num_groups = config["encoder_valid_num_quantizers"]
-        model = MimiModel(MimiConfig(**config["encoder_config"]))
+        self._num_groups = config.get("encoder_valid_num_quantizers", DEFAULT_NUM_GROUPS)
+        model = MimiModel(MimiConfig(**(config.get("encoder_config") or {})))
         model.decoder = None
         weights = Weights(folder, dtype=dtype, device=device)
         names = [name.removeprefix("encoder.") for name in weights.names() if name.startswith("encoder.")]

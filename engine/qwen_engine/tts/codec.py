@@ -30,6 +30,21 @@ CODEBOOK_EPSILON = (
 SNAKE_EPSILON = 1e-9
 CONVNEXT_EPSILON = 1e-6
 DILATIONS = (1, 3, 9)
+# What upstream's classes take for keys that a file leaves out: qwen-tts 0.1.1,
+# core/tokenizer_12hz/configuration_qwen3_tts_tokenizer_v2.py.
+DEFAULTS = {
+    "num_quantizers": 16,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "hidden_size": 1024,
+    "sliding_window": 72,
+    "rope_theta": 10000.0,
+    "rms_norm_eps": 1e-5,
+    "upsampling_ratios": (2, 2),
+    "upsample_rates": (8, 5, 4, 3),
+}
+DEFAULT_SAMPLE_RATE_HZ = 24000
 
 
 @dataclass(frozen=True)
@@ -49,20 +64,20 @@ class CodecConfig:
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> "CodecConfig":
-        decoder = config["decoder_config"]
+        decoder = DEFAULTS | (config.get("decoder_config") or {})
         if decoder["num_attention_heads"] != decoder["num_key_value_heads"]:
             raise ValueError("a speech tokenizer with grouped-query attention is not supported")
         return cls(
             num_groups=decoder["num_quantizers"],
             num_layers=decoder["num_hidden_layers"],
             num_heads=decoder["num_attention_heads"],
-            head_dim=decoder["head_dim"],
+            head_dim=decoder.get("head_dim") or decoder["hidden_size"] // decoder["num_attention_heads"],
             window=decoder["sliding_window"],
             rope_theta=float(decoder["rope_theta"]),
             norm_eps=decoder["rms_norm_eps"],
             upsampling_ratios=tuple(decoder["upsampling_ratios"]),
             upsample_rates=tuple(decoder["upsample_rates"]),
-            sample_rate_hz=config["output_sample_rate"],
+            sample_rate_hz=config.get("output_sample_rate", DEFAULT_SAMPLE_RATE_HZ),
         )
 
 
