@@ -1,6 +1,5 @@
 """`qwen doctor`: what the server needs of this machine, checked one by one, with the way to mend each."""
 
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -8,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rich.table import Table
 from qwen_client import Client
 from qwen_server import checkpoints, shared_memory
 from qwen_server.address import Address, port_is_taken
+from qwen_server.checkpoint_files import damaged_files, wrong_layout
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 from qwen_server.installation import MEND, find_triton, stub_version
@@ -42,8 +42,26 @@ class Check:
 
 def examine(profile: str) -> list[Check]:
     """Run all checks; none raises."""
-    machine = (_python, _libpython, _numpy, _triton, _shared_memory, _disk)
-    return [*(check() for check in machine), _gpu(profile), *_ports(), *_checkpoints(profile)]
+    checks: dict[str, Callable[[], Iterable[Check]]] = {
+        "Python": lambda: [_python()],
+        "libpython": lambda: [_libpython()],
+        "numpy": lambda: [_numpy()],
+        "Triton": lambda: [_triton()],
+        "shared memory": lambda: [_shared_memory()],
+        "disk": lambda: [_disk()],
+        "GPU": lambda: [_gpu(profile)],
+        "ports": _ports,
+        "checkpoints": lambda: _checkpoints(profile),
+    }
+    return [check for name, examined in checks.items() for check in _examined(name, examined)]
+
+
+def _examined(name: str, check: Callable[[], Iterable[Check]]) -> list[Check]:
+    """What a check found, or what kept it from finding anything."""
+    try:
+        return list(check())
+    except (ServerError, OSError, subprocess.SubprocessError, importlib.metadata.PackageNotFoundError) as error:
+        return [Check(name, False, f"not checked: {error or type(error).__name__}", "see what was found")]
 
 
 def report(checks: list[Check], *, as_json: bool) -> None:
@@ -167,22 +185,18 @@ def _checkpoint(name: str, checkpoint: str, profile: str) -> Check:
     try:
         folder = checkpoints.resolve(checkpoint)
     except ServerError as error:
-        return Check(name, False, str(error), f"qwen pull {profile}")
-    if problems := checkpoints.wrong_files(folder):
-        *wrong_files, mend = problems
-        return Check(name, False, "; ".join(wrong_files) or str(folder), mend)
-    wrong = changed_files(folder)
-    found = f"changed: {', '.join(wrong)}" if wrong else str(folder)
-    return Check(name, not wrong, found, "restore it: git checkout, or `make demo-checkpoints`")
+        return Check(name, False, str(error), _restoring(checkpoint, profile))
+    if mend := wrong_layout(folder):
+        return Check(name, False, str(folder), mend)
+    damaged = checkpoints.told(damaged_files(folder), folder)
+    return Check(name, not damaged, "; ".join(damaged) or str(folder), _restoring(checkpoint, profile))
 
 
-def changed_files(folder: Path) -> list[str]:
-    """Files whose sha256 is not as the manifest beside `folder` says; none where no manifest names the folder."""
-    manifest = folder.parent / "manifest.json"
-    entries = json.loads(manifest.read_text()) if manifest.is_file() else {}
-    expected: dict[str, str] = entries.get(folder.name, {}).get("sha256", {})
-    return [name for name, sha256 in expected.items() if _sha256(folder / name) != sha256]
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+def _restoring(checkpoint: str, profile: str) -> str:
+    """How to get missing or damaged files of a checkpoint."""
+    folder = checkpoints.local_folder(checkpoint)
+    if not checkpoint.startswith("demo/"):
+        return f"qwen pull {profile}" if folder is None else "copy the folder again from where it comes from"
+    if folder is None or not folder.is_relative_to(project_home()):
+        return "pip install --force-reinstall --no-deps qwen-triton-demo"
+    return "git checkout demo/checkpoints, or `make demo-checkpoints`"

