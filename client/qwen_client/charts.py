@@ -12,7 +12,8 @@ from qwen_client.texts import json_bytes
 from qwen_wire.answers import ChartResult
 from qwen_wire.charts import AnyChart, ChartBase, GanttTask, TimelineEvent, make_chart
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.options import ChartOptions, PictureFormat, Theme
+from qwen_wire.options import ChartOptions, PictureFormat
+from qwen_wire.theme import ThemeName
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +34,7 @@ def draw(
     width: int | None = None,
     height: int | None = None,
     scale: int = 1,
-    theme: Theme = "light",
+    theme: ThemeName = "light",
     format: PictureFormat = "png",
     quality: int | None = None,
 ) -> UnaryJob[Chart]:

@@ -25,11 +25,11 @@ from qwen_engine.charts.engine import ChartEngine
 from qwen_engine.charts.fonts import Typeface, load_typefaces
 from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.settings import ChartSettings
-from qwen_engine.charts.themes import THEMES
 from qwen_engine.loop import EngineLoop
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
+from qwen_wire.theme import THEMES
 
 SETTINGS = ChartSettings()
 PALETTE = THEMES["light"].palette

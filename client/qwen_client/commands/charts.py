@@ -14,7 +14,7 @@ from qwen_client.console import print_made, print_warning
 from qwen_client.pictures import picture_format
 from qwen_client.texts import read_json
 from qwen_wire.errors import InvalidRequest
-from qwen_wire.options import Theme
+from qwen_wire.theme import ThemeName
 
 
 @calls_server()
@@ -25,7 +25,7 @@ def chart(
     width: Annotated[int | None, typer.Option(help="Width in pixels. Default: set by the server.")] = None,
     height: Annotated[int | None, typer.Option(help="Height in pixels. Default: as high as the chart needs.")] = None,
     scale: Annotated[int, typer.Option(help="Pixels per unit of width and height, for sharper output.")] = 1,
-    theme: Annotated[Theme, typer.Option(help="Colour theme.")] = "light",
+    theme: Annotated[ThemeName, typer.Option(help="Colour theme.")] = "light",
     as_json: AsJson = False,
 ) -> None:
     """Render the chart described in FILE (timeline, Gantt, bar chart, ...) to a picture file."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, height_of, require_width
-from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
+from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import BarChart
+from qwen_wire.theme import LINE_HEIGHT
 
 MIN_BAR = 4.0
 MAX_BAR = 64.0

@@ -12,8 +12,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
-from qwen_engine.charts.themes import Theme
+from qwen_engine.charts.text_layout import TextLayout
+from qwen_wire.theme import LINE_HEIGHT, Theme
 
 POINTS_PER_INCH = 72  # so that a point is a pixel
 Point = tuple[float, float]

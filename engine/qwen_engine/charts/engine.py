@@ -17,7 +17,6 @@ from qwen_engine.charts.page import Layout
 from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.settings import ChartSettings
 from qwen_engine.charts.text_layout import TextLayout
-from qwen_engine.charts.themes import THEMES
 from qwen_engine.charts.timeline import TimelineLayout
 from qwen_engine.loop import Model
 from qwen_engine.readers import Readers
@@ -25,6 +24,7 @@ from qwen_engine.session import Session, fail_alone
 from qwen_wire.charts import BarChart, ChartBase, ConceptGraph, Gantt, ResponsibilityMatrix, Timeline
 from qwen_wire.errors import InvalidRequest, Unavailable
 from qwen_wire.options import MAX_SIDE_PX
+from qwen_wire.theme import THEMES
 
 LAYOUTS: Mapping[type[ChartBase], Callable[[Any, TextLayout, int], Layout]] = {
     Timeline: TimelineLayout,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import matplotlib
 from matplotlib.font_manager import FontProperties, fontManager
@@ -9,9 +10,9 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 
 from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.charts import Language
+from qwen_wire.theme import font_of
 
-# A character has a form for each region. Quotes and dots of the Korean face are as wide as Latin ones.
-FAMILIES: dict[Language, str] = {"en": "Noto Sans CJK KR", "zh": "Noto Sans CJK SC", "ja": "Noto Sans CJK JP"}
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 FALLBACK = "DejaVu Sans"
 WEIGHTS = {False: 400, True: 700}
 EM = 1000
@@ -41,7 +42,7 @@ class Typeface:
     """The faces for the texts of one language, in regular and bold."""
 
     def __init__(self, language: Language) -> None:
-        self._families = (FAMILIES[language], FALLBACK)
+        self._families = (font_of(language).family, FALLBACK)
         self._faces = {bold: self._load(weight) for bold, weight in WEIGHTS.items()}
 
     def has(self, char: str) -> bool:
@@ -80,11 +81,12 @@ def load_typefaces(settings: ChartSettings) -> dict[Language, Typeface]:
         if str(file) not in known:
             fontManager.addfont(file)
     _require_families(settings.font_files())
-    return {language: Typeface(language) for language in FAMILIES}
+    return {language: Typeface(language) for language in LANGUAGES}
 
 
 def _require_families(files: Sequence[Path]) -> None:
     found = {(entry.name, entry.weight) for entry in fontManager.ttflist}
-    lacking = [name for name in FAMILIES.values() for weight in WEIGHTS.values() if (name, weight) not in found]
+    families = [font_of(language).family for language in LANGUAGES]
+    lacking = [name for name in families for weight in WEIGHTS.values() if (name, weight) not in found]
     if lacking:
         raise FileNotFoundError(f"{', '.join(map(str, files))} lack the families {', '.join(sorted(set(lacking)))}")

@@ -4,8 +4,8 @@ from qwen_engine.charts.axis import DateAxis, Mark
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of
 from qwen_engine.charts.text_layout import TextLayout
-from qwen_engine.charts.themes import ink_on
 from qwen_wire.charts import Gantt, GanttTask
+from qwen_wire.theme import ink_on
 
 AXIS_HEIGHT = 44.0
 FOOT_HEIGHT = 26.0

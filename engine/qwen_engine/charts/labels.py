@@ -1,15 +1,13 @@
 """The words added to a chart, by language."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 
 from pydantic import BaseModel
 
 from qwen_wire.charts import Language
+from qwen_wire.theme import written_language
 
-KANA = re.compile(r"[\u3041-\u30ff\uff66-\uff9f]")
-HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -39,8 +37,5 @@ LABELS: dict[Language, Labels] = {
 
 
 def language_of(chart: BaseModel) -> Language:
-    """Japanese where there are kana, Chinese where there are only characters, English elsewhere."""
-    text = chart.model_dump_json()
-    if KANA.search(text):
-        return "ja"
-    return "zh" if HAN.search(text) else "en"
+    """As its texts are written."""
+    return written_language(chart.model_dump_json())

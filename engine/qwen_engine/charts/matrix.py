@@ -6,8 +6,8 @@ from itertools import pairwise
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
-from qwen_engine.charts.themes import ink_on
 from qwen_wire.charts import ResponsibilityMatrix
+from qwen_wire.theme import ink_on
 
 NAME_SIZE = 13.0
 MIN_COLUMN = 40.0

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.text_layout import LINE_HEIGHT, TextLayout
+from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.errors import InvalidRequest
+from qwen_wire.theme import LINE_HEIGHT, TypeScale
 
 MARGIN = 24.0
-TITLE_SIZE = 21.0
-SIZE = 14.0
-SMALL_SIZE = 11.5
+SCALE = TypeScale(14.0)
+TITLE_SIZE, SIZE, SMALL_SIZE = SCALE.title, SCALE.body, SCALE.small
 
 
 class Layout(Protocol):

@@ -3,15 +3,14 @@
 import functools
 import json
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL.Image import Image
 
 from qwen_engine.image.picture_output import encode_picture
 from qwen_wire.charts import AnyChart, Language
 from qwen_wire.options import PictureFormat
+from qwen_wire.theme import ThemeName
 
-ThemeName = Literal["light", "dark"]
 # Each of them takes a tenth of a second.
 LARGE_BYTES = 4_000
 LARGE_PIXELS = 3_000_000

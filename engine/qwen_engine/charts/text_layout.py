@@ -13,7 +13,6 @@ OPENING = "（「『【《〈〔［｛“‘(["
 CLOSING = "、。，．：；！？）」』】》〉〕］｝”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ％,.:;!?)%"
 # Units that are not broken: a word, or one East Asian character, with its signs.
 UNIT = re.compile(rf"\s+|[{re.escape(OPENING)}]*(?:[{WIDE}]|[^\s{WIDE}]+)[{re.escape(CLOSING)}]*")
-LINE_HEIGHT = 1.35
 
 
 class TextLayout:

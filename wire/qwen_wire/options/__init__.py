@@ -23,7 +23,7 @@ from qwen_wire.options.chains import (
 )
 from qwen_wire.options.chat import ChatMessage, ChatOptions
 from qwen_wire.options.parsing import TensorValue, parse_options, parse_text
-from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, Theme, VisionOptions
+from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, VisionOptions
 from qwen_wire.options.speech import (
     AlignerOptions,
     AsrOptions,
@@ -60,7 +60,6 @@ __all__ = [
     "StreamOptions",
     "TensorValue",
     "TextFeed",
-    "Theme",
     "Timestamps",
     "Token",
     "TtsOptions",

@@ -6,9 +6,9 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from qwen_wire.options.base import FILE_NAME, Options, PictureOptions, StreamOptions
+from qwen_wire.theme import ThemeName
 
 Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
-Theme = Literal["light", "dark"]
 MAX_SIDE_PX = 16_383  # WebP takes no more
 PictureSide = Annotated[int, Field(ge=16, le=MAX_SIDE_PX)]
 
@@ -83,4 +83,4 @@ class ChartOptions(PictureOptions):
         description="pixels; null: as high as the chart needs. What needs more is refused, not cut",
     )
     scale: int = Field(1, ge=1, le=4, description="each of these pixels becomes `scale` x `scale` in the picture")
-    theme: Theme = Field("light", description="colours")
+    theme: ThemeName = Field("light", description="colours")
