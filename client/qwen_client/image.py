@@ -8,13 +8,14 @@ from typing import Any, Literal, TypeAlias
 from qwen_client.jobs import Ending, StreamJob, only_event, require_complete
 from qwen_client.messages import Answer, Inputs, options_json
 from qwen_client.pictures import ImageEvent, Picture, PictureInput, PictureInputs, Progress, picture_bytes
-from qwen_client.recipes import PictureFile, read_recipe, require_ingredients
+from qwen_client.recipes import PictureFile, Recipe, read_recipe, require_ingredients
 from qwen_client.texts import text_bytes
 from qwen_wire.errors import InvalidRequest, ServerError
-from qwen_wire.options import ImageOptions, PictureFormat
+from qwen_wire.options import MAX_SIDE_PX, ImageOptions, PictureFormat
 from qwen_wire.pictures import PictureEvent, ProgressEvent, Queued, Style, StyleList
 
 MODEL = "qwen_image"
+SIDE_MULTIPLE = 16
 REPEATED = (
     "task",
     "steps",
@@ -128,8 +129,9 @@ def inpaint(
 
         client.image.inpaint("street.png", "mask.png", "a street with a red car")
 
-    `mask` is as large as the picture and white where it is to be drawn; the rest stays exactly as it was. A mask that
-    is transparent in places asks for those. None: the picture's own transparent parts are filled.
+    `mask` is as large as the picture and white where it is to be drawn; the rest stays exactly as it was, at the
+    picture's own size unless `size` asks for another. A mask that is transparent in places asks for those. None: the
+    picture's own transparent parts are filled.
     `options` as for `generate`. Returns a `Picture`.
     """
     return generate(prompt, images=image, mask=mask, task="inpaint", **options)
@@ -157,10 +159,17 @@ def regenerate(
         recipe.prompt,
         images=given.get("IMAGE"),
         mask=given.get("MASK"),
-        size=(recipe.width, recipe.height),
+        size=_size_to_ask_for(recipe),
         on_progress=on_progress,
         **{name: getattr(recipe, name) for name in REPEATED},
     )
+
+
+def _size_to_ask_for(recipe: Recipe) -> Size | None:
+    """None: it is the size of the picture that was inpainted, which may be one that cannot be asked for."""
+    sides = (recipe.width, recipe.height)
+    is_askable = not any(side % SIDE_MULTIPLE for side in sides) and max(sides) <= MAX_SIDE_PX
+    return sides if is_askable else None
 
 
 def styles() -> StreamJob[tuple[Style, ...], tuple[Style, ...]]:

@@ -88,7 +88,10 @@ class Picture(ShortRepr):
         if wanted == self.format.upper():
             return self.data
         file = io.BytesIO()
-        self.image.save(file, wanted)
+        try:
+            self.image.save(file, wanted)
+        except (OSError, ValueError):  # the format has no transparency
+            on_white(self.image).save(file, wanted)
         return file.getvalue()
 
     def save(self, file: str | os.PathLike[str] | BinaryIO, format: str | None = None) -> None:
@@ -154,6 +157,13 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     return file_format
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture in mode RGB, with white for transparency."""
+    sheet = Image.new("RGB", image.size, "white")
+    sheet.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+    return sheet
+
+
 def contact_sheet(pictures: Sequence[Picture]) -> Image.Image:
     """All pictures side by side, in about as many rows as columns.
 
@@ -166,5 +176,5 @@ def contact_sheet(pictures: Sequence[Picture]) -> Image.Image:
     sheet = Image.new("RGB", (num_columns * wide + SHEET_GAP_PIXELS, num_rows * high + SHEET_GAP_PIXELS), "white")
     for number, picture in enumerate(pictures):
         row, column = divmod(number, num_columns)
-        sheet.paste(picture.image, (column * wide + SHEET_GAP_PIXELS, row * high + SHEET_GAP_PIXELS))
+        sheet.paste(on_white(picture.image), (column * wide + SHEET_GAP_PIXELS, row * high + SHEET_GAP_PIXELS))
     return sheet

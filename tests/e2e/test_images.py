@@ -139,6 +139,26 @@ def test_inpainting_leaves_the_rest_as_it_was_however_the_mask_is_given(client, 
     assert_same(client.image.regenerate(painted.data, images=circle, mask=left_half), painted)
 
 
+def test_inpainting_keeps_a_photograph_of_any_size_and_draws_it_again(client):
+    rng = np.random.default_rng(1)
+    photograph = Image.fromarray(rng.integers(0, 256, (250, 187, 4), dtype=np.uint8))
+    mask = Image.new("L", (187, 250))
+    mask.paste(255, (20, 30, 90, 120))
+    inside = np.asarray(mask) > 0
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    photograph.transpose(Image.Transpose.ROTATE_90).save(file, "PNG", exif=exif)
+    painted = client.image.inpaint(file.getvalue(), mask, PROMPT, seed=3, steps=2, n=2)
+    for picture in painted.all:
+        assert (picture.width, picture.height) == picture.image.size == (187, 250)
+        np.testing.assert_array_equal(np.asarray(picture.image)[~inside], np.asarray(photograph)[~inside])
+        assert (picture.recipe.width, picture.recipe.height) == (187, 250)
+    again = client.image.regenerate(painted.data, images=file.getvalue(), mask=mask)
+    assert_same(again, painted)
+    edited = client.image.edit(photograph, "make it green", mask=mask, steps=2)
+    np.testing.assert_array_equal(np.asarray(edited.image)[~inside], np.asarray(photograph)[~inside])
+
+
 def test_an_instruction_changes_what_it_names(client, circle):
     edited = client.image.edit(circle, "make the circle green")
     red, green, blue = pixels(edited)[24:40, 24:40].reshape(-1, 3).mean(axis=0)

@@ -131,6 +131,10 @@ def test_pictures_that_are_sent_are_held_within_a_limit():
     first, second, third = run(engine, given, given, ImageRequest("a red circle", steps=2))
     assert [first.outcome(), third.outcome()] == ["stop", "stop"]
     assert "pictures of 8192 pixels are being worked on, and the limit is 12288" in str(second.outcome())
+    masked = dataclasses.replace(given, task="inpaint", images=(Image.new("RGB", (64, 64)),), mask=left_half())
+    first, second = run(engine, masked, masked)  # whose results are held, too
+    assert first.outcome() == "stop"
+    assert "pictures of 8192 pixels are being" in str(second.outcome())
     (alone,) = run(engine, dataclasses.replace(given, images=(Image.new("RGB", (256, 128)),)))
     assert alone.outcome() == "stop"
 
@@ -304,15 +308,54 @@ def test_what_an_edit_checkpoint_has_in_common_with_the_base_is_loaded_once(edit
 @pytest.mark.parametrize("size", [{}, {"width": 96, "height": 48}], ids=["its own size", "another size"])
 def test_an_edit_with_a_mask_leaves_the_rest_as_it_was(edit_checkpoint, size):
     """On an Edit-Plus checkpoint, for which upstream has no pipeline with a mask."""
-    images, mask = (picture("red", (128, 64)), picture("blue")), left_half((128, 64))
+    images, mask = (picture("red", (131, 67)), picture("blue")), left_half((131, 67))
     request = ImageRequest("make it green", "edit", seed=2, steps=3, images=images, mask=mask, **size)
     (sink,) = run(make_engine(edit_checkpoint), request)
     drawn = pixels(sink)
-    assert drawn.shape == ((48, 96, 3) if size else (32, 96, 3))  # 64² pixels at its aspect ratio, in multiples of 32
+    assert drawn.shape == ((48, 96, 3) if size else (67, 131, 3))
     given = np.asarray(images[0].resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.LANCZOS))
     half = drawn.shape[1] // 2
     np.testing.assert_array_equal(drawn[:, half:], given[:, half:])
     assert not np.array_equal(drawn[:, :half], given[:, :half])
+
+
+def noise(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    shape = (size[1], size[0], len(mode))
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("size", [(250, 187), (33, 15), (64, 64), (601, 399)])  # the last one is reduced for the model
+def test_inpainting_keeps_every_pixel_outside_the_mask_at_any_size(engine, size):
+    given, mask = noise(size), Image.new("L", size)
+    mask.paste(255, (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
+    mask.paste(127, (0, 0, size[0] // 4, size[1] // 4))  # darker than half: not to be changed
+    request = ImageRequest("a ring", "inpaint", seed=3, steps=3, num_images=2, images=(given,), mask=mask)
+    (sink,) = run(engine, dataclasses.replace(request, preview_every=1))
+    assert sink.outcome() == "stop"
+    first, second = (np.asarray(event.image) for event in sink.events if isinstance(event, Picture))
+    inside = np.asarray(mask) >= 128
+    for drawn in (first, second):
+        np.testing.assert_array_equal(drawn[~inside], np.asarray(given)[~inside])
+        assert (drawn[inside] != np.asarray(given)[inside]).any(axis=-1).mean() > 0.9
+    assert not np.array_equal(first, second)
+    assert any(event.preview is not None for event in progress(sink))
+
+
+def test_outside_the_mask_transparency_stays_and_inside_there_is_none(engine):
+    size = (50, 37)
+    original, mask = noise(size, "RGBA"), left_half(size)
+    request = ImageRequest("a ring", "inpaint", steps=2, images=(original.convert("RGB"),), mask=mask)
+    drawn = pixels(run(engine, dataclasses.replace(request, original=original))[0])
+    np.testing.assert_array_equal(drawn[:, 25:], np.asarray(original)[:, 25:])
+    assert (drawn[:, :25, 3] == 255).all()
+    everywhere = Image.new("L", size, 255)
+    assert pixels(run(engine, dataclasses.replace(request, original=original, mask=everywhere))[0]).shape[-1] == 3
+
+
+def test_a_mask_that_is_black_everywhere_changes_nothing(engine):
+    given = noise((50, 37))
+    request = ImageRequest("a ring", "inpaint", steps=2, images=(given,), mask=Image.new("L", given.size))
+    np.testing.assert_array_equal(pixels(run(engine, request)[0]), np.asarray(given))
 
 
 @pytest.mark.parametrize(

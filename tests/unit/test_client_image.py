@@ -1,5 +1,6 @@
 """`client.image` and `client.chains` against a scripted server."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -203,6 +204,31 @@ def test_a_recipe_draws_the_picture_again(client: Client, triton: FakeTriton, tm
     assert triton.received[-1].inputs["PROMPT"] == b"a red circle"
     assert sent(triton) == {"task": "generate", "width": 32, "height": 48, "steps": 3, "seed": 6}
     assert again.seed == 6
+
+
+@pytest.mark.parametrize("size", [(250, 187), (9, 5), (20_000, 400), (250, 192)])
+def test_a_size_that_a_mask_has_kept_is_not_asked_for_again(
+    client: Client, triton: FakeTriton, size: tuple[int, int]
+) -> None:
+    images, mask = [hashlib.sha256(SOURCE).hexdigest()], hashlib.sha256(MASK).hexdigest()
+    made = {"model": "qwen_image", "checkpoint": "image", "task": "inpaint", "prompt": "a star", "steps": 3, "seed": 6,
+            "format": "png", "width": size[0], "height": size[1],
+            "images_sha256": images, "mask_sha256": mask}  # fmt: skip
+    client.image.regenerate(encoded(8, 8, recipe=made), images=SOURCE, mask=MASK)
+
+    assert sent(triton) == {"task": "inpaint", "steps": 3, "seed": 6}
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [("png", "RGBA"), ("jpg", "RGB"), ("eps", "RGB"), ("pcx", "RGB")])
+def test_transparency_is_saved_where_the_format_has_it(tmp_path: Path, suffix: str, kept: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (8, 8), (200, 0, 0, 0)).save(file, "PNG")
+    picture = Picture(file.getvalue(), "png", "a star", 8, 8, 0, 0, None, "id")
+    picture.save(tmp_path / f"x.{suffix}")
+
+    with Image.open(tmp_path / f"x.{suffix}") as saved:
+        assert saved.mode == kept
+    assert contact_sheet([picture]).getpixel((12, 12)) == (255, 255, 255)
 
 
 def test_a_recipe_wants_the_files_it_was_made_from(client: Client, triton: FakeTriton) -> None:

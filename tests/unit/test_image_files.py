@@ -46,6 +46,21 @@ def test_formats(file_format: str, quality: int | None, exact: bool) -> None:
     assert (np.asarray(file) == np.asarray(image)).all() == exact
 
 
+@pytest.mark.parametrize(("file_format", "quality"), [("png", None), ("webp", 100)])
+def test_transparency_is_kept_to_the_last_bit(file_format: str, quality: int | None) -> None:
+    image = Image.fromarray(RNG.integers(0, 256, (32, 48, 4), dtype=np.uint8))
+    image.paste((10, 20, 30, 0), (0, 0, 20, 20))  # a colour that nobody sees
+    file = opened(encode_picture(image, file_format, quality, "{}"))
+
+    np.testing.assert_array_equal(np.asarray(file), np.asarray(image))
+
+
+def test_a_jpeg_has_white_for_transparency() -> None:
+    file = opened(encode_picture(Image.new("RGBA", (16, 16), (200, 0, 0, 0)), "jpeg", None, "{}"))
+
+    assert (file.mode, file.getpixel((8, 8))) == ("RGB", (255, 255, 255))
+
+
 @pytest.mark.parametrize("file_format", ["webp", "jpeg"])
 def test_quality_costs_bytes(file_format: str) -> None:
     image = noise(200, 200)

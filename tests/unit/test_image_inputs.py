@@ -20,7 +20,7 @@ from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import Aspect, ImageOptions
 
-SETTINGS = ImageSettings(checkpoint="image", width=64, height=64, max_input_pixels=4096, max_references=2)
+SETTINGS = ImageSettings(checkpoint="image", width=64, height=64, max_input_pixels=16_400 * 400, max_references=2)
 
 open_decoders: list[Decoders] = []
 
@@ -39,6 +39,8 @@ def encoded(size: tuple[int, int] = (32, 32), colour: str = "red", mode: str = "
 
 
 RED, BLUE, MASK, HOLE = encoded(), encoded(colour="blue"), encoded(colour="white"), encoded(colour="#0000", mode="RGBA")
+
+LONG = encoded((16_400, 400))
 
 
 def asked(images: tuple[bytes, ...] = (), mask: bytes = b"", prompt: str = "a ring", **options: Any) -> ImageRequest:
@@ -84,6 +86,21 @@ def test_everything_that_is_asked_for_reaches_the_engine() -> None:
     assert [image.getpixel((0, 0)) for image in request.images] == [(255, 0, 0), (0, 0, 255)]
 
 
+def test_what_a_mask_leaves_alone_stays_as_transparent_as_it_was() -> None:
+    half = Image.new("RGBA", (32, 32), (200, 100, 0, 90))
+    half.paste((0, 0, 0, 255), (0, 0, 16, 32))
+    file = io.BytesIO()
+    half.save(file, "PNG")
+
+    for request in (asked((file.getvalue(),), MASK), asked((file.getvalue(),), task="inpaint")):
+        assert request.original.tobytes() == half.tobytes()
+        assert request.images[0].mode == "RGB"
+    assert asked((file.getvalue(),), strength=0.5).original is None
+    assert asked((RED,), MASK).original is None
+    opaque = encoded(colour="#f00f", mode="RGBA")
+    assert asked((opaque,), MASK).original is None
+
+
 HEARD = {"language": "English", "duration_s": 2.0, "text": "a ring", "finish_reason": "stop"}
 FAILED = [{"start_s": 0.0, "end_s": 1.5, "message": "no room"}]
 
@@ -127,8 +144,14 @@ def test_base64_inputs() -> None:
         ((b"x",), b"", {}, "IMAGE cannot be read"),
         ((RED,), b"x", {}, "MASK cannot be read"),
         ((RED,), encoded((16, 32)), {}, "MASK has 16 x 32 pixels, its picture 32 x 32"),
-        ((encoded((80, 60)),), b"", {}, "IMAGE has 80 x 60 = 4800 pixels; the limit is 4096"),
+        ((encoded((4000, 1641)),), b"", {}, "IMAGE has 4000 x 1641 = 6564000 pixels; the limit is 6560000"),
         ((RED,), b"", {"task": "inpaint"}, "MASK is empty and IMAGE has no transparent parts"),
+        (
+            (LONG,),
+            LONG,
+            {"format": "webp", "width": 64},
+            "OPTIONS.format is 'webp', which takes 16383 pixels a side, but IMAGE has 16400 x 400 and keeps them",
+        ),
         ((), b"", {"style": "rococo"}, "OPTIONS.style is 'rococo'; allowed: photorealistic, "),
     ],
 )

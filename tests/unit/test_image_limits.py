@@ -59,7 +59,45 @@ def test_an_edit_has_the_profiles_pixels_at_the_last_pictures_aspect_ratio():
     images = (Image.new("RGB", (640, 640)), Image.new("RGB", (500, 1000)))
     assert size(ImageRequest("make it red", "edit", images=images)) == (512, 1024)
     mask = Image.new("L", (640, 640), 255)  # it belongs to the first
-    assert size(ImageRequest("make it red", "edit", images=images, mask=mask)) == (736, 736)
+    masked = resolved(ImageRequest("make it red", "edit", images=images, mask=mask))
+    assert (masked.width, masked.height, masked.model_size) == (640, 640, (736, 736))
+
+
+def inpainting(size: tuple[int, int], **asked: int) -> ImageRequest:
+    return ImageRequest("a star", "inpaint", images=(Image.new("RGB", size),), mask=Image.new("L", size, 255), **asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "model_size"),
+    [
+        ((640, 480), (640, 480)),
+        ((250, 187), (256, 192)),
+        ((9, 5), (16, 16)),
+        ((4000, 3000), (1152, 864)),
+        ((1401, 745), (1360, 720)),  # rounded up it would have more than the limit
+        ((6000, 121), (6000, 128)),
+    ],
+)
+def test_a_mask_keeps_the_size_of_its_picture(given, model_size):
+    for asked in ({}, {"width": given[0]}, {"height": given[1]}, {"width": given[0], "height": given[1]}):
+        answer = resolved(inpainting(given, **asked))
+        assert (answer.width, answer.height) == given
+        assert answer.model_size == model_size
+        assert model_size[0] * model_size[1] <= SETTINGS.max_pixels
+
+
+def test_another_size_is_what_was_asked_for():
+    answer = resolved(inpainting((250, 187), width=128, height=64))
+    assert (answer.width, answer.height) == answer.model_size == (128, 64)
+    with pytest.raises(InvalidRequest, match=r"OPTIONS\.width is 100; allowed: multiples of 16"):
+        resolved(inpainting((250, 187), width=100, height=64))
+
+
+def test_results_count_where_they_are_as_large_as_their_picture():
+    plain = ImageRequest("a star", "vary", images=(Image.new("RGB", (100, 70)),), num_images=4)
+    assert plain.num_held_pixels == 7000
+    masked = inpainting((100, 70), num_images=4)
+    assert masked.num_held_pixels == 5 * 7000
 
 
 def test_what_a_request_names_comes_before_its_preset_and_that_before_the_profile():
@@ -71,8 +109,9 @@ def test_what_a_request_names_comes_before_its_preset_and_that_before_the_profil
 
 
 def test_a_resolved_request_resolves_to_itself():
-    first = resolved(ImageRequest("a star", "vary", images=(Image.new("RGB", (640, 480)),), preset="fast"))
-    assert vars(resolved(first)) == vars(first)
+    varied = ImageRequest("a star", "vary", images=(Image.new("RGB", (640, 480)),), preset="fast")
+    for first in (resolved(varied), resolved(inpainting((250, 187)))):
+        assert vars(resolved(first)) == vars(first)
 
 
 @pytest.mark.parametrize(("steps", "strength", "skipped"), [(10, 1.0, 0), (10, 0.6, 4), (4, 0.3, 2), (50, None, 0)])

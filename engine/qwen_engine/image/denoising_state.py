@@ -9,6 +9,8 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 
 Shape = tuple[int, int, int]  # frames, height and width in tokens
+Size = tuple[int, int]  # width and height
+Area = tuple[int, int, int, int]  # left, top, right, bottom
 MAX_DECODED_PIXELS = 256 * 256  # of pictures decoded together: larger ones would take much memory
 
 
@@ -27,15 +29,38 @@ class DenoisingKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Where a picture changes: `tokens` (1, tokens, channels) are 1 there, `stencil` (mode L) is white there."""
+    """Where a picture changes: `tokens` (1, tokens, channels) are 1 there, `stencil` (mode L) is white there.
+
+    `stencil` and `picture` (RGB, or RGBA where it has transparency) are as large as the result.
+    """
 
     tokens: torch.Tensor
     stencil: Image.Image
     picture: Image.Image
 
     def composite(self, drawn: Image.Image) -> Image.Image:
-        """`drawn` within the mask; around it the input picture, to the last bit."""
-        return Image.composite(drawn, self.picture, self.stencil)
+        """`drawn` within the mask, scaled to the input picture; around it the latter, to the last bit."""
+        area = self.stencil.getbbox()
+        result = self.picture.copy()
+        if area is not None:
+            part = _scaled_part(drawn, self.picture.size, area).convert(result.mode)
+            result.paste(part, area, self.stencil.crop(area))
+        return _without_needless_transparency(result)
+
+
+def _scaled_part(picture: Image.Image, size: Size, area: Area) -> Image.Image:
+    """The `area` of `picture` scaled to `size`; the rest of a large picture is not computed."""
+    if picture.size == size:
+        return picture.crop(area)
+    across, down = picture.width / size[0], picture.height / size[1]
+    left, top, right, bottom = area
+    box = (left * across, top * down, right * across, bottom * down)
+    return picture.resize((right - left, bottom - top), Image.Resampling.LANCZOS, box)
+
+
+def _without_needless_transparency(picture: Image.Image) -> Image.Image:
+    is_opaque = picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (255, 255)
+    return picture.convert("RGB") if is_opaque else picture
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,7 @@ class ImageEngine(Model[ImageRequest]):
         tenant, limit = session.tenant, self._settings.max_held_pixels
         own = [one for one in accepted if one.tenant == tenant]
         for held, allowed in ((accepted, limit), (own, int(limit * self._settings.tenants.share(tenant)))):
-            num_held, num_new = sum(one.request.num_input_pixels for one in held), session.request.num_input_pixels
+            num_held, num_new = sum(one.request.num_held_pixels for one in held), session.request.num_held_pixels
             if num_held and num_new and num_held + num_new > allowed:
                 raise Unavailable(
                     f"pictures of {num_held} pixels are being worked on, and the limit is {allowed}; try again later"

@@ -7,6 +7,7 @@ from PIL.Image import Image
 from pydantic import ValidationError
 
 from qwen_engine.image.picture_input import on_white, read_mask, read_picture, transparency
+from qwen_engine.image.picture_output import MAX_SIDES_PX
 from qwen_engine.image.recipe import RecipeInputs, recipe_inputs
 from qwen_engine.image.request import ImageRequest, Task
 from qwen_engine.image.settings import ImageSettings
@@ -45,11 +46,14 @@ def read_request(
     mask = options.decode(mask, "MASK", decoders.max_file_bytes)
     task = _task(options, len(images), bool(mask))
     pictures: list[Image] = []
+    original: Image | None = None
     transparent: Image | None = None
     for image, name in _named(images):
         picture = read_picture(image, name, decoders, max_pixels=settings.max_input_pixels)
-        if task == "inpaint" and not mask and not pictures:
-            transparent = _transparent_parts(picture)
+        if (mask or task == "inpaint") and not pictures:
+            transparent = transparency(picture)
+            original = None if transparent is None else picture
+            _check_masked(picture, options, is_mask_known=bool(mask) or transparent is not None)
         pictures.append(on_white(picture))
     width, height = _size(options, settings)
     request = ImageRequest(
@@ -65,6 +69,7 @@ def read_request(
         strength=options.strength,
         images=tuple(pictures),
         mask=_mask(mask, pictures[0], settings, decoders) if mask else transparent,
+        original=original,
         preset=options.preset,
         lora=options.lora,
         preview_every=options.preview_every,
@@ -121,9 +126,13 @@ def _mask(mask: bytes, picture: Image, settings: ImageSettings, decoders: Decode
     return read_mask(mask, "MASK", decoders, size=picture.size, max_pixels=settings.max_input_pixels)
 
 
-def _transparent_parts(picture: Image) -> Image:
-    """The mask of inpainting without MASK: the transparent parts of the picture."""
-    transparent = transparency(picture)
-    if transparent is None:
+def _check_masked(picture: Image, options: ImageOptions, *, is_mask_known: bool) -> None:
+    """`picture` has a mask, or transparent parts in its place, and the result may be as large as it is."""
+    if not is_mask_known:
         raise InvalidRequest("MASK is empty and IMAGE has no transparent parts: send where to paint")
-    return transparent
+    limit = MAX_SIDES_PX.get(options.format)
+    if limit is not None and max(picture.size) > limit:
+        raise InvalidRequest(
+            f"OPTIONS.format is {options.format!r}, which takes {limit} pixels a side, but IMAGE has "
+            f"{picture.width} x {picture.height} and keeps them outside its mask; use 'png'"
+        )

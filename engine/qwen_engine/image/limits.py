@@ -13,6 +13,9 @@ from qwen_wire.errors import InvalidRequest
 
 VARY_STRENGTH = 0.6  # the pipelines' default
 REFERENCE_MULTIPLE = 32
+SHRINKING = 0.95  # of the pixels of a picture that is too large
+
+Size = tuple[int, int]  # width, height in pixels
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,11 @@ def resolve(request: ImageRequest, settings: ImageSettings, capabilities: Capabi
     """
     _check_inputs(request, capabilities)
     preset = _preset(request, settings)
-    width, height = _size(request, settings, capabilities.pixel_multiple)
+    (width, height), model_size = _sizes(request, settings, capabilities.pixel_multiple)
     choices = {
         "width": width,
         "height": height,
+        "model_size": model_size,
         "steps": _first(request.steps, preset and preset.steps, settings.steps),
         "true_cfg_scale": _first(request.true_cfg_scale, preset and preset.true_cfg_scale, settings.true_cfg_scale),
         "lora": _first(request.lora, preset and preset.lora),
@@ -58,7 +62,7 @@ def skipped_steps(steps: int, strength: float | None) -> int:
     return 0 if strength is None else int(max(steps - min(steps * strength, steps), 0))
 
 
-def scaled(picture: Image, num_pixels: int, multiple: int) -> tuple[int, int]:
+def scaled(picture: Image, num_pixels: float, multiple: int) -> Size:
     """Width and height of about `num_pixels` at the picture's aspect ratio, as the edit pipelines compute them."""
     ratio = picture.width / picture.height
     width = math.sqrt(num_pixels * ratio)
@@ -87,9 +91,23 @@ def _strength(request: ImageRequest) -> float | None:
     return None
 
 
-def _size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tuple[int, int]:
+def _sizes(request: ImageRequest, settings: ImageSettings, multiple: int) -> tuple[Size, Size]:
+    """The size of the result, and that of what the model generates for it.
+
+    With a mask the result is as large as its picture, unless another size is asked for; else the two are equal.
+    """
+    default = _default_size(request, settings, multiple)
+    if request.mask is not None:
+        own = request.images[0].size
+        if (request.width or own[0], request.height or own[1]) == own:
+            return own, default
+    asked = _asked_size(request, default, multiple)
+    return asked, asked
+
+
+def _asked_size(request: ImageRequest, default: Size, multiple: int) -> Size:
     """The requested size; with one side only, at the aspect ratio of the default."""
-    width, height = _own_size(request, settings, multiple)
+    width, height = default
     if request.width is None and request.height is not None:
         width = max(round(width * request.height / height / multiple), 1) * multiple
     elif request.height is None and request.width is not None:
@@ -97,17 +115,24 @@ def _size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tupl
     return request.width or width, request.height or height
 
 
-def _own_size(request: ImageRequest, settings: ImageSettings, multiple: int) -> tuple[int, int]:
+def _default_size(request: ImageRequest, settings: ImageSettings, multiple: int) -> Size:
     if request.task == "generate":
         return settings.width, settings.height
     if request.task == "edit":  # a mask belongs to the first picture; else the last, as QwenImageEditPlusPipeline
         picture = request.images[0 if request.mask is not None else -1]
-        return scaled(picture, settings.width * settings.height, REFERENCE_MULTIPLE)
+        return _fitted(picture, settings.width * settings.height, REFERENCE_MULTIPLE, settings)
     picture = request.images[0]
-    num_pixels = min(picture.width * picture.height, settings.max_pixels)
-    if picture.width * picture.height > settings.max_pixels:
-        num_pixels = int(num_pixels * 0.95)  # rounding up must not pass the limit
-    return scaled(picture, num_pixels, multiple)
+    num_pixels = picture.width * picture.height
+    if num_pixels > settings.max_pixels:
+        num_pixels = int(settings.max_pixels * SHRINKING)
+    return _fitted(picture, num_pixels, multiple, settings)
+
+
+def _fitted(picture: Image, num_pixels: float, multiple: int, settings: ImageSettings) -> Size:
+    """As `scaled`; rounding up does not pass the profile's limit."""
+    while math.prod(size := scaled(picture, num_pixels, multiple)) > settings.max_pixels and max(size) > multiple:
+        num_pixels *= SHRINKING
+    return size
 
 
 def _check_inputs(request: ImageRequest, capabilities: Capabilities) -> None:
@@ -129,13 +154,13 @@ def _check_inputs(request: ImageRequest, capabilities: Capabilities) -> None:
 
 
 def _check_size(request: ResolvedRequest, settings: ImageSettings, multiple: int) -> None:
-    for name, pixels in (("width", request.width), ("height", request.height)):
+    width, height = request.model_size
+    for name, pixels in (("width", width), ("height", height)):
         if pixels < multiple or pixels % multiple:
             raise InvalidRequest(f"OPTIONS.{name} is {pixels}; allowed: multiples of {multiple}")
-    num_pixels = request.width * request.height
-    if num_pixels > settings.max_pixels:
+    if width * height > settings.max_pixels:
         raise InvalidRequest(
-            f"OPTIONS.width x height is {request.width} x {request.height} = {num_pixels} pixels; "
+            f"OPTIONS.width x height is {width} x {height} = {width * height} pixels; "
             f"the limit is {settings.max_pixels}"
         )
     if not 1 <= request.num_images <= settings.max_images:

@@ -5,12 +5,14 @@ import io
 from PIL.Image import Exif, Image
 from PIL.PngImagePlugin import PngInfo
 
+from qwen_engine.image.picture_input import on_white
 from qwen_wire.options import PictureFormat
 
 RECIPE_KEY = "qwen_recipe"
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
 UNDEFINED_CHARACTERS = bytes(8)  # the comment is UTF-8
+MAX_SIDES_PX: dict[PictureFormat, int] = {"webp": 16_383, "jpeg": 65_500}
 DEFAULT_QUALITY = 90
 LOSSLESS_QUALITY = 100
 LOSSLESS_EFFORT = 50  # Pillow's `quality` of lossless files; more takes twice as long for hardly smaller ones
@@ -20,18 +22,20 @@ PREVIEW_QUALITIES = (85, 65, 45)
 
 
 def encode_picture(image: Image, file_format: PictureFormat, quality: int | None, recipe: str) -> bytes:
-    """`image` (RGB) as a file, `recipe` (JSON) in it: PNG as the text `qwen_recipe`, others as EXIF UserComment.
+    """`image` as a file, `recipe` (JSON) in it: PNG as the text `qwen_recipe`, others as EXIF UserComment.
 
-    `quality` 1 to 100 (None: 90) of JPEG and WebP; WebP of 100 is lossless.
+    `quality` 1 to 100 (None: 90) of JPEG and WebP; WebP of 100 is lossless. JPEG has white for transparency.
     """
     quality = DEFAULT_QUALITY if quality is None else quality
     match file_format:
         case "png":
             return _saved(image, "PNG", pnginfo=_png_text(recipe), compress_level=PNG_LEVEL)
         case "jpeg":
-            return _saved(image, "JPEG", quality=quality, subsampling=0, exif=_exif(recipe))
+            return _saved(on_white(image), "JPEG", quality=quality, subsampling=0, exif=_exif(recipe))
         case "webp" if quality == LOSSLESS_QUALITY:
-            return _saved(image, "WEBP", quality=LOSSLESS_EFFORT, lossless=True, exif=_exif(recipe).tobytes())
+            return _saved(
+                image, "WEBP", quality=LOSSLESS_EFFORT, lossless=True, exact=True, exif=_exif(recipe).tobytes()
+            )
         case "webp":
             return _saved(image, "WEBP", quality=quality, exif=_exif(recipe).tobytes())
 

@@ -22,6 +22,7 @@ from qwen_engine.image.request import ResolvedRequest
 from qwen_engine.image.schedule import Schedules
 from qwen_engine.image.settings import ImageSettings
 
+BINARY = [0] * 128 + [255] * 128  # as diffusers' `VaeImageProcessor.binarize`
 CONDITION_PIXELS = 384 * 384  # of a picture in the text encoder of an edit-plus checkpoint
 
 
@@ -108,6 +109,8 @@ class Pipeline:
         return [self._resized(picture, *scaled(picture, num_pixels, REFERENCE_MULTIPLE)) for picture in request.images]
 
     def _resized(self, picture: Image.Image, width: int, height: int) -> Image.Image:
+        if picture.size == (width, height):
+            return picture
         resized: Image.Image = self._checkpoint.pictures.resize(picture, height, width)
         return resized
 
@@ -119,7 +122,7 @@ class Pipeline:
             shapes.append(self._shape(width, height))
         original = None
         if request.strength is not None:
-            original = self._space.encode(request.images[0], request.width, request.height)
+            original = self._space.encode(request.images[0], *request.model_size)
         return EncodedInputs(
             torch.cat(references, dim=1) if references else None, tuple(shapes), original, self._mask(request)
         )
@@ -128,11 +131,13 @@ class Pipeline:
         if request.mask is None:
             return None
         space = self._space
-        white = self._checkpoint.masks.preprocess(request.mask, height=request.height, width=request.width)
-        size = (request.height // space.stride, request.width // space.stride)
+        width, height = request.model_size
+        white = self._checkpoint.masks.preprocess(request.mask, height=height, width=width)
+        size = (height // space.stride, width // space.stride)
         latents = torch.nn.functional.interpolate(white, size=size).to(space.device, space.dtype)
-        stencil = Image.fromarray((white[0, 0] * 255).to(torch.uint8).numpy())
-        picture = self._resized(request.images[0], request.width, request.height)
+        result_size = (request.width, request.height)
+        stencil = self._resized(request.mask, *result_size).point(BINARY)
+        picture = self._resized(request.original or request.images[0], *result_size)
         return Mask(pack(latents.repeat(1, space.channels, 1, 1)), stencil, picture)
 
     def _shape(self, width: int, height: int) -> Shape:
@@ -151,9 +156,10 @@ class Pipeline:
         space = self._space
         generator = torch.Generator("cpu").manual_seed(request.seed + index)
         original = None if inputs.original is None else space.sample(inputs.original, generator)
-        size = (1, space.channels, request.height // space.stride, request.width // space.stride)
+        width, height = request.model_size
+        size = (1, space.channels, height // space.stride, width // space.stride)
         noise = randn_tensor(size, generator=generator, device=space.device, dtype=space.dtype)
-        shape = self._shape(request.width, request.height)
+        shape = self._shape(width, height)
         scheduler, timesteps = self._schedules.begun(request, shape)
         latents = noise if original is None else scheduler.scale_noise(original, timesteps[:1], noise)
         preserved = None
@@ -165,8 +171,8 @@ class Pipeline:
                 references = preserved.original
         return DenoisingState(
             key=DenoisingKey(self._edits, request.lora, (shape, *inputs.shapes)),
-            width=request.width,
-            height=request.height,
+            width=width,
+            height=height,
             latents=pack(latents),
             scheduler=scheduler,
             timesteps=timesteps,

@@ -39,7 +39,12 @@ class ImageSettings(FileSettings, CheckpointSettings):
         4096 * 4096, ge=256, description="pixels of an input picture, checked before decoding"
     )
     max_held_pixels: int = Field(
-        256_000_000, ge=256, description="pixels held for all requests, 4 bytes each; one request is always accepted"
+        256_000_000,
+        ge=256,
+        description=(
+            "pixels held for all requests, 4 bytes each, of input pictures and of results with a mask; one request is "
+            "always accepted"
+        ),
     )
     max_references: int = Field(3, ge=1, description="pictures an edit may refer to")
     reference_pixels: int = Field(
