@@ -51,7 +51,7 @@ def meeting_minutes(parts: Sequence[Minutes], day: str) -> dict[str, Any]:
     minutes, today = _merged(parts), _read_iso(day)
     return {
         **minutes,
-        "actions": [{**action, "due_date": _iso(action["due"], today)} for action in minutes["actions"]],
+        "actions": [{**action, "due_date": _iso(action["due"], today, deadline=True)} for action in minutes["actions"]],
         "dates": [{**entry, "on": _iso(entry["date"], today)} for entry in minutes["dates"]],
     }
 
@@ -212,8 +212,8 @@ def _short(text: str) -> str:
     return text.strip()[:MAX_NAME_CHARS]
 
 
-def _iso(words: str, today: date) -> str | None:
-    day = read_day(words, today)
+def _iso(words: str, today: date, *, deadline: bool = False) -> str | None:
+    day = read_day(words, today, deadline=deadline)
     return None if day is None else day.isoformat()
 
 
