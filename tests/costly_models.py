@@ -380,6 +380,13 @@ def _images() -> Iterator[Costly]:
     )
 
 
+LONG_TALK = [
+    {"role": "system", "content": "word"},
+    {"role": "user", "content": [{"type": "image"}] * 4},
+    *({"role": role, "content": "word " * 3} for role in ("assistant", "user") * 49),
+]
+
+
 def _vision() -> Iterator[Costly]:
     name = "qwen3_vl"
     yield Costly(
@@ -390,6 +397,16 @@ def _vision() -> Iterator[Costly]:
         lambda: {"max_new_tokens": 400, "temperature": 2.0},
         times=300,
         held_mb=250,
+    )
+    yield Costly(
+        "a conversation with as many pictures",
+        name,
+        ("IMAGE", "messages"),
+        lambda: {"IMAGE": (picture(*SIXTEEN_MEGAPIXELS, "JPEG"),) * 4, "TEXT": b""},
+        lambda: {"messages": LONG_TALK, "max_new_tokens": 9},
+        times=500,
+        held_mb=500,
+        ends="INVALID_ARGUMENT: picture .*, question and answer .* take [0-9]+ tokens; the limit is 1024",
     )
     yield Costly(
         "the longest question and answer",

@@ -4,24 +4,23 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from qwen_client.conversations import Conversation, Messages, read_conversation
 from qwen_client.jobs import Ending, StreamJob, require_complete
-from qwen_client.messages import Answer, options_json
+from qwen_client.messages import Answer, Inputs, options_json
 from qwen_client.short_repr import ShortRepr
 from qwen_client.texts import text_items
 from qwen_wire.errors import InvalidRequest, ServerError
 from qwen_wire.messages import Timings, Usage, read_message
-from qwen_wire.options import ChatOptions
+from qwen_wire.options import ChatOptions, VisionOptions
 
 MODEL = "qwen3_chat"
+VISION_MODEL = "qwen3_vl"
+VISION_NAMES = {"max_tokens": "max_new_tokens", "temperature": "temperature", "seed": "seed"}
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Message: TypeAlias = Mapping[str, Any]
-"""{"role": "system", "user" or "assistant", "content": text, or parts {"type": "text", "text": text}}"""
-Messages: TypeAlias = str | Sequence[Message]
-"""A conversation that ends with the user's words; a text alone is those."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,50 +101,46 @@ def complete(
         client.chat.complete("A red circle.", json_schema=schema).json()["colour"]
         client.chat.complete("A red circle.", json_schema=Figure).parse(Figure).colour
 
+        picture = {"type": "image", "image": "circle.png"}  # or an image_url with a data URI
+        client.chat.complete([{"role": "user", "content": [picture, {"type": "text", "text": "Where is it?"}]}])
+
     `system` goes before the messages. With `thinking` the model thinks first; what it thinks is no part of the text.
     `json_schema`: the answer is JSON of that schema, or of a pydantic model, which `parse` then reads. Same `seed`,
     same answer; `temperature` 0: greedy. `stop`: the answer ends before the first of these words. None everywhere: the
-    server's choice.
+    server's choice. A conversation with pictures is answered by `qwen3_vl`, in one piece, and takes `max_tokens`,
+    `temperature` and `seed` alone.
     """
-    turns = _turns(messages)
-    if system is not None:
-        turns.insert(0, {"role": "system", "content": system})
-    options = options_json(
-        ChatOptions,
-        messages=turns,
-        thinking=thinking,
-        json_schema=_schema(json_schema),
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        presence_penalty=presence_penalty,
-        frequency_penalty=frequency_penalty,
-        seed=seed,
-        stop=text_items(stop, "stop"),
+    conversation = read_conversation(messages, system)
+    options = {
+        "thinking": thinking,
+        "json_schema": _schema(json_schema),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
+        "seed": seed,
+        "stop": text_items(stop, "stop"),
+    }
+    if conversation.pictures:
+        return _about_pictures(conversation, options)
+    payload = options_json(ChatOptions, messages=conversation.messages, **options)
+    return StreamJob(MODEL, {"text_input": b"", "OPTIONS": payload}, _read, _collect)
+
+
+def _about_pictures(conversation: Conversation, options: dict[str, Any]) -> StreamJob[ChatDelta, ChatAnswer]:
+    """Raises `InvalidRequest` for options that `qwen3_vl` does not have."""
+    others = [name for name, value in options.items() if name not in VISION_NAMES and value]
+    if others:
+        raise InvalidRequest(f"{', '.join(others)}: {VISION_MODEL}, which looks at the pictures, does not take it")
+    payload = options_json(
+        VisionOptions,
+        messages=conversation.messages,
+        **{name: options[asked] for asked, name in VISION_NAMES.items()},
     )
-    return StreamJob(MODEL, {"text_input": b"", "OPTIONS": options}, _read, _collect)
-
-
-def _turns(messages: Messages) -> list[dict[str, Any]]:
-    if isinstance(messages, str):
-        return [{"role": "user", "content": messages}]
-    if isinstance(messages, Mapping) or not all(isinstance(one, Mapping) for one in messages):
-        raise InvalidRequest('messages: give a text, or a list of {"role": "user", "content": "..."}')
-    return [{**one, "content": _content(one.get("content"))} for one in messages]
-
-
-def _content(content: Any) -> Any:
-    """Text, also of parts as OpenAI's API has them."""
-    if not isinstance(content, list | tuple):
-        return content  # what is no text the server refuses
-    others = sorted({str(part.get("type")) for part in content if isinstance(part, Mapping)} - {"text"})
-    if others or not all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in content):
-        raise InvalidRequest(
-            f"messages have parts of type {', '.join(others) or 'unknown'}: {MODEL} reads text; "
-            "client.vision.describe answers questions about pictures, client.asr.transcribe writes speech down"
-        )
-    return "\n".join(part["text"] for part in content)
+    inputs: Inputs = {"IMAGE": conversation.pictures, "TEXT": b"", "OPTIONS": payload}
+    return StreamJob(VISION_MODEL, inputs, _read_whole, _collect)
 
 
 def _schema(schema: Mapping[str, Any] | type[BaseModel] | None) -> Any:
@@ -159,6 +154,10 @@ def _lines(text: str) -> str:
 def _read(answer: Answer) -> ChatDelta:
     event = answer.json("EVENT")
     return ChatDelta(event["type"], answer.text("text_output"), event["index"])
+
+
+def _read_whole(answer: Answer) -> ChatDelta:
+    return ChatDelta("text", answer.text("TEXT"), 0)
 
 
 def _collect(deltas: Sequence[ChatDelta], ending: Ending) -> ChatAnswer:

@@ -72,6 +72,9 @@ class _Events(Generic[EventT, CallT]):
             return None
         self._attempts.succeeded()
         answer = read_answer(response.infer_response, self.request_id)
+        if "EVENT" not in answer.payloads:  # of a model that answers in one piece
+            self._ending = read_ending(answer.json("RESULT"), self.request_id)
+            return self._read(answer)
         event = answer.json("EVENT")
         if event["type"] == "end":
             self._ending = read_ending(event, self.request_id)

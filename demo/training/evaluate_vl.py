@@ -55,7 +55,7 @@ class Viewer:
     def _told(self, pictures: Sequence[np.ndarray], question: str) -> list[str]:
         seen = self._processor(images=[Image.fromarray(picture) for picture in pictures], return_tensors="pt")
         num_tokens = len(seen["pixel_values"]) // len(pictures) // self._processor.merge_size**2
-        ids = torch.tensor([self._prompts.ids(question, num_tokens)]).expand(len(pictures), -1)
+        ids = torch.tensor([self._prompts.ids([("user", [num_tokens, question])])]).expand(len(pictures), -1)
         told = self._model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),

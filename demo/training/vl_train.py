@@ -65,7 +65,7 @@ class Examples:
 
     def _conversation(self, shown: Example, num_picture_tokens: int) -> tuple[list[int], list[int]]:
         kind = self._rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
-        question = self._prompts.ids(asked(kind, shown.scene, self._rng), num_picture_tokens)
+        question = self._prompts.ids([("user", [num_picture_tokens, asked(kind, shown.scene, self._rng)])])
         return question, [*self._prompts.tokenizer.encode(ANSWERS[kind](shown.scene, shown.place)), self._prompts.end]
 
 

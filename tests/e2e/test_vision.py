@@ -84,6 +84,23 @@ def test_the_async_client_describes_the_same(server, client, circle):
     assert asyncio.run(describe()).text == client.vision.describe(circle, "What shape is it?").text == "A circle."
 
 
+def test_a_conversation_with_pictures_is_a_chat(client, circle):
+    shown, asked = {"type": "image", "image": circle}, {"type": "text", "text": "What shape is it?"}
+    answer = client.chat.complete([{"role": "user", "content": [shown, asked]}])
+    told = client.vision.describe(circle, "What shape is it?")
+    assert (answer.text, answer.finish_reason) == (told.text, "stop") == ("A circle.", "stop")
+    assert answer.usage == told.usage
+    again = [
+        *[{"role": "user", "content": [shown, asked]}, answer.message],
+        {"role": "user", "content": [shown, asked]},
+    ]
+    with client.chat.stream(again, max_tokens=3) as deltas:
+        [delta] = deltas
+    assert (delta.type, deltas.finish_reason) == ("text", "length")
+    with pytest.raises(InvalidRequest, match="IMAGE holds 5 pictures; the limit is 4"):
+        client.chat.complete([{"role": "user", "content": [shown] * 5}])
+
+
 def test_plain_http(server, circle):
     asked = {
         "IMAGE": "data:image/jpeg;base64," + b64encode(file_of(circle, "JPEG")).decode(),

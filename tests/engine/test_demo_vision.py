@@ -15,7 +15,7 @@ from demo.training.vl_text import ANSWERS
 from qwen_engine.loop import EngineLoop
 from qwen_engine.session import Session
 from qwen_engine.vision.engine import VisionEngine
-from qwen_engine.vision.request import VisionRequest
+from qwen_engine.vision.request import VisionRequest, asked_about
 from qwen_engine.vision.settings import VisionSettings
 from qwen_wire.errors import InvalidRequest, ServerError
 from tests.recorder import WAIT_S, Recorder, run, submit
@@ -30,7 +30,7 @@ def engine() -> VisionEngine:
 
 
 def request(engine: VisionEngine, pixels: np.ndarray, question: str = DESCRIBE, limit: int = 24) -> VisionRequest:
-    return VisionRequest(engine.checkpoint.processor.process(Image.fromarray(pixels)), question, limit)
+    return VisionRequest(asked_about(engine.checkpoint.processor.process(Image.fromarray(pixels)), question), limit)
 
 
 def grey(sides: tuple[int, int] = (64, 64)) -> np.ndarray:
@@ -83,7 +83,8 @@ def test_what_is_too_long_together_is_refused_at_once(engine):
 
 def test_a_picture_that_cannot_be_looked_at_fails_alone(engine):
     good, bad = request(engine, grey()), request(engine, grey())
-    broken = replace(bad, view=replace(bad.view, patches=bad.view.patches[:-1]))
+    [view] = bad.views
+    broken = replace(bad, turns=asked_about(replace(view, patches=view.patches[:-1]), bad.question))
     (alone,) = run(engine, good)
     first, failed, third, other = run(engine, good, broken, good, request(engine, grey((64, 96))))
     assert isinstance(failed.outcome(), ServerError)

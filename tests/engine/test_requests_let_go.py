@@ -28,7 +28,7 @@ from qwen_engine.sampling import Sampling
 from qwen_engine.tts.engine import TtsEngine
 from qwen_engine.tts.request import Reference, Speak
 from qwen_engine.vision.engine import VisionEngine
-from qwen_engine.vision.request import VisionRequest
+from qwen_engine.vision.request import VisionRequest, asked_about
 from qwen_server.profiles import load_profile
 from qwen_wire.charts import parse_chart
 from tests.costly_parts import SMALL_CHART, as_json
@@ -83,7 +83,7 @@ def editing(audio: Path) -> Made:
 
 def vision(audio: Path) -> Made:
     engine = VisionEngine(SETTINGS["qwen3_vl"])
-    return engine, lambda: VisionRequest(engine.checkpoint.processor.process(picture()), "Where?", 4)
+    return engine, lambda: VisionRequest(asked_about(engine.checkpoint.processor.process(picture()), "Where?"), 4)
 
 
 def charts(audio: Path) -> Made:

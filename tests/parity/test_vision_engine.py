@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from demo.training.vl_text import describing_tokenizer
 from qwen_engine.prompt_tokenizer import HALF_CHARACTER
 from qwen_engine.session import Session
 from qwen_engine.vision.engine import VisionEngine
-from qwen_engine.vision.request import VisionRequest
+from qwen_engine.vision.request import Turn, VisionRequest, asked_about
 from qwen_engine.vision.settings import VisionSettings
 from tests.parity.upstream_vision import CHECKPOINT, QUESTIONS, UpstreamVision, pictures
 from tests.recorder import Recorder, run
@@ -27,6 +28,7 @@ LONGEST_ANSWER = 40
 class Bench:
     """Ours and theirs on one checkpoint; `official` are their answers to the `requests`, without half a character."""
 
+    upstream: UpstreamVision
     engine: VisionEngine
     requests: list[VisionRequest]
     official: list[str]
@@ -39,8 +41,11 @@ def bench(request, tmp_path_factory) -> Bench:
     upstream, rng = UpstreamVision(folder), random.Random(3)
     engine = VisionEngine(VisionSettings(checkpoint=str(folder), max_batch=7, max_positions=512))
     asked = [(picture, rng.choice(QUESTIONS), rng.randint(1, LONGEST_ANSWER)) for picture in pictures(NUM_PICTURES, 1)]
-    looked = [VisionRequest(engine.checkpoint.processor.process(picture), *rest) for picture, *rest in asked]
-    return Bench(engine, looked, [upstream.answer(*one).rstrip(HALF_CHARACTER).rstrip() for one in asked])
+    looked = [
+        VisionRequest(asked_about(engine.checkpoint.processor.process(picture), question), *rest)
+        for picture, question, *rest in asked
+    ]
+    return Bench(upstream, engine, looked, [upstream.answer(*one).rstrip(HALF_CHARACTER).rstrip() for one in asked])
 
 
 def random_checkpoint(folder: Path) -> Path:
@@ -88,7 +93,29 @@ def test_the_prompt_is_the_template_s(bench):
     prompts = bench.engine.checkpoint.prompts
     for question in QUESTIONS:
         ids = upstream.inputs(Image.new("RGB", (64, 128)), question)["input_ids"][0].tolist()
-        assert prompts.ids(question, ids.count(prompts.picture)) == ids
+        assert prompts.ids([("user", [ids.count(prompts.picture), question])]) == ids
+
+
+def conversation(rng: random.Random) -> list[tuple[str, list[Any]]]:
+    """Roles and parts: up to three pictures among texts, each before its question or behind."""
+    shown = pictures(3, rng.randrange(1000))[: rng.randint(1, 3)]
+    turns: list[tuple[str, list[Any]]] = [("system", ["Be brief."])] if rng.random() < 0.5 else []
+    for number, picture in enumerate(shown):
+        question = "\n" * rng.randrange(2) + rng.choice(QUESTIONS)
+        turns.append(("user", [picture, question] if rng.random() < 0.5 else [question, picture]))
+        if number < len(shown) - 1:
+            turns.append(("assistant", ["A small red circle."]))
+    return turns
+
+
+def test_conversations_with_several_pictures_are_those_of_upstream(bench):
+    rng = random.Random(8)
+    asked = [conversation(rng) for _ in range(10)]
+    see = bench.engine.checkpoint.processor.process
+    seen = [[Turn(role, [part if isinstance(part, str) else see(part) for part in parts]) for role, parts in turns]
+            for turns in asked]  # fmt: skip
+    upstream = [bench.upstream.converse(turns, 9).rstrip(HALF_CHARACTER).rstrip() for turns in asked]
+    assert texts(run(bench.engine, *[VisionRequest(turns, 9) for turns in seen])) == upstream
 
 
 def test_a_seed_gives_the_same_text_in_a_crowd(bench):

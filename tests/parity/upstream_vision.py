@@ -1,6 +1,7 @@
 """What transformers' own Qwen3-VL answers, and pictures to ask it about."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +36,31 @@ class UpstreamVision:
 
     def inputs(self, picture: Image.Image, question: str) -> Any:
         """By the checkpoint's own chat template."""
-        content = [{"type": "image", "image": picture}, {"type": "text", "text": question}]
+        return self._inputs([("user", [picture, question])])
+
+    def _inputs(self, turns: Sequence[tuple[str, list[Any]]]) -> Any:
         return self._processor.apply_chat_template(
-            [{"role": "user", "content": content}],
+            [{"role": role, "content": [_part(part) for part in parts]} for role, parts in turns],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
         )
 
-    @torch.inference_mode()
     def answer(self, picture: Image.Image, question: str, max_new_tokens: int) -> str:
-        inputs = self.inputs(picture, question)
+        return self.converse([("user", [picture, question])], max_new_tokens)
+
+    @torch.inference_mode()
+    def converse(self, turns: Sequence[tuple[str, list[Any]]], max_new_tokens: int) -> str:
+        """The answer to a conversation: roles, and texts and pictures in order."""
+        inputs = self._inputs(turns)
         (told,) = self._model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
         new = told[inputs["input_ids"].shape[1] :]
         return str(self._processor.decode(new, skip_special_tokens=True)).strip()
+
+
+def _part(part: str | Image.Image) -> dict[str, Any]:
+    return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": part}
 
 
 def pictures(count: int, seed: int) -> list[Image.Image]:

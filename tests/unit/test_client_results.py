@@ -4,8 +4,10 @@ import asyncio
 import copy
 import io
 import itertools
+import json
 import pickle
 import wave
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -137,7 +139,7 @@ WRONG_TYPES: dict[str, Callable[[Client], object]] = {
     "the options: not JSON": lambda client: client.tts.synthesize("hello", voice=object()),  # type: ignore[arg-type]
     "messages: give a text": lambda client: client.chat.complete(["hello"]),  # type: ignore[list-item]
     "stop is int": lambda client: client.chat.complete("hello", stop=5),  # type: ignore[arg-type]
-    "qwen3_chat reads text": lambda client: client.chat.complete(
+    "holds no base64": lambda client: client.chat.complete(
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]
     ),
     "voices is int": lambda client: client.chains.product_ad("a ring", voices=5),  # type: ignore[arg-type]
@@ -169,6 +171,67 @@ def test_parts_of_text_are_text(client: Client, triton: FakeTriton) -> None:
     parts = [{"type": "text", "text": "Hello."}, {"type": "text", "text": "Who is it?"}]
     client.chat.complete([{"role": "user", "content": parts}])
     assert b"Hello.\\nWho is it?" in triton.received[0].inputs["OPTIONS"]
+
+
+PNG = b"\x89PNG and so on"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "image": PNG},
+        {"type": "image", "image": io.BytesIO(PNG)},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(PNG).decode()}"}},
+    ],
+)
+def test_conversations_with_pictures_go_to_the_model_that_sees(part: Any, client: Client, triton: FakeTriton) -> None:
+    talk = [{"role": "user", "content": [part, {"type": "text", "text": "Where is it?"}]}]
+    answer = client.chat.complete(talk, system="Be brief.", max_tokens=9, temperature=0.5, seed=3)
+
+    [request] = triton.received
+    assert (request.model, request.inputs["IMAGE"]) == ("qwen3_vl", PNG)
+    shown = [{"type": "image"}, {"type": "text", "text": "Where is it?"}]
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": shown}]
+    wanted = {"messages": messages, "max_new_tokens": 9, "temperature": 0.5, "seed": 3}
+    assert json.loads(request.inputs["OPTIONS"]) == wanted
+    assert answer.text == client.vision.describe(PNG, "Where is it?").text
+    assert answer.finish_reason == "stop"
+    assert answer.usage.completion_tokens > 0
+
+
+def test_the_answer_about_a_picture_streams_in_one_piece(client: Client) -> None:
+    with client.chat.stream([{"role": "user", "content": [{"type": "image", "image": PNG}]}]) as deltas:
+        assert [(delta.type, delta.index) for delta in deltas] == [("text", 0)]
+    assert deltas.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"type": "input_audio", "input_audio": {}}, "part of type input_audio"),
+        ({"type": "text", "text": 5}, "part of type text"),
+        ("text", "part of type None"),
+        ({"type": "image", "image": 5}, "the picture is int"),
+        ({"type": "image"}, "the picture is NoneType"),
+        ({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, "no data URI"),
+        ({"type": "image_url", "image_url": None}, "no data URI"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,?"}}, "holds no base64"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png,abc"}}, "holds no base64"),
+    ],
+)
+def test_parts_that_cannot_be_sent_are_told(part: Any, message: str, client: Client, triton: FakeTriton) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        client.chat.complete([{"role": "user", "content": [part]}])
+    assert not triton.received
+
+
+@pytest.mark.parametrize(
+    "options", [{"thinking": True}, {"json_schema": {"type": "object"}}, {"stop": "x"}, {"top_k": 3}]
+)
+def test_options_that_the_model_that_sees_lacks_are_told(options: Any, client: Client, triton: FakeTriton) -> None:
+    with pytest.raises(InvalidRequest, match=f"{next(iter(options))}: qwen3_vl"):
+        client.chat.complete([{"role": "user", "content": [{"type": "image", "image": PNG}]}], **options)
+    assert not triton.received
 
 
 class Figure(BaseModel):

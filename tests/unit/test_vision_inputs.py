@@ -1,6 +1,7 @@
 """From IMAGE, TEXT and OPTIONS to the vision engine's request: what is seen, what is asked, what is refused."""
 
 import io
+import json
 import struct
 import zlib
 from base64 import b64encode
@@ -26,7 +27,7 @@ from qwen_media.decoders import Decoders
 from qwen_wire.answers import PictureAnswer
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.messages import Usage
-from qwen_wire.options import VisionOptions
+from qwen_wire.options import VisionOptions, parse_options
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / "demo" / "checkpoints" / "vl"
 SETTINGS = VisionSettings(
@@ -60,7 +61,7 @@ def promised(width: int, height: int) -> bytes:
 
 
 def asked(image: bytes = encoded(), text: bytes = b"", **options: Any) -> VisionRequest:
-    return read_request(image, text, VisionOptions(**options), SETTINGS, EYES, *open_decoders)
+    return read_request([image], text, VisionOptions(**options), SETTINGS, EYES, *open_decoders)
 
 
 def test_all_that_is_asked_for_reaches_the_engine() -> None:
@@ -69,7 +70,7 @@ def test_all_that_is_asked_for_reaches_the_engine() -> None:
     assert request.question == "Where is it?"
     assert (request.max_new_tokens, request.temperature, request.seed) == (9, 0.5, 3)
     assert asked().max_new_tokens == 7
-    assert asked(b64encode(encoded()), input_encoding="base64").view.patches.equal(asked().view.patches)
+    assert asked(b64encode(encoded()), input_encoding="base64").views[0].patches.equal(asked().views[0].patches)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_the_question(text: str, language: str | None, question: str) -> None:
     ("size", "grid", "num_tokens"), [((64, 64), (8, 8), 16), ((96, 64), (8, 12), 24), ((640, 640), (8, 8), 16)]
 )
 def test_what_is_seen_has_the_picture_s_shape(size: tuple[int, int], grid: tuple[int, int], num_tokens: int) -> None:
-    view = asked(encoded(size)).view
+    [view] = asked(encoded(size)).views
 
     assert (view.width, view.height) == size
     assert (view.rows, view.columns) == grid
@@ -116,7 +117,7 @@ def test_what_is_seen_is_what_the_processor_makes_of_the_whole_picture(size: tup
 
 
 def test_what_is_transparent_is_white() -> None:
-    assert asked(encoded(colour="#f000", mode="RGBA")).view.patches.eq(1).all()
+    assert asked(encoded(colour="#f000", mode="RGBA")).views[0].patches.eq(1).all()
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,64 @@ def test_questions_and_options_that_are_wrong(fields: dict[str, Any], message: s
         asked(**fields)
 
 
+SHOWN, WHAT = {"type": "image"}, {"type": "text", "text": "What is it?"}
+
+
+def talk(*contents: Any) -> list[dict[str, Any]]:
+    """Messages of the user, with answers between them."""
+    said = [[{"role": "user", "content": content}, {"role": "assistant", "content": "A ring."}] for content in contents]
+    return [message for pair in said for message in pair][:-1]
+
+
+def about(images: list[bytes], *contents: Any, text: bytes = b"", **options: Any) -> VisionRequest:
+    parsed = parse_options(VisionOptions, json.dumps({"messages": talk(*contents), **options}).encode())
+    return read_request(images, text, parsed, SETTINGS, EYES, *open_decoders)
+
+
+def test_a_conversation_shows_its_pictures_where_they_stand() -> None:
+    wide, square = encoded((96, 64)), encoded()
+    request = about([wide, square], [SHOWN, WHAT], [WHAT, SHOWN])
+    assert [turn.role for turn in request.turns] == ["user", "assistant", "user"]
+    assert [(view.width, view.height) for view in request.views] == [(96, 64), (64, 64)]
+    first, _, last = request.turns
+    assert (first.parts[1], last.parts[0], request.question) == (WHAT["text"],) * 3
+    told = answer(Description(request, "A ring.", num_prompt_tokens=30, num_tokens=4), VisionOptions())
+    assert (told["RESULT"].width, told["RESULT"].height) == (96, 64)
+
+
+@pytest.mark.parametrize(
+    ("images", "contents", "more", "message"),
+    [
+        (1, ["Hello"], {}, "holds 1 pictures, the messages show 0"),
+        (1, [[SHOWN, SHOWN]], {}, "holds 1 pictures, the messages show 2"),
+        (0, ["Hello"], {}, "holds 0 pictures, the messages show 0"),
+        (5, [[SHOWN] * 5], {}, "IMAGE holds 5 pictures; the limit is 4"),
+        (1, [[SHOWN, WHAT]], {"text": b"What?"}, "TEXT and OPTIONS.messages are both given"),
+        (1, [[SHOWN, WHAT]], {"language": "en"}, "OPTIONS.language goes with TEXT"),
+        (
+            1,
+            [[SHOWN, {"type": "text", "text": "x" * 101}]],
+            {},
+            "OPTIONS.messages have 101 characters; the limit is 100",
+        ),
+        (1, [[{"type": "audio"}]], {}, "OPTIONS.messages"),
+        (1, [[{"type": "text"}]], {}, "OPTIONS.messages"),
+        (1, [5], {}, "OPTIONS.messages"),
+    ],
+)
+def test_conversations_that_are_wrong(images: int, contents: list[Any], more: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        about([encoded()] * images, *contents, **more)
+
+
+@pytest.mark.parametrize(
+    "messages", [[], [{"role": "assistant", "content": "Hello"}], [{"role": "tool", "content": "x"}]]
+)
+def test_messages_that_are_wrong(messages: list[Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"OPTIONS\.messages"):
+        parse_options(VisionOptions, json.dumps({"messages": messages}).encode())
+
+
 def test_the_answer_tells_question_size_and_tokens() -> None:
     request = asked(encoded((96, 64)), b"What is it?")
     told = answer(Description(request, "A ring. 圆环。", num_prompt_tokens=30, num_tokens=4), VisionOptions())
@@ -166,7 +225,7 @@ def test_the_answer_tells_question_size_and_tokens() -> None:
 def test_a_question_that_spells_control_tokens_stays_text() -> None:
     prompts = VisionPrompts(CHECKPOINT)
     question = "<|im_end|><|image_pad|> what?"
-    ids = prompts.ids(question, 4)
+    ids = prompts.ids([("user", [4, question])])
 
     assert ids.count(prompts.picture) == 4
     assert ids.count(prompts.end) == 1

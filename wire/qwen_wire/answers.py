@@ -26,7 +26,8 @@ class ChatEnd(EndEvent):
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class PictureAnswer:
-    """RESULT of `qwen3_vl`: `question` as the model was asked it, `width` and `height` of the picture, upright."""
+    """RESULT of `qwen3_vl`: `question` as the model was asked it (the user's last text of `messages`), `width` and
+    `height` of the first picture, upright."""
 
     text: str
     question: str

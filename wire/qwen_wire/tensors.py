@@ -86,7 +86,7 @@ IMAGE = ModelWire(
 )
 VISION = ModelWire(
     "qwen3_vl",
-    (Tensor("IMAGE", file=True), Tensor("TEXT"), Tensor("OPTIONS")),
+    (Tensor("IMAGE", several=True, file=True), Tensor("TEXT"), Tensor("OPTIONS")),
     ("TEXT", "RESULT"),
     decoupled=False,
     options=options.VisionOptions,

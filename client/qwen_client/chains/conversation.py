@@ -13,7 +13,7 @@ from qwen_client.audio import AudioInput
 from qwen_client.captions import DEFAULT_SAMPLE_RATE, AsyncCaptions, Captions
 from qwen_client.chains.chain_run import AsyncChainRun, ChainRun, follow, follow_async
 from qwen_client.chains.voice import OnEvent, VoiceEvent, VoiceReply, voice_chat
-from qwen_client.chat import Message
+from qwen_client.conversations import Message
 from qwen_client.jobs import StreamJob
 from qwen_client.pcm import AudioPiece
 from qwen_client.transport import AsyncTransport, Transport

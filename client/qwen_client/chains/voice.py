@@ -10,7 +10,7 @@ from qwen_client.audio import AudioInput, AudioResult, Samples, audio_bytes
 from qwen_client.chains.events import announcing, read_stage
 from qwen_client.chains.results import chain_failed
 from qwen_client.chains.shortfalls import of_stages
-from qwen_client.chat import Message
+from qwen_client.conversations import Message
 from qwen_client.jobs import Ending, StreamJob
 from qwen_client.messages import Answer, options_json
 from qwen_client.pcm import SCALE

@@ -18,8 +18,8 @@ class VisionCheckpoint:
 
     Example:
         view = checkpoint.processor.process(picture)
-        ids = checkpoint.prompts.ids("Where is it?", view.num_tokens)
-        logits, cache, next_position = checkpoint.prefill([view], [ids])
+        ids = checkpoint.prompts.ids([("user", [view.num_tokens, "Where is it?"])])
+        logits, cache, next_position = checkpoint.prefill([[view]], [ids])
     """
 
     def __init__(self, settings: VisionSettings) -> None:
@@ -46,20 +46,20 @@ class VisionCheckpoint:
 
     @torch.inference_mode()
     def prefill(
-        self, views: Sequence[PicturePatches], ids: Sequence[Sequence[int]]
+        self, views: Sequence[Sequence[PicturePatches]], ids: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, DynamicCache, int]:
-        """Prompts of the same length with pictures of the same grid, a row each.
+        """Prompts of the same length with pictures of the same grids at the same positions, a row each.
 
         Returns logits (rows, tokens) of each row's first token, the cache, and the next position.
         """
         prompts = torch.tensor(ids, device=self.device)
-        grid = torch.tensor([view.grid for view in views], device=self.device)
+        grid = torch.tensor([view.grid for row in views for view in row], device=self.device)
         is_picture = (prompts[:1] == self.prompts.picture).int()
-        positions, delta = self._model.model.get_rope_index(prompts[:1], is_picture, grid[:1])
+        positions, delta = self._model.model.get_rope_index(prompts[:1], is_picture, grid[: len(views[0])])
         cache = DynamicCache(config=self._model.config)
         output = self._model(
             input_ids=prompts,
-            pixel_values=torch.cat([view.patches for view in views]).to(self.device),
+            pixel_values=torch.cat([view.patches for row in views for view in row]).to(self.device),
             image_grid_thw=grid,
             position_ids=positions.expand(3, len(prompts), -1),
             past_key_values=cache,

@@ -52,11 +52,12 @@ class VisionEngine(Model[VisionRequest]):
         self._cache = RowCache()
 
     def prepare(self, request: VisionRequest) -> VisionRequest:
-        prompt = self.checkpoint.prompts.ids(request.question, request.view.num_tokens)
+        prompt = self.checkpoint.prompts.ids([turn.prompt for turn in request.turns])
         num_positions = len(prompt) + request.max_new_tokens
         if num_positions > self._max_positions:
+            shown = ", ".join(str(view.num_tokens) for view in request.views)
             raise InvalidRequest(
-                f"picture ({request.view.num_tokens}), question and answer (OPTIONS.max_new_tokens: "
+                f"picture ({shown}), question and answer (OPTIONS.max_new_tokens: "
                 f"{request.max_new_tokens}) take {num_positions} tokens; the limit is {self._max_positions}"
             )
         return replace(request, prompt=prompt)
@@ -84,21 +85,27 @@ class VisionEngine(Model[VisionRequest]):
 
     def _new_groups(self, new: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
         """New rows of one shape together, in order of arrival, up to `max_step_positions`; one at least."""
-        groups: dict[tuple[object, int], list[_Row]] = defaultdict(list)
+        groups: dict[object, list[_Row]] = defaultdict(list)
         num_positions = 0
         for row in new:
             num_positions += len(row.prompt)
             if groups and num_positions > self._max_step_positions:
                 break
-            groups[row.request.view.grid, len(row.prompt)].append(row)
+            groups[self._shape(row)].append(row)
         yield from groups.values()
+
+    def _shape(self, row: _Row) -> object:
+        """Equal for prompts of one length, with pictures of the same grids at the same positions."""
+        picture = self.checkpoint.prompts.picture
+        places = tuple(place for place, token in enumerate(row.prompt) if token == picture)
+        return len(row.prompt), places, tuple(view.grid for view in row.request.views)
 
     def _begin(self, rows: Sequence[_Row]) -> list[torch.Tensor]:
         """Prefill the rows; the logits of those that did not fail."""
         begun: list[torch.Tensor] = []
 
         def prefill(rows: Sequence[_Row]) -> None:
-            views = [row.request.view for row in rows]
+            views = [row.request.views for row in rows]
             logits, cache, next_position = self.checkpoint.prefill(views, [row.prompt for row in rows])
             self._cache.join(cache, next_position)
             self._rows += rows

@@ -19,7 +19,9 @@ class VisionModel(ModelSpec):
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[VisionRequest, VisionOptions]:
         options = parse_options(VisionOptions, inputs["OPTIONS"])
         processor = self.engine.checkpoint.processor
-        request = read_request(inputs["IMAGE"], inputs["TEXT"], options, self.settings, processor, self.decoders)
+        request = read_request(
+            inputs.several("IMAGE"), inputs["TEXT"], options, self.settings, processor, self.decoders
+        )
         return request, options
 
     def encode(self, event: Description, context: VisionOptions) -> Outputs:

@@ -23,7 +23,16 @@ from qwen_wire.options.chains import (
 )
 from qwen_wire.options.chat import ChatMessage, ChatOptions
 from qwen_wire.options.parsing import TensorValue, parse_options, parse_text
-from qwen_wire.options.pictures import MAX_SIDE_PX, Aspect, ChartOptions, ImageOptions, VisionOptions
+from qwen_wire.options.pictures import (
+    MAX_SIDE_PX,
+    Aspect,
+    ChartOptions,
+    ImageOptions,
+    ImagePart,
+    TextPart,
+    VisionMessage,
+    VisionOptions,
+)
 from qwen_wire.options.speech import (
     AlignerOptions,
     AsrOptions,
@@ -51,6 +60,7 @@ __all__ = [
     "ChatMessage",
     "ChatOptions",
     "ImageOptions",
+    "ImagePart",
     "KeptRecord",
     "KeptResult",
     "Options",
@@ -60,9 +70,11 @@ __all__ = [
     "StreamOptions",
     "TensorValue",
     "TextFeed",
+    "TextPart",
     "Timestamps",
     "Token",
     "TtsOptions",
+    "VisionMessage",
     "VisionOptions",
     "VoiceChatOptions",
     "WordTimestamps",

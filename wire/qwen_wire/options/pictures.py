@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from qwen_wire.options.base import FILE_NAME, Options, PictureOptions, StreamOptions
@@ -67,11 +67,56 @@ class ImageOptions(PictureOptions, StreamOptions):
         return self
 
 
+class TextPart(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(BaseModel):
+    """The next picture of IMAGE."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    type: Literal["image"]
+
+
+class VisionMessage(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    role: Literal["system", "user", "assistant"]
+    content: str | tuple[Annotated[TextPart | ImagePart, Field(discriminator="type")], ...] = Field(max_length=10_000)
+
+    @property
+    def parts(self) -> tuple[TextPart | ImagePart, ...]:
+        return (TextPart(type="text", text=self.content),) if isinstance(self.content, str) else self.content
+
+
 class VisionOptions(Options):
+    messages: tuple[VisionMessage, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description=(
+            'a conversation about the pictures, in place of `TEXT`: a list of `role` (`"system"`, `"user"` or '
+            '`"assistant"`) and `content`, a text or parts `{"type": "text", "text"}` and `{"type": "image"}`, one for '
+            "each picture of `IMAGE`, in order; the last message is the user's"
+        ),
+    )
     language: str | None = Field(None, description='of the answer; null or `"auto"`: as it comes')
     max_new_tokens: int | None = Field(None, ge=1, le=4096, description="of the answer; null: the profile's")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: greedy")
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same text, whatever else is in the batch")
+
+    @model_validator(mode="after")
+    def _messages_go_alone(self) -> Self:
+        if self.messages is not None and self.language is not None:
+            raise ValueError("OPTIONS.language goes with TEXT; in OPTIONS.messages, ask for the language")
+        if self.messages is not None and self.messages[-1].role != "user":
+            role = self.messages[-1].role
+            raise ValueError(f"OPTIONS.messages end with a message of the {role}; the last one must be the user's")
+        return self
 
 
 class ChartOptions(PictureOptions):
