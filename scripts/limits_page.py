@@ -31,6 +31,7 @@ FIXED: Mapping[str, str] = {
     "media/qwen_media/png.py:MAX_TEXT_BYTES": "decompressed text of a PNG file; more is skipped",
     "media/qwen_media/pool.py:MAX_WAIT_S": "time that a file waits for a decoder",
     "engine/qwen_engine/aligner/words.py:MAX_MARKS": "combining marks on one character of TEXT",
+    "engine/qwen_engine/chains/tasks/day_words.py:MAX_CHARS": "characters of a due date that are read",
     "engine/qwen_engine/chains/tasks/minutes.py:MAX_CHART_BYTES": "size of a chart of meeting minutes",
     "engine/qwen_engine/chains/tasks/minutes.py:MAX_COMPARISONS": "comparisons of turns with words, in meeting minutes",
     "engine/qwen_engine/chains/tasks/minutes.py:MAX_NAME_CHARS": "characters of a speaker's name in meeting minutes",
