@@ -16,7 +16,7 @@ from qwen_client.commands.chain_view import failed_folder
 from qwen_client.documents.blocks import Heading, Items, Paragraph, Table
 from qwen_client.documents.folder import Folder, file_name
 from qwen_client.documents.markdown import markdown
-from qwen_client.documents.slides import Slide, write_slides
+from qwen_client.documents.slides import Deck, Slide, write_slides
 from qwen_client.documents.word import write_word
 from qwen_wire.messages import Timings
 
@@ -80,13 +80,13 @@ def test_a_failed_run_leaves_the_documents_of_a_good_one() -> None:
 def test_documents_hold_any_text(tmp_path: Path) -> None:
     text = f"before{CONTROL}after"
     blocks = [Heading(text * 100, 1), Paragraph(text), Items((text,)), Table((text,), ((text,),))]
-    write_word(blocks, tmp_path / "x.docx")
+    write_word(blocks, tmp_path / "x.docx", "en")
     read = Document(str(tmp_path / "x.docx"))
     assert "beforeafter" in read.paragraphs[0].text.replace("\n", "").replace("\t", "").replace("\r", "")
     assert len(read.core_properties.title) == 255
-    write_slides(text * 100, text, [Slide(text, (text,), text)], tmp_path / "x.pptx")
+    write_slides(Deck(text * 100, text, "en", (Slide(text * 100, text, (text,), text),)), tmp_path / "x.pptx")
     assert len(Presentation(str(tmp_path / "x.pptx")).slides) == 2
-    assert "\x00" not in markdown(blocks)
+    assert "\x00" not in markdown(blocks, "en")
 
 
 def test_a_storyboard_of_any_text_is_saved(tmp_path: Path) -> None:

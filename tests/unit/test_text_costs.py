@@ -91,7 +91,7 @@ WORK: dict[str, tuple[Callable[[str], object], int]] = {
     "minuted": (minuted, LARGE),
     "dated": (lambda text: read_day(text, DAY), LARGE),
     "searched for references": (lambda text: list(references(text)), LARGE),
-    "in a document": (lambda text: markdown([Paragraph(text), Table((text,), ((text,),))]), LARGE),
+    "in a document": (lambda text: markdown([Paragraph(text), Table((text,), ((text,),))], "en"), LARGE),
 }
 
 

@@ -30,15 +30,16 @@ CANTONESE_REGIONS = frozenset({"hk", "mo"})
 
 @dataclass(frozen=True)
 class Language:
-    """`name`: in English; `others`: its ISO 639-2 and -3 codes, its own names of itself, and other names in use."""
+    """`name`: in English; `own_name`: in itself; `others`: its ISO 639-2 and -3 codes, that, and other names in use."""
 
     code: str
     name: str
+    own_name: str
     others: tuple[str, ...]
 
 
 def _language(code: str, name: str, codes: str, *names: str) -> Language:
-    return Language(code, name, (*codes.split(), *names))
+    return Language(code, name, next(iter(names), name), (*codes.split(), *names))
 
 
 # Codes of individual languages (Egyptian Arabic, Dari) stand for the one that the models know them as.
@@ -52,7 +53,7 @@ LANGUAGES = (
     _language("es", "Spanish", "spa", "español", "castellano", "Castilian"),
     _language("fa", "Persian", "fas per pes prs", "فارسی", "Farsi", "Dari"),
     _language("fi", "Finnish", "fin", "suomi"),
-    _language("fil", "Filipino", "tl tgl", "Tagalog", "Pilipino"),
+    _language("fil", "Filipino", "tl tgl", "Filipino", "Tagalog", "Pilipino"),
     _language("fr", "French", "fra fre", "français"),
     _language("hi", "Hindi", "hin", "हिन्दी", "हिंदी"),
     _language("hu", "Hungarian", "hun", "magyar"),
@@ -162,6 +163,12 @@ def _tagged(tag: str) -> str | None:
 
 def _extended(name: str | None, extension: str | None) -> str | None:
     return extension if name == CHINESE or extension == name else None
+
+
+def autonym(code: str) -> str:
+    """A language's name of itself and its English one, as "日本語 (Japanese)"."""
+    language = next(one for one in LANGUAGES if one.code == code)
+    return language.name if language.own_name == language.name else f"{language.own_name} ({language.name})"
 
 
 @functools.cache

@@ -109,6 +109,9 @@ FONTS = {
     "ja": Font("Noto Sans CJK JP", "Yu Gothic,Hiragino Sans"),
 }
 
+# Of languages written in East Asian characters: Office keeps them apart from those of Latin text.
+EAST_ASIAN_TAGS = {"zh": "zh-CN", "yue": "zh-HK", "ja": "ja-JP", "ko": "ko-KR"}
+
 
 def font_of(code: str) -> Font:
     """The font for texts in a language."""

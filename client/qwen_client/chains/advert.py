@@ -3,20 +3,23 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from qwen_client.audio import AudioInput
 from qwen_client.chains.requests import ChainJob, chain_job
-from qwen_client.chains.results import Made, SpokenText
+from qwen_client.chains.results import Made, SpokenText, spoken_caption
 from qwen_client.chains.stories import Shot, read_shots, text_and_speech
 from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph, Sound
 from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.word import require_word
+from qwen_client.documents.words import word
 from qwen_client.image import Size, parse_size
 from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_items
+from qwen_wire.theme import written_language
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,20 +53,28 @@ class ProductAd(Document, ShortRepr):
         for number, scene in enumerate(self.scenes, 1):
             if scene.picture is not None:
                 files.picture(f"scene-{number}", scene.picture)
-        files.document("ad", self._blocks())
+        files.document("ad", self._blocks(), self._language_code)
         return files.finish()
 
+    @property
+    def _language_code(self) -> str:
+        return written_language(self.product + "".join(variant.text for variant in self.variants))
+
     def _blocks(self) -> list[Block]:
-        blocks: list[Block] = [Heading("Advertisement", 1), Paragraph(self.product)]
+        told = partial(word, language=self._language_code)
+        blocks: list[Block] = [Heading(told("Advertisement"), 1), Paragraph(self.product)]
         for number, variant in enumerate(self.variants, 1):
-            sounds = [Sound(_sound_name(number, reading), _read_by(reading)) for reading in variant.readings]
+            sounds = [
+                Sound(_sound_name(number, reading), _read_by(reading, told("Read aloud")))
+                for reading in variant.readings
+            ]
             blocks += [Heading(variant.headline), Paragraph(variant.text), *sounds]
         figures = [
             Figure(scene.picture, f"scene-{number}.{scene.picture.format}", scene.prompt)
             for number, scene in enumerate(self.scenes, 1)
             if scene.picture is not None
         ]
-        return [*blocks, Heading("Scenes"), *figures] if figures else blocks
+        return [*blocks, Heading(told("Scenes")), *figures] if figures else blocks
 
 
 def product_ad(
@@ -123,5 +134,5 @@ def _sound_name(number: int, reading: SpokenText) -> str:
     return f"variant-{number}-{reading.voice}.wav" if reading.voice else f"variant-{number}.wav"
 
 
-def _read_by(reading: SpokenText) -> str:
-    return f"Read by {reading.voice}" if reading.voice else "Read aloud"
+def _read_by(reading: SpokenText, read_aloud: str) -> str:
+    return spoken_caption(f"{read_aloud} ({reading.voice})" if reading.voice else read_aloud, reading)

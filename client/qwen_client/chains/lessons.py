@@ -3,22 +3,26 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qwen_client.audio import AudioInput
 from qwen_client.chains.requests import ChainJob, chain_job
-from qwen_client.chains.results import Made, SpokenText
+from qwen_client.chains.results import Made, SpokenText, spoken_caption
 from qwen_client.chains.stories import text_and_speech
-from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Sound
+from qwen_client.documents.blocks import Block, Facts, Figure, Heading, Items, Paragraph, Sound
 from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
-from qwen_client.documents.slides import Slide, require_slides, write_slides
+from qwen_client.documents.slide_sound import SlideSound
+from qwen_client.documents.slides import Deck, Slide, require_slides, write_slides
 from qwen_client.documents.word import require_word
+from qwen_client.documents.words import word
 from qwen_client.pictures import Picture
 from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_items
+from qwen_wire.languages import autonym
 from qwen_wire.subtitles import subtitles
 from qwen_wire.transcripts import Cue
 
@@ -51,32 +55,50 @@ class Lesson(Document, ShortRepr):
         if self.concepts is not None:
             files.picture(f"concepts-{self.language}", self.concepts)
         name = f"lesson-{self.language}"
-        files.document(name, self._blocks())
-        write_slides(self.title, self.language, self._presented(files.path), files.file(f"{name}.pptx"))
+        files.document(name, self._blocks(), self.language)
+        deck = Deck(self.title, autonym(self.language), self.language, tuple(self._presented(files.path)))
+        write_slides(deck, files.file(f"{name}.pptx"))
+
+    @property
+    def _language_code(self) -> str:
+        return self.language
 
     def _sound_name(self, number: int) -> str:
         return f"narration-{self.language}-{number}.wav"
 
     def _presented(self, folder: Path) -> list[Slide]:
         shown = [
-            Slide(
-                slide.title,
-                (slide.text, *slide.key_terms),
-                notes=slide.text,
-                sound=folder / self._sound_name(number) if slide.narration else None,
-            )
+            Slide(slide.title, slide.text, slide.key_terms, notes=slide.text, sound=self._sound(number, slide, folder))
             for number, slide in enumerate(self.slides, 1)
         ]
-        return shown if self.concepts is None else [*shown, Slide(self.title, picture=self.concepts)]
+        graph = Slide(word("Concepts", self.language), picture=self.concepts, picture_text=self._graph_text())
+        return shown if self.concepts is None else [*shown, graph]
+
+    def _sound(self, number: int, slide: LessonSlide, folder: Path) -> SlideSound | None:
+        if slide.narration is None:
+            return None
+        return SlideSound(folder / self._sound_name(number), self._narration(slide.narration))
+
+    def _narration(self, spoken: SpokenText) -> str:
+        return spoken_caption(word("Narration", self.language), spoken)
+
+    def _graph_text(self) -> str:
+        """The graph for those who cannot see it."""
+        links = (f"{start} → {end}" + (f" ({label})" if label else "") for start, end, label in self.links)
+        return f"{self.title}: {'; '.join(links)}"
 
     def _blocks(self) -> list[Block]:
-        blocks: list[Block] = [Heading(self.title, 1)]
+        told = partial(word, language=self.language)
+        blocks: list[Block] = [Heading(self.title, 1), Facts(((told("Language"), autonym(self.language)),))]
         for number, slide in enumerate(self.slides, 1):
-            blocks += [Heading(slide.title), Paragraph(slide.text), Items(slide.key_terms)]
+            blocks += [Heading(slide.title), Paragraph(slide.text)]
+            if slide.key_terms:
+                blocks += [Heading(told("Key terms"), 3), Items(slide.key_terms)]
             if slide.narration is not None:
-                blocks.append(Sound(self._sound_name(number), slide.title))
+                blocks.append(Sound(self._sound_name(number), self._narration(slide.narration)))
         if self.concepts is not None:
-            blocks.append(Figure(self.concepts, f"concepts-{self.language}.{self.concepts.format}", self.title))
+            file = f"concepts-{self.language}.{self.concepts.format}"
+            blocks += [Heading(told("Concepts")), Figure(self.concepts, file, self.title)]
         return blocks
 
 

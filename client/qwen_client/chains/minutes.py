@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ from pydantic_core import to_jsonable_python
 from qwen_client.audio import AudioInput
 from qwen_client.chains.requests import ChainJob, chain_job
 from qwen_client.chains.results import Made
-from qwen_client.documents.blocks import Block, Figure, Heading, Items, Paragraph, Table
+from qwen_client.documents.blocks import Block, Facts, Figure, Heading, Items, Table
 from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.word import require_word
+from qwen_client.documents.words import word
 from qwen_client.extras import audio_extra
 from qwen_client.pictures import Picture
 from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_items
+from qwen_wire.languages import CODES, autonym
 from qwen_wire.subtitles import SubtitleFormat, subtitles
+from qwen_wire.theme import written_language
 from qwen_wire.transcripts import Cue, clock_time
 
 FIGURES = {
@@ -65,12 +69,15 @@ class DatedEvent:
 class MeetingMinutes(Document, ShortRepr):
     """What was said, decided and left to do. A picture is None where there was nothing to draw.
 
-    `day` is the day from which "Friday" is counted. `untranscribed`: stretches of the recordings whose text is missing,
-    each as a sentence. `shortfalls`: what was cut, damaged, missing or left out on the way.
+    `day` is the day from which "Friday" is counted, `language` that of most of the speech, by its English name (None
+    where nothing was said), `duration_s` that of the longest recording. `untranscribed`: stretches of the recordings
+    whose text is missing, each as a sentence. `shortfalls`: what was cut, damaged, missing or left out on the way.
     """
 
     title: str
     day: date | None
+    language: str | None
+    duration_s: float
     speakers: tuple[str, ...]
     decisions: tuple[str, ...]
     actions: tuple[Action, ...]
@@ -105,33 +112,43 @@ class MeetingMinutes(Document, ShortRepr):
             files.picture(name, picture)
         files.text("transcript.srt", self.as_subtitles("srt"))
         files.json("minutes.json", self.as_dict())
-        files.document("minutes", self._blocks())
+        files.document("minutes", self._blocks(), self._language_code)
         return files.finish()
 
     def _pictures(self) -> list[tuple[str, Picture]]:
         named = [(name, getattr(self, name)) for name in FIGURES]
         return [(name, picture) for name, picture in named if picture is not None]
 
+    @property
+    def _language_code(self) -> str:
+        said = " ".join(line.text for line in self.lines)
+        return CODES.get(self.language or "") or written_language(f"{self.title} {said}")
+
     def _blocks(self) -> list[Block]:
+        told = partial(word, language=self._language_code)
         tasks = tuple((action.task, action.owner, _day(action.due, action.due_date)) for action in self.actions)
         dates = tuple((_day(entry.day, entry.on), entry.event) for entry in self.dates)
         said = tuple((clock_time(line.start_s), line.speaker, line.text) for line in self.lines)
-        about = [f"Speakers: {', '.join(self.speakers)}"]
-        if self.day is not None:
-            about.insert(0, f"Date: {self.day.isoformat()}")
-        figures = {
-            name: Figure(picture, f"{name}.{picture.format}", FIGURES[name]) for name, picture in self._pictures()
-        }
+        about = [
+            (told("Date"), self.day.isoformat() if self.day else ""),
+            (told("Duration"), clock_time(self.duration_s) if self.duration_s else ""),
+            (told("Language"), autonym(CODES[self.language]) if self.language in CODES else ""),
+            (told("Speakers"), ", ".join(self.speakers)),
+        ]
+        figures = [
+            Figure(picture, f"{name}.{picture.format}", told(FIGURES[name])) for name, picture in self._pictures()
+        ]
         parts: list[tuple[str, list[Block]]] = [
             ("Decisions", [Items(self.decisions)] if self.decisions else []),
-            ("Actions", [Table(("Task", "Owner", "Due"), tasks)] if tasks else []),
-            ("Dates", [Table(("Day", "Event"), dates)] if dates else []),
-            ("Charts", list(figures.values())),
-            ("Transcript", [Table(("Time", "Speaker", "Said"), said)] if said else []),
+            ("Actions", [Table((told("Task"), told("Owner"), told("Due")), tasks)] if tasks else []),
+            ("Dates", [Table((told("Day"), told("Event")), dates)] if dates else []),
+            ("Charts", list(figures)),
+            ("Transcript", [Table((told("Time"), told("Speaker"), told("Said")), said)] if said else []),
             ("Not transcribed", [Items(self.untranscribed)] if self.untranscribed else []),
         ]
-        found = [block for name, blocks in parts if blocks for block in (Heading(name), *blocks)]
-        return [Heading(self.title or "Minutes", 1), *map(Paragraph, about), *found]
+        found = [block for name, blocks in parts if blocks for block in (Heading(told(name)), *blocks)]
+        facts = Facts(tuple(fact for fact in about if fact[1]))
+        return [Heading(self.title or told("Minutes"), 1), facts, *found]
 
 
 def meeting_minutes(
@@ -185,6 +202,8 @@ def _read(made: Made) -> MeetingMinutes:
     return MeetingMinutes(
         title=minutes.get("title", ""),
         day=None if day is None else date.fromisoformat(day),
+        language=transcript.get("language"),
+        duration_s=transcript.get("duration_s", 0.0),
         speakers=tuple(transcript.get("speakers", ())),
         decisions=tuple(entry["text"] for entry in minutes.get("decisions", ())),
         actions=tuple(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_wire.chains import ChainEnd, ErrorInfo, StageEvent, StageResult
 from qwen_wire.errors import Cancelled, ChainFailed
+from qwen_wire.transcripts import clock_time
 
 MadeT = TypeVar("MadeT")
 CHARTS = "chart_image"
@@ -52,6 +54,11 @@ class SpokenText(AudioResult, ShortRepr):
     def to_bytes(self, format: AudioFormat = "wav") -> bytes:
         """As of every `AudioResult`; WAV as it came."""
         return self.data if format == "wav" else super().to_bytes(format)
+
+
+def spoken_caption(name: str, spoken: SpokenText) -> str:
+    """The `name` of a recording and how long it is, as "Narration, 0:12"."""
+    return f"{name}, {clock_time(math.ceil(spoken.duration_s)).removeprefix('0')}"
 
 
 class Made:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from qwen_client.audio import AudioInput, audio_bytes
@@ -11,6 +12,7 @@ from qwen_client.documents.blocks import Block, Figure, Heading, Paragraph
 from qwen_client.documents.document import Document
 from qwen_client.documents.folder import Folder
 from qwen_client.documents.word import require_word
+from qwen_client.documents.words import word
 from qwen_client.image import Size, parse_size
 from qwen_client.messages import Inputs
 from qwen_client.pictures import Picture
@@ -18,6 +20,7 @@ from qwen_client.short_repr import ShortRepr
 from qwen_client.shortfalls import Shortfall
 from qwen_client.texts import text_bytes
 from qwen_wire.errors import InvalidRequest
+from qwen_wire.theme import written_language
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,18 +56,23 @@ class Storyboard(Document, ShortRepr):
         for number, shot in enumerate(self.shots, 1):
             if shot.picture is not None:
                 files.picture(f"picture-{number}", shot.picture)
-        files.document("storyboard", self._blocks())
+        files.document("storyboard", self._blocks(), self._language_code)
         return files.finish()
 
+    @property
+    def _language_code(self) -> str:
+        return written_language(self.idea + self.draft)
+
     def _blocks(self) -> list[Block]:
+        told = partial(word, language=self._language_code)
         figures = [
             Figure(shot.picture, f"picture-{number}.{shot.picture.format}", shot.prompt)
             for number, shot in enumerate(self.shots, 1)
             if shot.picture is not None
         ]
         return [
-            Heading("Storyboard", 1), Heading("Idea"), Paragraph(self.idea), Heading("Story"), Paragraph(self.draft),
-            Heading("Pictures"), *figures,
+            Heading(told("Storyboard"), 1), Heading(told("Idea")), Paragraph(self.idea), Heading(told("Story")),
+            Paragraph(self.draft), Heading(told("Pictures")), *figures,
         ]  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """What documents are made of, whatever their format."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from qwen_client.pictures import Picture
 from qwen_wire.errors import InvalidRequest
 
+AUTHOR = "qwen-triton"  # among the properties of a document
 MAX_PROPERTY_CHARS = 255
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -34,6 +35,16 @@ class Paragraph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", clean(self.text))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the document is about, below its title: names and values."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", tuple((name, clean(value)) for name, value in self.pairs))
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,20 @@ class Sound:
         object.__setattr__(self, "caption", clean(self.caption))
 
 
-Block: TypeAlias = Heading | Paragraph | Items | Table | Figure | Sound
+Block: TypeAlias = Heading | Paragraph | Facts | Items | Table | Figure | Sound
+
+
+def numbered(blocks: Sequence[Block]) -> Iterator[tuple[Block, int]]:
+    """Each with the number of figures up to it."""
+    number = 0
+    for block in blocks:
+        number += isinstance(block, Figure)
+        yield block, number
+
+
+def title_of(blocks: Sequence[Block]) -> str:
+    """The first heading."""
+    return next((block.text for block in blocks if isinstance(block, Heading)), "")
 
 
 def property_text(text: str) -> str:

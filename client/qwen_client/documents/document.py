@@ -10,12 +10,17 @@ from qwen_client.documents.markdown import markdown
 class Document(ABC):
     """A result that is written down as blocks."""
 
+    @property
+    @abstractmethod
+    def _language_code(self) -> str:
+        """Of its text."""
+
     @abstractmethod
     def _blocks(self) -> list[Block]: ...
 
     def as_markdown(self) -> str:
         """The document as `save` writes it."""
-        return markdown(self._blocks())
+        return markdown(self._blocks(), self._language_code)
 
     def _repr_html_(self) -> str:
-        return html_of(self._blocks())
+        return html_of(self._blocks(), self._language_code)

@@ -60,10 +60,10 @@ class Folder:
     def json(self, name: str, content: Any) -> None:
         self.text(name, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
-    def document(self, name: str, blocks: Sequence[Block]) -> None:
-        """Write NAME.md and NAME.docx."""
-        self.text(f"{name}.md", markdown(blocks))
-        write_word(blocks, self.file(f"{name}.docx"))
+    def document(self, name: str, blocks: Sequence[Block], language: str) -> None:
+        """Write NAME.md and NAME.docx, whose text is in `language`."""
+        self.text(f"{name}.md", markdown(blocks, language))
+        write_word(blocks, self.file(f"{name}.docx"), language)
 
 
 def file_name(name: str, taken: Collection[str] = ()) -> str:

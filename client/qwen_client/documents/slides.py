@@ -1,41 +1,62 @@
 """Presentations as PPTX, by python-pptx: slides with notes, pictures and sound."""
 
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qwen_client.documents.blocks import clean, property_text, require
+from qwen_client.documents import slide_master as design
+from qwen_client.documents.blocks import AUTHOR, clean, property_text, require
+from qwen_client.documents.slide_master import SCALE, Region, set_list_style
+from qwen_client.documents.slide_sound import SlideSound, add_sound
+from qwen_client.documents.text_fit import TextFrame
+from qwen_client.documents.words import word
 from qwen_client.pictures import Picture
+from qwen_wire.theme import EAST_ASIAN_TAGS, LINE_HEIGHT
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
 
-TITLE_LAYOUT, TEXT_LAYOUT, TITLE_ONLY_LAYOUT = 0, 1, 5  # of python-pptx's own template
-SLIDE_WIDTH_INCHES, SLIDE_HEIGHT_INCHES = 10.0, 7.5
-FIGURE_TOP_INCHES, FIGURE_WIDTH_INCHES, FIGURE_HEIGHT_INCHES = 1.5, 9.0, 5.6
-SOUND_INCHES = 0.6
-WAV = "audio/x-wav"
+COVER_SIZES = (SCALE.display, 34.0, 28.0, 24.0)
+TITLE_SIZES = (SCALE.title, 26.0, 22.0, 18.0)
+TEXT_SIZES = (36.0, 32.0, 28.0, 24.0, SCALE.body, 18.0)
+TERM_SIZES = (24.0, SCALE.body, 18.0)
+HANGING_POINTS = 18.0  # as the master's bullets
 
 
 @dataclass(frozen=True)
 class Slide:
-    """A title above `lines` or, instead of them, a `picture`.
+    """A title above `text` with its `terms` beside it, or above a `picture`, which `picture_text` describes.
 
-    `notes` are for who presents; `sound` is a WAV file to be played.
+    `notes` are for who presents. What does not fit goes on on further slides.
     """
 
     title: str
-    lines: tuple[str, ...] = ()
+    text: str = ""
+    terms: tuple[str, ...] = ()
     notes: str = ""
-    sound: Path | None = None
+    sound: SlideSound | None = None
     picture: Picture | None = None
+    picture_text: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("title", "notes"):
+        for name in ("title", "text", "notes", "picture_text"):
             object.__setattr__(self, name, clean(getattr(self, name)))
-        object.__setattr__(self, "lines", tuple(map(clean, self.lines)))
+        object.__setattr__(self, "terms", tuple(map(clean, self.terms)))
+
+
+@dataclass(frozen=True)
+class Deck:
+    """A presentation: a cover, then `slides`; `language`: the code of its text's."""
+
+    title: str
+    subtitle: str
+    language: str
+    slides: tuple[Slide, ...]
 
 
 def require_slides() -> None:
@@ -43,60 +64,139 @@ def require_slides() -> None:
     require("python-pptx", lambda: __import__("pptx"))
 
 
-def write_slides(title: str, subtitle: str, slides: Sequence[Slide], path: Path) -> None:
-    """Write a presentation: a slide with the title, then `slides`."""
+def write_slides(deck: Deck, path: Path) -> None:
+    """Write the presentation."""
     require_slides()
     from pptx import Presentation
 
-    deck = Presentation()
-    deck.core_properties.title = property_text(title)
-    first = deck.slides.add_slide(deck.slide_layouts[TITLE_LAYOUT])
-    first.shapes.title.text = clean(title)
-    first.placeholders[1].text = clean(subtitle)
-    for slide in slides:
-        _add(deck, slide)
-    deck.save(str(path))
+    written = Presentation()
+    design.set_master(written, deck.language)
+    _set_properties(written, deck)
+    cover = written.slides.add_slide(written.slide_layouts[design.COVER])
+    _set_line(cover.shapes.title, clean(deck.title), design.COVER_TITLE, COVER_SIZES)
+    _set_line(cover.placeholders[1], clean(deck.subtitle), design.COVER_SUBTITLE, (SCALE.body,), bold=False)
+    for slide in deck.slides:
+        for made in _add(written, slide, word("Key terms", deck.language)):
+            _add_footer(made, clean(deck.title))
+    for made in written.slides:
+        _set_language(made, deck.language)
+    written.save(str(path))
 
 
-def _add(deck: "Presentation", slide: Slide) -> None:
-    layout = TEXT_LAYOUT if slide.picture is None else TITLE_ONLY_LAYOUT
-    made = deck.slides.add_slide(deck.slide_layouts[layout])
-    made.shapes.title.text = slide.title
-    if slide.picture is None:
-        made.placeholders[1].text_frame.text = "\n".join(slide.lines)
-    else:
-        _add_picture(made, slide.picture)
-    if slide.notes:
-        made.notes_slide.notes_text_frame.text = slide.notes
-    if slide.sound is not None:
-        _add_sound(made, slide.sound)
+def _set_properties(written: "Presentation", deck: Deck) -> None:
+    properties = written.core_properties
+    properties.title, properties.author, properties.language = property_text(deck.title), AUTHOR, deck.language
+    properties.created = properties.modified = datetime.now(timezone.utc)
 
 
-def _add_picture(made: Any, picture: Picture) -> None:
+def _add(written: "Presentation", slide: Slide, terms_name: str) -> Iterator[Any]:
+    """The slide, or several where one does not hold it; notes and sound are the first one's."""
+    contents = _contents(slide)
+    for number, (text, terms) in enumerate(contents, 1):
+        layout = design.PICTURE_ONLY if slide.picture else design.TEXT_AND_TERMS if terms else design.TEXT_ONLY
+        made = written.slides.add_slide(written.slide_layouts[layout])
+        title = f"{slide.title} ({number}/{len(contents)})" if len(contents) > 1 else slide.title
+        _set_line(made.shapes.title, title, design.TITLE, TITLE_SIZES)
+        if slide.picture is not None:
+            _add_picture(made, slide.picture, slide.picture_text or slide.title)
+        else:
+            _set_text(made.placeholders[1], text)
+            if terms:
+                _set_terms(made.placeholders[2], terms_name, terms)
+        if number == 1 and slide.notes:
+            made.notes_slide.notes_text_frame.text = slide.notes
+        if number == 1 and slide.sound is not None:
+            add_sound(made, slide.sound)
+        yield made
+
+
+def _contents(slide: Slide) -> list[tuple[list[str], list[str]]]:
+    """Paragraphs of text and terms, slide by slide."""
+    paragraphs = [line for line in slide.text.splitlines() if line.strip()]
+    texts = _text_frame(design.TEXT if slide.terms else design.WIDE_TEXT).pages(paragraphs, TEXT_SIZES[-1])
+    terms = _terms_frame().pages(slide.terms, TERM_SIZES[-1])
+    return list(itertools.zip_longest(texts, terms, fillvalue=list[str]()))
+
+
+def _text_frame(region: Region) -> TextFrame:
+    return TextFrame(region.text_width_points, region.text_height_points, SCALE.gap)
+
+
+def _terms_frame() -> TextFrame:
+    """Below the name of the list."""
+    height = design.TERMS.text_height_points - _name_points()
+    return TextFrame(design.TERMS.text_width_points, height, SCALE.gap, HANGING_POINTS)
+
+
+def _name_points() -> float:
+    return LINE_HEIGHT * SCALE.small + SCALE.gap
+
+
+def _set_line(shape: Any, text: str, region: Region, sizes: Sequence[float], *, bold: bool = True) -> None:
+    """A title, smaller where it is long, and cut where it is longer than that."""
+    frame = TextFrame(region.text_width_points, region.text_height_points, bold=bold)
+    size = frame.size_for([text], sizes)
+    shape.text_frame.text = frame.cut(" ".join(text.split()), size)
+    _set_size(shape, size, 0)
+
+
+def _set_text(shape: Any, paragraphs: Sequence[str]) -> None:
+    if not paragraphs:
+        shape._element.getparent().remove(shape._element)
+        return
+    size = _text_frame(design.TEXT).size_for(paragraphs, TEXT_SIZES)
+    shape.text_frame.text = "\n".join(paragraphs)
+    _set_size(shape, size, SCALE.gap)
+
+
+def _set_size(shape: Any, size: float, before: float) -> None:
+    style = design.spacing(size, before) + f'<a:defRPr sz="{100 * size:.0f}"/>'
+    set_list_style(shape, f"<a:lvl1pPr>{style}</a:lvl1pPr>")
+
+
+def _set_terms(shape: Any, name: str, terms: Sequence[str]) -> None:
+    size = _terms_frame().size_for(terms, TERM_SIZES)
+    frame = shape.text_frame
+    frame.text = "\n".join((name, *terms))
+    for paragraph in frame.paragraphs[1:]:
+        paragraph.level = 1
+    head = design.spacing(SCALE.small, 0) + design.letters(SCALE.small, bold=True, colour="tx2")
+    item = design.spacing(size, SCALE.gap) + f'<a:defRPr sz="{100 * size:.0f}"/>'
+    set_list_style(shape, f"<a:lvl1pPr>{head}</a:lvl1pPr><a:lvl2pPr>{item}</a:lvl2pPr>")
+
+
+def _add_picture(made: Any, picture: Picture, text: str) -> None:
     """As large as fits below the title, in the middle."""
     from pptx.util import Inches
 
-    shape = min(FIGURE_WIDTH_INCHES / picture.width, FIGURE_HEIGHT_INCHES / picture.height)
-    width, height = picture.width * shape, picture.height * shape
-    left = (SLIDE_WIDTH_INCHES - width) / 2
-    made.shapes.add_picture(io.BytesIO(picture.png), *map(Inches, (left, FIGURE_TOP_INCHES, width, height)))
+    region = design.PICTURE
+    scale = min(region.width / picture.width, region.height / picture.height)
+    width, height = picture.width * scale, picture.height * scale
+    left, top = region.left + (region.width - width) / 2, region.top + (region.height - height) / 2
+    shown = made.shapes.add_picture(io.BytesIO(picture.png), *map(Inches, (left, top, width, height)))
+    shown._element.nvPicPr.cNvPr.set("descr", text)
 
 
-def _add_sound(made: Any, wav: Path) -> None:
-    """A sign in the lower corner that plays `wav` when it is clicked.
+def _add_footer(made: Any, title: str) -> None:
+    """The title of all and the number of the slide, at the places that the master has for them."""
+    from pptx.enum.shapes import PP_PLACEHOLDER
 
-    python-pptx adds films only: the elements are renamed to those of sound, as PowerPoint writes them.
-    """
-    from pptx.opc.constants import RELATIONSHIP_TYPE
+    for placeholder in made.slide_layout.placeholders:
+        kind = placeholder.placeholder_format.type
+        if kind in (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER):
+            made.shapes._spTree.append(deepcopy(placeholder._element))
+        if kind == PP_PLACEHOLDER.FOOTER:
+            frame = TextFrame(design.FOOTER.text_width_points, design.FOOTER.text_height_points)
+            footer = made.shapes[-1]
+            footer.text_frame.text = frame.cut(title, design.FOOTER_SIZE)
+            set_list_style(footer, design.footer_style("l"))  # LibreOffice reads that of the master for numbers only
+
+
+def _set_language(made: Any, language: str) -> None:
+    """Of every run, by which programs choose fonts and check spelling."""
     from pptx.oxml.ns import qn
-    from pptx.util import Inches
 
-    corner = (SLIDE_WIDTH_INCHES - SOUND_INCHES - 0.2, SLIDE_HEIGHT_INCHES - SOUND_INCHES - 0.2)
-    film = made.shapes.add_movie(str(wav), *map(Inches, (*corner, SOUND_INCHES, SOUND_INCHES)), mime_type=WAV)
-    link = film._element.nvPicPr.find(f".//{qn('a:videoFile')}")
-    media = made.part.related_part(link.get(qn("r:link")))
-    made.part.drop_rel(link.get(qn("r:link")))
-    link.tag = qn("a:audioFile")
-    link.set(qn("r:link"), made.part.relate_to(media, RELATIONSHIP_TYPE.AUDIO))
-    for timed in made._element.iter(qn("p:video")):
-        timed.tag = qn("p:audio")
+    for run in made._element.iter(qn("a:r")):
+        run.get_or_add_rPr()
+    for properties in made._element.iter(qn("a:rPr"), qn("a:endParaRPr")):
+        properties.set("lang", EAST_ASIAN_TAGS.get(language, language))
