@@ -163,7 +163,8 @@ def test_minutes_are_what_the_steps_make_one_by_one(client, written):
     actions = [action for part in parts for action in _actions(part["actions"])]
     assert [(action.task, action.owner, action.due) for action in minutes.actions] == list(dict.fromkeys(actions))
     for picture in (minutes.timeline, minutes.responsibilities, minutes.gantt):
-        assert client.charts.draw(json.loads(picture.recipe.prompt)).data == picture.data
+        again = client.charts.draw(json.loads(picture.recipe.prompt), width=840, scale=2)
+        assert again.data == picture.data
     assert_same(minutes.illustration, client.image.regenerate(minutes.illustration.data))
 
 

@@ -29,7 +29,7 @@ from qwen_engine.loop import EngineLoop
 from qwen_wire.charts import parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
-from qwen_wire.theme import THEMES
+from qwen_wire.theme import FIGURE_ASPECT, THEMES
 
 SETTINGS = ChartSettings()
 PALETTE = THEMES["light"].palette
@@ -220,6 +220,20 @@ def test_rows_make_the_picture_grow_until_it_is_refused(engine):
         engine.draw(requested(matrix(100), width=4096, scale=4))
 
 
+@pytest.mark.parametrize("language", EXAMPLES)
+def test_a_graph_of_few_concepts_fills_its_picture(engine, language):
+    """As wide as a slide, and as high as what is below its title; its letters grow with the room."""
+    links = [{"source": "a", "target": "b", "label": "c"}]
+    few = {"type": "concept_graph", "concepts": [{"name": "a"}, {"name": "b"}], "links": links}
+    many = {**few, "concepts": [{"name": f"{letter}"} for letter in "abdefghijk"]}
+    wide = EXAMPLES[language]["concept_graph"]
+    for fields in (few, wide):
+        assert drawn(engine, fields).shape[:2] == (round(1200 * FIGURE_ASPECT), 1200)
+    heights = [max(box.height for text, box in texts(engine, fields) if text == "a") for fields in (few, many)]
+    assert heights[0] > 1.5 * heights[1]
+    assert drawn(engine, many).shape[0] >= round(1200 * FIGURE_ASPECT)
+
+
 def test_a_larger_height_is_kept_and_the_chart_in_its_middle(engine):
     fields = EXAMPLES["en"]["timeline"]
     least = drawn(engine, fields)
@@ -233,7 +247,7 @@ def test_a_larger_height_is_kept_and_the_chart_in_its_middle(engine):
         (
             {"type": "responsibility_matrix", "people": [f"p{n}" for n in range(24)],
              "tasks": [{"name": "t", "roles": {}}]},
-            r"OPTIONS\.width is 400; a matrix of 24 people needs 1098 pixels at least",
+            r"OPTIONS\.width is 400; a matrix of 24 people needs 810 pixels at least",
         ),
         (
             {"type": "bar", "categories": [f"c{n}" for n in range(60)],

@@ -122,6 +122,8 @@ def _add_figure(document: "Document", figure: Figure, label: str, number: int) -
     run = document.add_paragraph(style="Figure").add_run()
     drawn = run.add_picture(io.BytesIO(picture.png), width=Pt(width))
     drawn._inline.docPr.set("descr", figure.caption)
+    for side in ("distT", "distB", "distL", "distR"):
+        drawn._inline.set(side, "0")  # LibreOffice leaves a margin otherwise
     caption = document.add_paragraph(label, style="Caption")
     _add_field(caption, "SEQ Figure \\* ARABIC", str(number))
     caption.add_run(f". {figure.caption}")

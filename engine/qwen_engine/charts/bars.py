@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.page import MARGIN, SMALL_SIZE, Heading, Layout, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import BarChart
 from qwen_wire.theme import LINE_HEIGHT
@@ -21,7 +21,7 @@ MOST_FRACTION = 1e6  # from here on six figures are whole numbers
 MIN_SPAN = 1e-9  # smaller values are drawn as zeros
 
 
-class BarLayout:
+class BarLayout(Layout):
     """Categories are upright where they are wider than their places; values are written where they fit."""
 
     def __init__(self, chart: BarChart, text_layout: TextLayout, width: int) -> None:

@@ -43,12 +43,19 @@ class Canvas:
     """
 
     def __init__(
-        self, text_layout: TextLayout, theme: Theme, *, width: int, height: int, top: float = 0.0, scale: int = 1
+        self,
+        text_layout: TextLayout,
+        theme: Theme,
+        *,
+        width: float,
+        height: float,
+        top: float = 0.0,
+        scale: float = 1.0,
     ) -> None:
         self.text_layout = text_layout
         self.theme = theme
         self.width = width
-        self._size = (width * scale, height * scale)
+        self._size = (round(width * scale), round(height * scale))
         inches = (width / POINTS_PER_INCH, height / POINTS_PER_INCH)
         self.figure = Figure(figsize=inches, dpi=POINTS_PER_INCH * scale, facecolor=theme.background)
         self._to_picture = Affine2D().translate(0, top).scale(scale, -scale).translate(0, height * scale)

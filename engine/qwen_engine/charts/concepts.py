@@ -7,16 +7,21 @@ from itertools import pairwise
 from matplotlib.path import Path
 
 from qwen_engine.charts.canvas import Canvas, Point
-from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Concept, ConceptGraph, Link
+from qwen_wire.theme import FIGURE_ASPECT
 
 MIN_BOX = 84.0
 MAX_BOX = 190.0
 BOX_SHARE = 0.56  # of a column; the rest is for the links
 PADDING = 10.0
 BOX_GAP = 20.0
+MAX_BOX_GAP = 72.0
 PORT_GAP = 18.0  # between the ends of links at one side of a box, so that their labels have room
+LABEL_AIR = 24.0  # beside a label, for the ends of its link
+ZOOMS = (2.0, 1.75, 1.5, 1.25, 1.0)  # a small graph is drawn large
+MAX_LINES = 3
 NUM_SWEEPS = 8
 
 
@@ -82,25 +87,50 @@ class _Route:
     backward: bool
 
 
-class ConceptLayout:
-    """The boxes of a column are sorted by the mean height of their neighbours, so links are short and seldom cross."""
+def concept_layout(chart: ConceptGraph, text_layout: TextLayout, width: int) -> "ConceptLayout":
+    """As large as no text is cut and the whole is no higher than what fills a slide."""
+    forward, columns = columns_of([concept.name for concept in chart.concepts], chart.links)
+    num_columns = 1 + max(columns.values())
+    least = ((num_columns - 1) / BOX_SHARE + 1) * MIN_BOX + 2 * MARGIN
+    require_width(width, least, f"a graph of {num_columns} columns")
+    zooms = [zoom for zoom in ZOOMS if width / zoom >= least]
+    layouts = (ConceptLayout(chart, forward, columns, text_layout, width, zoom) for zoom in zooms)
+    return next(layout for layout in layouts if layout.is_roomy or layout.zoom == ZOOMS[-1])
 
-    def __init__(self, chart: ConceptGraph, text_layout: TextLayout, width: int) -> None:
+
+class ConceptLayout(Layout):
+    """The boxes of a column are sorted by the mean height of their neighbours, so links are short and seldom cross.
+
+    `is_roomy`: no text had to be cut, and the graph is not higher than what fills a slide.
+    """
+
+    def __init__(
+        self,
+        chart: ConceptGraph,
+        forward: set[Link],
+        columns: Mapping[str, int],
+        text_layout: TextLayout,
+        width: float,
+        zoom: float,
+    ) -> None:
+        self.zoom = zoom
+        width /= zoom
+        self._forward = forward
         self._heading = Heading(chart.title, text_layout, width)
-        names = [concept.name for concept in chart.concepts]
-        self._forward, columns = columns_of(names, chart.links)
         num_gaps = max(columns.values())
         room = width - 2 * MARGIN
-        least = (num_gaps / BOX_SHARE + 1) * MIN_BOX + 2 * MARGIN
-        require_width(width, least, f"a graph of {num_gaps + 1} columns")
         self._box_width = min(MAX_BOX, BOX_SHARE * room / (num_gaps + BOX_SHARE))
         self._pitch = (room - self._box_width) / max(num_gaps, 1)
         concepts = {one.name: self._set(one, columns[one.name], text_layout) for one in chart.concepts}
         self._boxes = list(concepts.values())
         self._routes = [self._route(link, concepts) for link in chart.links]
+        first = MARGIN if num_gaps else (width - self._box_width) / 2
         for box in self._boxes:
-            box.left = MARGIN + box.column * self._pitch
-        self.height = self._arrange(num_gaps + 1) + MARGIN
+            box.left = first + box.column * self._pitch
+        filled = FIGURE_ASPECT * width - self._heading.bottom - MARGIN
+        highest = self._arrange(num_gaps + 1, filled)
+        self.height = self._heading.bottom + max(filled, highest) + MARGIN
+        self.is_roomy = highest <= filled and self._is_uncut(chart, text_layout)
 
     def draw(self, canvas: Canvas) -> None:
         self._heading.draw(canvas)
@@ -135,7 +165,7 @@ class ConceptLayout:
 
     def _draw_label(self, canvas: Canvas, label: str, start: Point) -> None:
         """Where the link leaves its box, since no other label can be there."""
-        text = canvas.text_layout.fit(label, SMALL_SIZE, self._pitch - self._box_width - 24)
+        text = canvas.text_layout.fit(label, SMALL_SIZE, self._pitch - self._box_width - LABEL_AIR)
         if text:
             width = canvas.text_layout.width(text, SMALL_SIZE)
             left, middle = start[0] + 11, start[1]
@@ -144,8 +174,8 @@ class ConceptLayout:
 
     def _set(self, concept: Concept, column: int, text_layout: TextLayout) -> _Box:
         room = self._box_width - 2 * PADDING
-        name = text_layout.wrap(concept.name, SIZE, room, 3, bold=True)
-        return _Box(column, name, text_layout.wrap(concept.detail, SMALL_SIZE, room, 3))
+        name = text_layout.wrap(concept.name, SIZE, room, MAX_LINES, bold=True)
+        return _Box(column, name, text_layout.wrap(concept.detail, SMALL_SIZE, room, MAX_LINES))
 
     def _route(self, link: Link, concepts: Mapping[str, _Box]) -> _Route:
         """Join the boxes of a link, with new ones in the columns between them."""
@@ -160,18 +190,33 @@ class ConceptLayout:
             step.right.before.append(step)
         return _Route(steps, link.label, backward)
 
-    def _arrange(self, num_columns: int) -> float:
-        """Give each box its height on the page, close to its neighbours; returns the lowest edge."""
+    def _is_uncut(self, chart: ConceptGraph, text_layout: TextLayout) -> bool:
+        room, label_room = self._box_width - 2 * PADDING, self._pitch - self._box_width - LABEL_AIR
+        names = [concept.name for concept in chart.concepts]
+        words = (word for name in names for word in name.split() if word.isascii())
+        return (
+            all(len(text_layout.wrap(name, SIZE, room, MAX_LINES + 1, bold=True)) <= MAX_LINES for name in names)
+            and all(text_layout.width(word, SIZE, bold=True) <= room for word in words)
+            and all(
+                len(text_layout.wrap(one.detail, SMALL_SIZE, room, MAX_LINES + 1)) <= MAX_LINES
+                for one in chart.concepts
+            )
+            and all(text_layout.width(link.label, SMALL_SIZE) <= label_room for link in chart.links)
+        )
+
+    def _arrange(self, num_columns: int, room: float) -> float:
+        """Give each box its height on the page, close to its neighbours; returns the height of all."""
         columns = [[box for box in self._boxes if box.column == number] for number in range(num_columns)]
-        highest = max(_height(column) for column in columns)
-        middle = self._heading.bottom + highest / 2
+        gap = max(BOX_GAP, min(MAX_BOX_GAP, *(_gap(column, room) for column in columns)))
+        highest = max(_height(column, gap) for column in columns)
+        middle = self._heading.bottom + max(room, highest) / 2
         for column in columns:
-            _stack(column, middle)
+            _stack(column, middle, gap)
         for sweep in range(NUM_SWEEPS):
             for column in columns if sweep % 2 == 0 else reversed(columns):
                 column.sort(key=_Box.pull)  # stable: boxes with equal means keep their order
-                _stack(column, middle)
-        return self._heading.bottom + highest
+                _stack(column, middle, gap)
+        return highest
 
 
 def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], dict[str, int]]:
@@ -204,12 +249,17 @@ def _visit(
             _visit(link.target, targets, forward, done, [*path, name])
 
 
-def _height(column: Sequence[_Box]) -> float:
-    return sum(box.height for box in column) + BOX_GAP * (len(column) - 1)
+def _height(column: Sequence[_Box], gap: float) -> float:
+    return sum(box.height for box in column) + gap * (len(column) - 1)
 
 
-def _stack(column: Sequence[_Box], middle: float) -> None:
-    top = middle - _height(column) / 2
+def _gap(column: Sequence[_Box], room: float) -> float:
+    """Between the boxes of a column that fills the room."""
+    return (room - sum(box.height for box in column)) / max(len(column) - 1, 1)
+
+
+def _stack(column: Sequence[_Box], middle: float, gap: float) -> None:
+    top = middle - _height(column, gap) / 2
     for box in column:
         box.middle = top + box.height / 2
-        top += box.height + BOX_GAP
+        top += box.height + gap

@@ -8,7 +8,7 @@ from typing import Any
 
 from qwen_engine.charts.bars import BarLayout
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.concepts import ConceptLayout
+from qwen_engine.charts.concepts import concept_layout
 from qwen_engine.charts.fonts import load_typefaces
 from qwen_engine.charts.gantt import GanttLayout
 from qwen_engine.charts.labels import LABELS, language_of
@@ -31,7 +31,7 @@ LAYOUTS: Mapping[type[ChartBase], Callable[[Any, TextLayout, int], Layout]] = {
     ResponsibilityMatrix: MatrixLayout,
     Gantt: GanttLayout,
     BarChart: BarLayout,
-    ConceptGraph: ConceptLayout,
+    ConceptGraph: concept_layout,
 }
 
 
@@ -80,15 +80,23 @@ class ChartEngine(Model[ChartRequest]):
         language = request.chart.language or language_of(request.chart)
         text_layout = TextLayout(self._typefaces[language], LABELS[language])
         layout = LAYOUTS[type(request.chart)](request.chart, text_layout, request.width)
-        needed = math.ceil(layout.height)
+        zoom = layout.zoom
+        needed = math.ceil(layout.height * zoom)
         height = needed if request.height is None else request.height
         if height < needed:
             raise InvalidRequest(
                 f"OPTIONS.height is {height}; this chart needs {needed} pixels at the width of {request.width}"
             )
         self._check_pixels(request, height)
-        theme, top = THEMES[request.theme], (height - needed) // 2
-        canvas = Canvas(text_layout, theme, width=request.width, height=height, top=top, scale=request.scale)
+        top = (height - needed) // 2 / zoom
+        canvas = Canvas(
+            text_layout,
+            THEMES[request.theme],
+            width=request.width / zoom,
+            height=height / zoom,
+            top=top,
+            scale=request.scale * zoom,
+        )
         layout.draw(canvas)
         return canvas
 

@@ -2,7 +2,7 @@
 
 from qwen_engine.charts.axis import DateAxis, Mark
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Gantt, GanttTask
 from qwen_wire.theme import ink_on
@@ -31,7 +31,7 @@ class _Row:
         return self.top + self.height / 2
 
 
-class GanttLayout:
+class GanttLayout(Layout):
     """Names on the left, bars on the right, a row a task."""
 
     def __init__(self, chart: Gantt, text_layout: TextLayout, width: int) -> None:

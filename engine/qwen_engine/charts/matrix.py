@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import ResponsibilityMatrix
 from qwen_wire.theme import ink_on
 
 NAME_SIZE = 13.0
-MIN_COLUMN = 40.0
+MIN_COLUMN = 28.0
 MAX_COLUMN = 150.0
 MAX_LABELS = 0.4  # of the width
 MIN_LABELS = 90.0
@@ -20,7 +20,7 @@ ROW_PADDING = 16.0
 LEGEND_HEIGHT = 28.0
 
 
-class MatrixLayout:
+class MatrixLayout(Layout):
     """Names of people are upright where they are wider than their columns."""
 
     def __init__(self, chart: ResponsibilityMatrix, text_layout: TextLayout, width: int) -> None:

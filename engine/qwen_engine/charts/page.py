@@ -14,9 +14,13 @@ TITLE_SIZE, SIZE, SMALL_SIZE = SCALE.title, SCALE.body, SCALE.small
 
 
 class Layout(Protocol):
-    """A chart with its texts wrapped for a width; `draw` needs a canvas of `height` pixels or more."""
+    """A chart with its texts wrapped for a width; `draw` needs a canvas of `height` or more.
+
+    Its units are `zoom` pixels.
+    """
 
     height: float
+    zoom: float = 1.0
 
     def draw(self, canvas: Canvas) -> None: ...
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from qwen_engine.charts.axis import ClockAxis, DateAxis, Mark, clock
 from qwen_engine.charts.canvas import Canvas
-from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, height_of, require_width
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Timeline, TimelineEvent
 
@@ -37,7 +37,7 @@ class _Card:
         return height_of(self.detail, SMALL_SIZE) + 3 if self.detail else 0.0
 
 
-class TimelineLayout:
+class TimelineLayout(Layout):
     """A card's left edge is at the stem of its event, so later events have room nearer to the line."""
 
     def __init__(self, chart: Timeline, text_layout: TextLayout, width: int) -> None:
