@@ -53,9 +53,9 @@ system:
 	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng fonts-noto-cjk
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/apt.sh python3-venv
 
-$(VENV)/.complete: pyproject.toml packages/client/pyproject.toml requirements/main.txt | system
+$(VENV)/.complete: pyproject.toml packages/client/pyproject.toml packages/gateway/pyproject.toml requirements/main.txt | system
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c requirements/main.txt -e packages/client \
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements/main.txt -e packages/client -e packages/gateway \
 	  -e '.[engine,silero,test,perf,site]'
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
 	touch $@

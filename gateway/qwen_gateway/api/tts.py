@@ -1,0 +1,116 @@
+"""POST /api/v1/tts/synthesize."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from qwen_client import Speech
+from qwen_gateway.api import AUTO, PREFIX, language_of
+from qwen_gateway.body import Body, documented, read_body
+from qwen_gateway.context import Context, ContextOf
+from qwen_gateway.sound_encoder import MEDIA_TYPES, SoundFormat, encode_whole, encoded
+from qwen_gateway.streaming import EVENT_STREAM, UNBUFFERED, base64_text, begun, event, event_response
+
+router = APIRouter(prefix=f"{PREFIX}/tts", tags=["speech synthesis"])
+
+
+class VoiceConfig(Body):
+    voice_type: Literal["preset", "stored", "designed"] = Field(
+        default="preset", description="a speaker of the model, a voice that was added, or one designed from `emotion`"
+    )
+    voice_id: str | None = Field(default=None, description="name of the speaker or voice; none: the first speaker")
+    emotion: str | None = Field(default=None, max_length=1000, description="how it is spoken, in words")
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    pitch: float = Field(default=1.0, ge=0.5, le=2.0)
+
+
+class SynthesizeBody(Body):
+    text: str = Field(min_length=1)
+    language: str = Field(default=AUTO, description="name, code or tag; auto: by the text")
+    voice_config: VoiceConfig = VoiceConfig()
+    streaming: bool = Field(
+        default=False, description="chunks of the file as they come; with `Accept: text/event-stream`, events"
+    )
+    format: SoundFormat = "wav"
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="same seed, same sound; none: a random one")
+
+
+class SynthesizeAnswer(BaseModel):
+    """`audio_data` in base64, `duration` in seconds, `synthesis_time` in milliseconds, `sample_rate` in Hz."""
+
+    audio_data: str
+    duration: float
+    synthesis_time: float
+    sample_rate: int
+
+
+@router.post("/synthesize", response_model=SynthesizeAnswer, openapi_extra=documented(SynthesizeBody))
+async def synthesize(context: ContextOf) -> Any:
+    """Speak a text."""
+    begun_s = time.monotonic()
+    body = await read_body(context.request, SynthesizeBody)
+    if body.streaming and _is_plain(body.voice_config):
+        return await _stream(context, body)
+    speech = await context.ask(lambda client: client.tts.synthesize(body.text, **_options(context, body)))
+    changed = await asyncio.to_thread(_changed, speech, body.voice_config)
+    data = await asyncio.to_thread(encode_whole, changed.samples, changed.sample_rate, body.format)
+    if body.streaming:
+        return await _respond(context, body, _whole(data))
+    return SynthesizeAnswer(
+        audio_data=base64_text(data),
+        duration=round(changed.duration_s, 3),
+        synthesis_time=round(1000 * (time.monotonic() - begun_s), 1),
+        sample_rate=changed.sample_rate,
+    )
+
+
+async def _stream(context: Context, body: SynthesizeBody) -> StreamingResponse:
+    return await _respond(context, body, encoded(_chunks(context, body), body.format))
+
+
+async def _respond(context: Context, body: SynthesizeBody, parts: AsyncIterator[bytes]) -> StreamingResponse:
+    parts = await begun(parts)
+    if EVENT_STREAM in context.request.headers.get("accept", ""):
+        return event_response(_events(parts), context.settings.keep_alive_s)
+    return StreamingResponse(parts, media_type=MEDIA_TYPES[body.format], headers=UNBUFFERED)
+
+
+async def _chunks(context: Context, body: SynthesizeBody) -> AsyncIterator[Any]:
+    with context.upstream.server() as client:
+        async with client.tts.stream(body.text, **_options(context, body)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _events(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        yield event({"type": "audio", "audio": base64_text(part)})
+    yield event({"type": "done"})
+
+
+def _options(context: Context, body: SynthesizeBody) -> dict[str, Any]:
+    voice = body.voice_config
+    return {
+        "voice": context.settings.aliases.voice(voice.voice_id),
+        "instruction": voice.emotion or "",
+        "language": language_of(body.language),
+        **({} if body.seed is None else {"seed": body.seed}),
+    }
+
+
+def _is_plain(voice: VoiceConfig) -> bool:
+    """Whether the sound can be sent as it is made: speed and pitch are changed of the whole."""
+    return voice.speed == voice.pitch == 1.0
+
+
+def _changed(speech: Speech, voice: VoiceConfig) -> Speech:
+    return speech if _is_plain(voice) else speech.changed(speed=voice.speed, pitch=voice.pitch)

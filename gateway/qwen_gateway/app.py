@@ -1,0 +1,47 @@
+"""The application: `create_app(settings)`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from qwen_client import __version__
+from qwen_gateway import errors, health
+from qwen_gateway.api import asr, image, tts
+from qwen_gateway.middleware import Guard, RequestIds
+from qwen_gateway.openai import audio, models
+from qwen_gateway.settings import GatewaySettings
+from qwen_gateway.upstream import Upstream
+
+DESCRIPTION = "Speech recognition, speech synthesis, pictures, chat and chains of them."
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    """The gateway as an ASGI application."""
+    app = FastAPI(
+        title="Qwen on Triton",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_connected,
+        default_response_class=JSONResponse,
+        responses={"default": {"model": errors.ErrorAnswer, "description": "any error"}},
+    )
+    app.state.settings = settings
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(RequestIds)
+    errors.install(app)
+    for module in (health, asr, tts, image, audio, models):
+        app.include_router(module.router)
+    return app
+
+
+@asynccontextmanager
+async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    settings: GatewaySettings = app.state.settings
+    app.state.upstream = Upstream(settings.triton, settings.timeout_s)
+    try:
+        yield {}
+    finally:
+        await app.state.upstream.close()

@@ -1,0 +1,21 @@
+"""`qwen gateway`."""
+
+from typing import Annotated
+
+import typer
+
+from qwen_client.cli import app
+from qwen_gateway.serving import serve
+from qwen_gateway.settings import GatewaySettings
+
+
+@app.command()
+def gateway(
+    triton: Annotated[str, typer.Option(help="gRPC addresses of the servers, apart by commas")] = "127.0.0.1:8001",
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on")] = 8080,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="processes")] = 1,
+) -> None:
+    """Serve the REST API and OpenAI's API in front of running servers, until Ctrl-C or SIGTERM."""
+    addresses = tuple(one.strip() for one in triton.split(",") if one.strip())
+    serve(GatewaySettings(triton=addresses), host, port, workers)

@@ -1,0 +1,32 @@
+"""Settings of the gateway: the section [gateway] of a profile. Environment: QWEN_GATEWAY__MAX_BODY_BYTES=..."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qwen_gateway.aliases import Aliases
+
+
+class GatewaySettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    triton: tuple[str, ...] = Field(
+        default=("127.0.0.1:8001",), min_length=1, max_length=100, description="gRPC addresses"
+    )
+    max_body_bytes: int = Field(default=256 << 20, ge=1024, description="size of a request, files included")
+    max_json_bytes: int = Field(default=32 << 20, ge=1024, description="size of a JSON request, files included")
+    max_file_bytes: int = Field(default=128 << 20, ge=1024, description="size of one file")
+    max_form_fields: int = Field(default=200, ge=1, description="fields of a form, files included")
+    body_timeout_s: float = Field(default=60.0, gt=0, description="longest pause while a request is sent")
+    timeout_s: float = Field(default=600.0, gt=0, description="longest time that a request may take")
+    max_open_requests: int = Field(default=1000, ge=1, description="requests in progress; more are refused (503)")
+    keep_alive_s: float = Field(default=15.0, gt=0, description="pause after which a stream of events sends a comment")
+    send_timeout_s: float = Field(default=30.0, gt=0, description="longest pause in which a caller reads nothing")
+    max_cache_bytes: int = Field(default=64 << 20, ge=0, description="answers kept for repeated requests; 0: none")
+    aliases: Aliases = Field(default=Aliases(), description="names of other platforms' models and voices")
+
+
+def read_settings(fields: Mapping[str, Any]) -> GatewaySettings:
+    """The settings in the section [gateway] of a profile. Raises `pydantic.ValidationError`."""
+    return GatewaySettings.model_validate(fields)
