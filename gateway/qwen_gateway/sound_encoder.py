@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any, Literal, Protocol, TypeAlias
 
 import av
@@ -115,7 +115,7 @@ def sound_encoder(sound_format: SoundFormat, sample_rate_hz: int) -> SoundEncode
     return CodecEncoder(sound_format, sample_rate_hz)
 
 
-async def encoded(chunks: AsyncIterable[Any], sound_format: SoundFormat) -> AsyncIterator[bytes]:
+async def encoded(chunks: AsyncIterable[Any], sound_format: SoundFormat) -> AsyncGenerator[bytes, None]:
     """The bytes of a file of `chunks` (`AudioChunk`), each as soon as it is there. Encoded beside the event loop."""
     encoder: SoundEncoder | None = None
     async for chunk in chunks:

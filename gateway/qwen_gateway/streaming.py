@@ -4,15 +4,18 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, TypeAlias
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from qwen_gateway.errors import body_of
 
 log = logging.getLogger(__name__)
 
+Parts: TypeAlias = AsyncGenerator[bytes, None]
 UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 EVENT_STREAM = "text/event-stream"
 COMMENT = b": keep-alive\n\n"
@@ -29,34 +32,48 @@ def base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def event_response(events: AsyncIterator[bytes], keep_alive_s: float) -> StreamingResponse:
+class PartsResponse(StreamingResponse):
+    """Sends `parts` as they come, and closes them whatever happens: what works for them ends with the response."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None], media_type: str) -> None:
+        super().__init__(parts, media_type=media_type, headers=UNBUFFERED)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._parts):
+            await super().__call__(scope, receive, send)
+
+
+def event_response(events: Parts, keep_alive_s: float) -> PartsResponse:
     """Events as they come; an error in mid stream is the last of them."""
-    return StreamingResponse(_told(_kept_alive(events, keep_alive_s)), media_type=EVENT_STREAM, headers=UNBUFFERED)
+    return PartsResponse(_told(_kept_alive(events, keep_alive_s)), EVENT_STREAM)
 
 
-async def begun(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def begun(parts: Parts) -> Parts:
     """`parts`, of which the first is there: what is wrong with a request is an error with its status, not in the
     middle of an answer."""
     first = await anext(parts, None)
 
-    async def rest() -> AsyncIterator[bytes]:
-        if first is not None:
-            yield first
+    async def rest() -> Parts:
+        async with aclosing(parts):
+            if first is not None:
+                yield first
             async for part in parts:
                 yield part
 
     return rest()
 
 
-async def _told(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _told(events: Parts) -> Parts:
     try:
-        async for one in events:
-            yield one
+        async with aclosing(events):
+            async for one in events:
+                yield one
     except Exception as error:  # noqa: BLE001  # whatever it is, the status has been sent
         yield event(body_of(error)[1], "error")
 
 
-async def _kept_alive(events: AsyncIterator[bytes], pause_s: float) -> AsyncIterator[bytes]:
+async def _kept_alive(events: Parts, pause_s: float) -> Parts:
     """With comments in between, which proxies take for a sign of life."""
     upcoming = asyncio.ensure_future(anext(events))
     try:
@@ -73,3 +90,4 @@ async def _kept_alive(events: AsyncIterator[bytes], pause_s: float) -> AsyncIter
     finally:
         upcoming.cancel()
         await asyncio.wait((upcoming,))
+        await events.aclose()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from qwen_client import AsyncClient
-from qwen_wire.errors import QwenError, Unavailable
+from qwen_wire.errors import DeadlineExceeded, QwenError, Unavailable
 
 AVOIDED_S = 2.0  # a server that could not be reached
 
@@ -42,9 +42,10 @@ class Upstream:
         chosen.num_open += 1
         try:
             yield chosen.client
-        except Unavailable:
-            chosen.avoided_until_s = time.monotonic() + AVOIDED_S
-            raise
+        except (Unavailable, DeadlineExceeded) as error:
+            if isinstance(error, Unavailable):
+                chosen.avoided_until_s = time.monotonic() + AVOIDED_S
+            raise type(error)(_without(chosen.address, error), error.status, error.request_id) from error
         finally:
             chosen.num_open -= 1
 
@@ -64,3 +65,12 @@ class Upstream:
         """Close all connections; what still runs is cancelled."""
         for server in self._servers:
             await server.client.close()
+
+
+def _without(address: str, error: QwenError) -> str:
+    """The message without an address, which is no caller's business."""
+    return (
+        "no server answers; try again"
+        if "no gRPC server" in error.message
+        else error.message.replace(address, "the server")
+    )

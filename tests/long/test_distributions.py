@@ -1,4 +1,4 @@
-"""The three distributions as users get them: built, installed alone in fresh environments, used outside a checkout."""
+"""The four distributions as users get them: built, installed alone in fresh environments, used outside a checkout."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from qwen_server.triton_process import TritonProcess
 HOME = Path(__file__).resolve().parents[2]
 PROJECTS = {
     "qwen-triton-client": HOME / "packages" / "client",
+    "qwen-triton-gateway": HOME / "packages" / "gateway",
     "qwen-triton": HOME,
     "qwen-triton-demo": HOME / "packages" / "demo",
 }

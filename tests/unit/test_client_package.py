@@ -42,10 +42,13 @@ def test_the_version_is_the_package_s() -> None:
 
 def test_all_packages_have_one_version() -> None:
     projects = [tomllib.loads(file.read_text())["project"] for file in PACKAGES]
-    assert [project["version"] for project in projects] == [qwen_client.__version__] * 3
+    assert [project["version"] for project in projects] == [qwen_client.__version__] * 4
     server = projects[0]
-    pinned = [*server["dependencies"], *server["optional-dependencies"]["demo"]]
-    assert [one.split("==")[1] for one in pinned if one.startswith("qwen-triton-")] == [qwen_client.__version__] * 2
+    extras = server["optional-dependencies"]
+    pinned = (
+        [one for project in projects for one in project.get("dependencies", ())] + extras["demo"] + extras["gateway"]
+    )
+    assert [one.split("==")[1] for one in pinned if one.startswith("qwen-triton-")] == [qwen_client.__version__] * 4
 
 
 def test_packages_link_to_what_is_there() -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from qwen_client import Speech
 from qwen_gateway.api import AUTO, PREFIX, language_of
 from qwen_gateway.body import Body, documented, read_body
 from qwen_gateway.context import Context, ContextOf
+from qwen_gateway.leaving import unless_left
 from qwen_gateway.sound_encoder import MEDIA_TYPES, SoundFormat, encode_whole, encoded
-from qwen_gateway.streaming import EVENT_STREAM, UNBUFFERED, base64_text, begun, event, event_response
+from qwen_gateway.streaming import EVENT_STREAM, Parts, PartsResponse, base64_text, begun, event, event_response
 
 router = APIRouter(prefix=f"{PREFIX}/tts", tags=["speech synthesis"])
 
@@ -69,31 +70,38 @@ async def synthesize(context: ContextOf) -> Any:
     )
 
 
-async def _stream(context: Context, body: SynthesizeBody) -> StreamingResponse:
-    return await _respond(context, body, encoded(_chunks(context, body), body.format))
+async def _stream(context: Context, body: SynthesizeBody) -> PartsResponse:
+    return await _respond(context, body, _encoded(context, body))
 
 
-async def _respond(context: Context, body: SynthesizeBody, parts: AsyncIterator[bytes]) -> StreamingResponse:
-    parts = await begun(parts)
+async def _respond(context: Context, body: SynthesizeBody, parts: Parts) -> PartsResponse:
+    parts = await unless_left(context.request, begun(parts))
     if EVENT_STREAM in context.request.headers.get("accept", ""):
         return event_response(_events(parts), context.settings.keep_alive_s)
-    return StreamingResponse(parts, media_type=MEDIA_TYPES[body.format], headers=UNBUFFERED)
+    return PartsResponse(parts, MEDIA_TYPES[body.format])
 
 
-async def _chunks(context: Context, body: SynthesizeBody) -> AsyncIterator[Any]:
+async def _chunks(context: Context, body: SynthesizeBody) -> AsyncGenerator[Any, None]:
     with context.upstream.server() as client:
         async with client.tts.stream(body.text, **_options(context, body)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
 
-async def _whole(data: bytes) -> AsyncIterator[bytes]:
+async def _encoded(context: Context, body: SynthesizeBody) -> Parts:
+    async with aclosing(_chunks(context, body)) as chunks, aclosing(encoded(chunks, body.format)) as parts:
+        async for part in parts:
+            yield part
+
+
+async def _whole(data: bytes) -> Parts:
     yield data
 
 
-async def _events(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for part in parts:
-        yield event({"type": "audio", "audio": base64_text(part)})
+async def _events(parts: Parts) -> Parts:
+    async with aclosing(parts):
+        async for part in parts:
+            yield event({"type": "audio", "audio": base64_text(part)})
     yield event({"type": "done"})
 
 

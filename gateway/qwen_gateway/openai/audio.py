@@ -1,11 +1,11 @@
 """/v1/audio: transcriptions, translations, speech, voices."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ConfigDict, Field, field_validator
 
 from qwen_client import Transcription
@@ -15,7 +15,7 @@ from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.errors import bad_request
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.sound_encoder import MEDIA_TYPES, SoundFormat, encode_whole, encoded
-from qwen_gateway.streaming import UNBUFFERED, base64_text, begun, event, event_response
+from qwen_gateway.streaming import Parts, PartsResponse, base64_text, begun, event, event_response
 
 router = APIRouter(prefix="/v1/audio", tags=["OpenAI: audio"])
 
@@ -84,7 +84,7 @@ async def speech(context: ContextOf) -> Response:
     parts = await unless_left(context.request, begun(_sound(context, body)))
     if body.stream_format == "sse":
         return event_response(_sound_events(parts, len(body.input)), context.settings.keep_alive_s)
-    return StreamingResponse(parts, media_type=MEDIA_TYPES[body.response_format], headers=UNBUFFERED)
+    return PartsResponse(parts, MEDIA_TYPES[body.response_format])
 
 
 @router.get("/voices")
@@ -165,7 +165,7 @@ def _verbose(heard: Transcription, body: TranscriptionBody) -> dict[str, Any]:
     }
 
 
-async def _deltas(heard: Transcription) -> AsyncIterator[bytes]:
+async def _deltas(heard: Transcription) -> Parts:
     """A delta for each segment, then all of it."""
     for number, segment in enumerate(heard.segments or ()):
         text = segment.text if number == 0 else f" {segment.text}"
@@ -174,15 +174,16 @@ async def _deltas(heard: Transcription) -> AsyncIterator[bytes]:
     yield event({"type": "transcript.text.done", "text": heard.text, "usage": usage})
 
 
-async def _sound(context: Context, body: SpeechBody) -> AsyncIterator[bytes]:
+async def _sound(context: Context, body: SpeechBody) -> Parts:
     options: dict[str, Any] = {
         "voice": context.settings.aliases.voice(_voice_name(body.voice)),
         "instruction": body.instructions,
     }
     with context.upstream.server() as client:
         if body.speed == 1.0:
-            async with client.tts.stream(body.input, **options) as chunks:
-                async for part in encoded(chunks, body.response_format):
+            stream = client.tts.stream(body.input, **options)
+            async with stream as chunks, aclosing(encoded(chunks, body.response_format)) as parts:
+                async for part in parts:
                     yield part
             return
         spoken = await client.tts.synthesize(body.input, **options)
@@ -198,8 +199,9 @@ def _voice_name(voice: str | dict[str, Any] | None) -> str | None:
     return name
 
 
-async def _sound_events(parts: AsyncIterator[bytes], num_chars: int) -> AsyncIterator[bytes]:
-    async for part in parts:
-        yield event({"type": "speech.audio.delta", "audio": base64_text(part)})
+async def _sound_events(parts: Parts, num_chars: int) -> Parts:
+    async with aclosing(parts):
+        async for part in parts:
+            yield event({"type": "speech.audio.delta", "audio": base64_text(part)})
     usage = {"input_tokens": num_chars, "output_tokens": 0, "total_tokens": num_chars}
     yield event({"type": "speech.audio.done", "usage": usage})
