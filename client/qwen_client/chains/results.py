@@ -57,8 +57,9 @@ class SpokenText(AudioResult, ShortRepr):
 
 
 def spoken_caption(name: str, spoken: SpokenText) -> str:
-    """The `name` of a recording and how long it is, as "Narration, 0:12"."""
-    return f"{name}, {clock_time(math.ceil(spoken.duration_s)).removeprefix('0')}"
+    """The `name` of a recording and how long it is, as "Narration, 0:12"; "旁白 0:12"."""
+    length = clock_time(math.ceil(spoken.duration_s)).removeprefix("0")
+    return f"{name}, {length}" if name.isascii() else f"{name} {length}"
 
 
 class Made:

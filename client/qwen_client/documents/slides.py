@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 COVER_SIZES = (SCALE.display, 34.0, 28.0, 24.0)
 TITLE_SIZES = (SCALE.title, 26.0, 22.0, 18.0)
-TEXT_SIZES = (36.0, 32.0, 28.0, 24.0, SCALE.body, 18.0)
-TERM_SIZES = (24.0, SCALE.body, 18.0)
+TEXT_SIZES, DIVIDED_TEXT_SIZE = (36.0, 32.0, 28.0, 24.0, SCALE.body), 24.0
+TERM_SIZES, DIVIDED_TERM_SIZE = (24.0, SCALE.body, 18.0), SCALE.body
 HANGING_POINTS = 18.0  # as the master's bullets
 
 
@@ -32,7 +32,7 @@ HANGING_POINTS = 18.0  # as the master's bullets
 class Slide:
     """A title above `text` with its `terms` beside it, or above a `picture`, which `picture_text` describes.
 
-    `notes` are for who presents. What does not fit goes on on further slides.
+    `notes` are for who presents. What does not fit goes on on further slides; a picture has neither text nor terms.
     """
 
     title: str
@@ -91,31 +91,27 @@ def _set_properties(written: "Presentation", deck: Deck) -> None:
 
 def _add(written: "Presentation", slide: Slide, terms_name: str) -> Iterator[Any]:
     """The slide, or several where one does not hold it; notes and sound are the first one's."""
-    contents = _contents(slide)
-    for number, (text, terms) in enumerate(contents, 1):
-        layout = design.PICTURE_ONLY if slide.picture else design.TEXT_AND_TERMS if terms else design.TEXT_ONLY
+    paragraphs = [line for line in slide.text.splitlines() if line.strip()]
+    text_frame = _text_frame(design.TEXT if slide.terms else design.WIDE_TEXT)
+    text_size, texts = text_frame.divided(paragraphs, TEXT_SIZES, DIVIDED_TEXT_SIZE)
+    term_size, terms = _terms_frame().divided(slide.terms, TERM_SIZES, DIVIDED_TERM_SIZE)
+    count = max(len(texts), len(terms))
+    for number, (text, listed) in enumerate(itertools.zip_longest(texts, terms, fillvalue=list[str]()), 1):
+        layout = design.PICTURE_ONLY if slide.picture else design.TEXT_AND_TERMS if listed else design.TEXT_ONLY
         made = written.slides.add_slide(written.slide_layouts[layout])
-        title = f"{slide.title} ({number}/{len(contents)})" if len(contents) > 1 else slide.title
+        title = f"{slide.title} ({number}/{count})" if count > 1 else slide.title
         _set_line(made.shapes.title, title, design.TITLE, TITLE_SIZES)
         if slide.picture is not None:
             _add_picture(made, slide.picture, slide.picture_text or slide.title)
         else:
-            _set_text(made.placeholders[1], text)
-            if terms:
-                _set_terms(made.placeholders[2], terms_name, terms)
+            _set_text(made.placeholders[1], text, text_size)
+        if listed:
+            _set_terms(made.placeholders[2], terms_name, listed, term_size)
         if number == 1 and slide.notes:
             made.notes_slide.notes_text_frame.text = slide.notes
         if number == 1 and slide.sound is not None:
             add_sound(made, slide.sound)
         yield made
-
-
-def _contents(slide: Slide) -> list[tuple[list[str], list[str]]]:
-    """Paragraphs of text and terms, slide by slide."""
-    paragraphs = [line for line in slide.text.splitlines() if line.strip()]
-    texts = _text_frame(design.TEXT if slide.terms else design.WIDE_TEXT).pages(paragraphs, TEXT_SIZES[-1])
-    terms = _terms_frame().pages(slide.terms, TERM_SIZES[-1])
-    return list(itertools.zip_longest(texts, terms, fillvalue=list[str]()))
 
 
 def _text_frame(region: Region) -> TextFrame:
@@ -140,11 +136,10 @@ def _set_line(shape: Any, text: str, region: Region, sizes: Sequence[float], *, 
     _set_size(shape, size, 0)
 
 
-def _set_text(shape: Any, paragraphs: Sequence[str]) -> None:
+def _set_text(shape: Any, paragraphs: Sequence[str], size: float) -> None:
     if not paragraphs:
         shape._element.getparent().remove(shape._element)
         return
-    size = _text_frame(design.TEXT).size_for(paragraphs, TEXT_SIZES)
     shape.text_frame.text = "\n".join(paragraphs)
     _set_size(shape, size, SCALE.gap)
 
@@ -154,8 +149,7 @@ def _set_size(shape: Any, size: float, before: float) -> None:
     set_list_style(shape, f"<a:lvl1pPr>{style}</a:lvl1pPr>")
 
 
-def _set_terms(shape: Any, name: str, terms: Sequence[str]) -> None:
-    size = _terms_frame().size_for(terms, TERM_SIZES)
+def _set_terms(shape: Any, name: str, terms: Sequence[str], size: float) -> None:
     frame = shape.text_frame
     frame.text = "\n".join((name, *terms))
     for paragraph in frame.paragraphs[1:]:

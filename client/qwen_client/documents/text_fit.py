@@ -42,8 +42,15 @@ class TextFrame:
         most = max(1, int(self.height / (LINE_HEIGHT * size)))
         return text if len(lines) <= most else "".join(lines[:most])[:-1].rstrip() + ELLIPSIS
 
-    def pages(self, paragraphs: Sequence[str], size: float) -> list[list[str]]:
-        """What stands in one frame after another: paragraphs are divided where they must be, between sentences."""
+    def divided(
+        self, paragraphs: Sequence[str], sizes: Sequence[float], divided_size: float
+    ) -> tuple[float, list[list[str]]]:
+        """The first of `sizes` at which all fit, or else `divided_size`, and what stands in one frame after another."""
+        size = next((size for size in sizes if self.fits(paragraphs, size)), divided_size)
+        return size, self._pages(paragraphs, size)
+
+    def _pages(self, paragraphs: Sequence[str], size: float) -> list[list[str]]:
+        """Paragraphs are divided where they must be, between sentences."""
         pages: list[list[str]] = [[]]
         for paragraph in paragraphs:
             begun = False
