@@ -54,6 +54,14 @@ class Aliases(BaseModel):
         description="our voice by another name; empty: the first speaker",
     )
 
+    sizes: dict[str, str] = Field(
+        default_factory=dict, description="a size or aspect ratio that stands for a size in pixels, such as 1024x1024"
+    )
+
+    def size(self, name: str) -> str:
+        """The size that `name` stands for; itself where it has no alias."""
+        return self.sizes.get(name, name)
+
     def model(self, name: str) -> str:
         """The Triton model that `name` stands for; itself where it has no alias."""
         return self.models.get(name, name)

@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from qwen_client import __version__
-from qwen_gateway import errors, health
+from qwen_gateway import errors, file_routes, health
 from qwen_gateway.api import asr, image, tts
+from qwen_gateway.kept_files import KeptFiles, own_folder
 from qwen_gateway.middleware import Guard, RequestIds
-from qwen_gateway.openai import audio, models
+from qwen_gateway.openai import audio, chat, images, models
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
 
@@ -32,7 +34,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)
-    for module in (health, asr, tts, image, audio, models):
+    for module in (health, file_routes, asr, tts, image, audio, images, chat, models):
         app.include_router(module.router)
     return app
 
@@ -41,6 +43,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings: GatewaySettings = app.state.settings
     app.state.upstream = Upstream(settings.triton, settings.timeout_s)
+    app.state.kept_files = KeptFiles(Path(settings.files_folder) if settings.files_folder else own_folder())
     try:
         yield {}
     finally:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from fastapi import Depends, Request
 
 from qwen_client import AsyncClient
+from qwen_gateway.kept_files import KeptFiles
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
@@ -22,6 +23,7 @@ class Context:
     request: Request
     settings: GatewaySettings
     upstream: Upstream
+    kept_files: KeptFiles
 
     async def ask(self, call: Call[ResultT]) -> ResultT:
         """The result of a call of the SDK, on one of the servers; cancelled where the caller leaves."""
@@ -30,7 +32,8 @@ class Context:
 
 
 def context(request: Request) -> Context:
-    return Context(request, request.app.state.settings, request.app.state.upstream)
+    state = request.app.state
+    return Context(request, state.settings, state.upstream, state.kept_files)
 
 
 ContextOf = Annotated[Context, Depends(context)]

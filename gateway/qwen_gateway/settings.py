@@ -23,6 +23,9 @@ class GatewaySettings(BaseModel):
     max_open_requests: int = Field(default=1000, ge=1, description="requests in progress; more are refused (503)")
     keep_alive_s: float = Field(default=15.0, gt=0, description="pause after which a stream of events sends a comment")
     send_timeout_s: float = Field(default=30.0, gt=0, description="longest pause in which a caller reads nothing")
+    files_folder: str = Field(
+        default="", description="where pictures lie that answers name by URL; empty: one of its own"
+    )
     max_cache_bytes: int = Field(default=64 << 20, ge=0, description="answers kept for repeated requests; 0: none")
     aliases: Aliases = Field(default=Aliases(), description="names of other platforms' models and voices")
 

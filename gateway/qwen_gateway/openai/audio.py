@@ -6,14 +6,17 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from qwen_client import Transcription
 from qwen_gateway.api import language_of
-from qwen_gateway.body import FORM, Body, Upload, documented, read_body
+from qwen_gateway.body import FORM, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.errors import bad_request
 from qwen_gateway.leaving import unless_left
+from qwen_gateway.names import require_model
+from qwen_gateway.openai.bodies import OpenAIBody
+from qwen_gateway.openai.voice_names import voice_name
 from qwen_gateway.sound_encoder import MEDIA_TYPES, SoundFormat, encode_whole, encoded
 from qwen_gateway.streaming import Parts, PartsResponse, base64_text, begun, event, event_response
 
@@ -23,12 +26,6 @@ Granularity = Literal["word", "segment"]
 TEXT_FORMATS = {"text": "text/plain", "srt": "text/plain", "vtt": "text/plain"}
 MAX_INPUT_CHARS = 4096
 TRANSLATES = "this server writes speech down in its own language; it does not translate"
-
-
-class OpenAIBody(Body):
-    """Clients send fields that are newer than this gateway: they are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class TranscriptionBody(OpenAIBody):
@@ -63,6 +60,7 @@ class SpeechBody(OpenAIBody):
 async def transcriptions(context: ContextOf) -> Response:
     """Write down what is said in a recording."""
     body = await read_body(context.request, TranscriptionBody)
+    require_model(context, body.model, "qwen3_asr")
     if body.response_format == "diarized_json":
         raise bad_request("response_format diarized_json: speakers are not told apart", param="response_format")
     heard = await context.ask(lambda client: client.asr.transcribe(body.file, **_asr_options(body)))
@@ -81,6 +79,7 @@ async def translations(context: ContextOf) -> Response:
 async def speech(context: ContextOf) -> Response:
     """Speak a text: the file as it comes, or events that hold its parts."""
     body = await read_body(context.request, SpeechBody)
+    require_model(context, body.model, "qwen3_tts")
     parts = await unless_left(context.request, begun(_sound(context, body)))
     if body.stream_format == "sse":
         return event_response(_sound_events(parts, len(body.input)), context.settings.keep_alive_s)
@@ -176,7 +175,7 @@ async def _deltas(heard: Transcription) -> Parts:
 
 async def _sound(context: Context, body: SpeechBody) -> Parts:
     options: dict[str, Any] = {
-        "voice": context.settings.aliases.voice(_voice_name(body.voice)),
+        "voice": context.settings.aliases.voice(voice_name(body.voice)),
         "instruction": body.instructions,
     }
     with context.upstream.server() as client:
@@ -189,14 +188,6 @@ async def _sound(context: Context, body: SpeechBody) -> Parts:
         spoken = await client.tts.synthesize(body.input, **options)
         changed = await asyncio.to_thread(lambda: spoken.changed(speed=min(2.0, max(0.5, body.speed))))
         yield await asyncio.to_thread(encode_whole, changed.samples, changed.sample_rate, body.response_format)
-
-
-def _voice_name(voice: str | dict[str, Any] | None) -> str | None:
-    """A name, or {"id": name}."""
-    name = voice.get("id") if isinstance(voice, dict) else voice
-    if name is not None and not isinstance(name, str):
-        raise bad_request("voice is a name, or an object with its id", param="voice")
-    return name
 
 
 async def _sound_events(parts: Parts, num_chars: int) -> Parts:
