@@ -21,6 +21,7 @@ from qwen_client import Client, QwenError  # noqa: E402
 
 MS_PER_S = 1000
 TIMEOUT_S = 120
+SEED = 7
 PERCENTILES = (0.5, 0.9, 0.99)
 
 
@@ -88,7 +89,8 @@ class Speaker(Person):
 
     @task
     def speak(self) -> None:
-        with self.calling("qwen3_tts") as call, self.client.tts.stream(next(self.sentences).decode()) as chunks:
+        text = next(self.sentences).decode()
+        with self.calling("qwen3_tts") as call, self.client.tts.stream(text, seed=SEED) as chunks:
             for chunk in chunks:
                 call.num_bytes += chunk.samples.nbytes
                 if chunk.index == 0:
@@ -103,7 +105,7 @@ class Painter(Person):
     @task
     def draw(self) -> None:
         with self.calling("qwen_image") as call:
-            call.num_bytes = len(self.client.image.generate(next(self.prompts).decode()).png)
+            call.num_bytes = len(self.client.image.generate(next(self.prompts).decode(), seed=SEED).png)
 
 
 @events.quitting.add_listener

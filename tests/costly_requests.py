@@ -58,4 +58,5 @@ FREE: Mapping[str, frozenset[str]] = {
         }
     ),
     "how an answer is cut into responses": frozenset({"stream"}),
+    "what is left out of a file": frozenset({"recipe"}),
 }

@@ -18,7 +18,7 @@ def transcribe(
     vad: bool = True,
     max_new_tokens: int | None = None,
     temperature: float = 0.0,
-    seed: int = 0,
+    seed: int | None = None,
     max_audio_s: float | None = None,
     audio_format: AudioFormat = "auto",
     sample_rate: int | None = None,

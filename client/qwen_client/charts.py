@@ -37,13 +37,15 @@ def draw(
     theme: ThemeName = "light",
     format: PictureFormat = "png",
     quality: int | None = None,
+    recipe: bool = True,
 ) -> UnaryJob[Chart]:
     """Draw any chart: one of `qwen_wire.charts`, or its JSON, as docs/wire-protocol.md describes them under CHART.
 
         client.charts.draw({"type": "bar", "categories": ["A"], "series": [{"name": "n", "values": [3]}]}).save("a.png")
 
     `width` pixels (None: the server's choice) and `height` (None: as high as it needs), each `scale` x `scale` in the
-    picture. `quality`: of webp and jpeg. The same chart gives the same file. Returns a `Chart`.
+    picture. `quality`: of webp and jpeg. `recipe` False: the file does not hold the chart's JSON. The same chart gives
+    the same file. Returns a `Chart`.
     """
     options = options_json(
         ChartOptions,
@@ -53,6 +55,7 @@ def draw(
         theme=theme,
         format=format,
         quality=quality,
+        recipe=recipe,
     )
     return UnaryJob("chart_image", {"CHART": _payload(chart), "OPTIONS": options}, _read)
 

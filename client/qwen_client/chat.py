@@ -36,7 +36,8 @@ class ChatDelta(ShortRepr):
 class ChatAnswer(ShortRepr):
     """What the model answered, and what it thought before.
 
-    `finish_reason` "length": it was cut at `max_tokens`, or where the model can read no more.
+    `finish_reason` "length": it was cut at `max_tokens`, or where the model can read no more. `seed` gives the same
+    answer again; None: the answer is greedy, and needs none.
     """
 
     text: str
@@ -45,6 +46,7 @@ class ChatAnswer(ShortRepr):
     usage: Usage
     timings: Timings = field(compare=False)
     request_id: str = field(compare=False)
+    seed: int | None = None
 
     @property
     def message(self) -> dict[str, str]:
@@ -86,7 +88,7 @@ def complete(
     top_p: float | None = None,
     presence_penalty: float = 0.0,
     frequency_penalty: float = 0.0,
-    seed: int = 0,
+    seed: int | None = None,
     stop: str | Sequence[str] = (),
 ) -> StreamJob[ChatDelta, ChatAnswer]:
     """Answer a conversation: `complete` returns a `ChatAnswer`, `stream` gives each `ChatDelta` as it is written.
@@ -106,9 +108,9 @@ def complete(
 
     `system` goes before the messages. With `thinking` the model thinks first; what it thinks is no part of the text.
     `json_schema`: the answer is JSON of that schema, or of a pydantic model, which `parse` then reads. Same `seed`,
-    same answer; `temperature` 0: greedy. `stop`: the answer ends before the first of these words. None everywhere: the
-    server's choice. A conversation with pictures is answered by `qwen3_vl`, in one piece, and takes `max_tokens`,
-    `temperature` and `seed` alone.
+    same answer; None: a random one. `temperature` 0: greedy. `stop`: the answer ends before the first of these words.
+    None everywhere: the server's choice. A conversation with pictures is answered by `qwen3_vl`, in one piece, and
+    takes `max_tokens`, `temperature` and `seed` alone.
     """
     conversation = read_conversation(messages, system)
     options = {
@@ -164,4 +166,5 @@ def _collect(deltas: Sequence[ChatDelta], ending: Ending) -> ChatAnswer:
     require_complete(ending)
     text, thinking = ("".join(delta.text for delta in deltas if delta.type == kind) for kind in ("text", "thinking"))
     usage = read_message(Usage, ending.details["usage"])
-    return ChatAnswer(text, thinking, ending.finish_reason, usage, ending.timings, ending.request_id)
+    seed = ending.details.get("seed")
+    return ChatAnswer(text, thinking, ending.finish_reason, usage, ending.timings, ending.request_id, seed)

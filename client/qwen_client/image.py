@@ -21,6 +21,7 @@ REPEATED = (
     "steps",
     "seed",
     "negative_prompt",
+    "style",
     "true_cfg_scale",
     "strength",
     "preset",
@@ -45,7 +46,7 @@ def generate(
     task: Task | None = None,
     size: Size | None = None,
     steps: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     n: int = 1,
     negative_prompt: str = " ",
     true_cfg_scale: float | None = None,
@@ -56,6 +57,7 @@ def generate(
     preview_every: int | None = None,
     format: PictureFormat = "png",
     quality: int | None = None,
+    recipe: bool = True,
     on_progress: OnProgress | None = None,
 ) -> StreamJob[ImageEvent, Picture]:
     """Draw `prompt`.
@@ -66,9 +68,11 @@ def generate(
             picture.save(f"ring-{picture.seed}.png")
 
     `size`: 64, (64, 48) or "64x48" pixels, multiples of 16, or an aspect ratio ("16:9"). `seed`: same seed, same
-    picture; `n` pictures have the seeds `seed`, `seed` + 1, … `true_cfg_scale`: guidance, away from `negative_prompt`.
+    picture; `n` pictures have the seeds `seed`, `seed` + 1, …; None: a random one, which the picture and its recipe
+    tell. `true_cfg_scale`: guidance, away from `negative_prompt`.
     `preset`: how fast or exact, where the server has one. `style`: a name that `styles()` knows. `lora`: a name of the
-    server's. None: the server's choice. `format` and `quality` (1 to 100, 100: lossless WebP) are the file's.
+    server's. None: the server's choice. `format` and `quality` (1 to 100, 100: lossless WebP) are the file's. `recipe`
+    False: the file tells neither prompt nor seed, and cannot be drawn again with `regenerate`.
 
     `on_progress` is called after each step, with a small preview after every `preview_every` steps; raising in it
     cancels the request. `stream` takes the same parameters and gives all events as they come.
@@ -91,6 +95,7 @@ def generate(
         preview_every=preview_every,
         format=format,
         quality=quality,
+        recipe=recipe,
     )
     inputs: Inputs = {"PROMPT": text_bytes(prompt, "prompt"), "OPTIONS": options, **_given(images, mask)}
     return StreamJob(MODEL, inputs, announcing(on_progress), collect_picture)

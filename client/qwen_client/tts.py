@@ -39,7 +39,8 @@ class Speech(AudioResult, ShortRepr):
     """Mono speech: float32 samples from -1 to 1, `sample_rate` in Hz.
 
     `finish_reason` "length": it was cut, `cut_by` "budget", "repetition" or "silence". A player that starts at the
-    first chunk would have run dry for `underrun_s`. `real_time_factor`: seconds of work a second of sound.
+    first chunk would have run dry for `underrun_s`. `real_time_factor`: seconds of work a second of sound. `seed` gives
+    the same audio again; None: the speech is greedy, and needs none.
     """
 
     samples: Samples
@@ -50,6 +51,7 @@ class Speech(AudioResult, ShortRepr):
     real_time_factor: float | None
     timings: Timings
     request_id: str
+    seed: int | None = None
 
     def changed(self, *, speed: float = 1.0, pitch: float = 1.0) -> Self:
         """The same speech `speed` times as fast, its pitch `pitch` times as high (each 0.5 to 2).
@@ -70,7 +72,7 @@ def synthesize(
     consent: str = "",
     instruction: str = "",
     language: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -95,10 +97,10 @@ def synthesize(
 
     `voice`: a named speaker or a stored voice (see `client.voices`); None: the voice of `reference`, or one designed
     from `instruction`, or the first speaker. A reference with its text gives the closest clone; `consent` notes who
-    allowed its use. The same `seed` gives the same audio. `temperature` 0: greedy. `sub_…`: sampling of a
-    frame's later codes. `max_audio_s`: maximum length. `text_feed` "beside": the talker reads the text while it speaks.
-    `chunk_frames`: frames of 80 ms in each chunk, the last number repeated. None always means the server's default. For
-    text that is still being written see `stream_text`.
+    allowed its use. The same `seed` gives the same audio; None: a random one. `temperature` 0: greedy. `sub_…`:
+    sampling of a frame's later codes. `max_audio_s`: maximum length. `text_feed` "beside": the talker reads the text
+    while it speaks. `chunk_frames`: frames of 80 ms in each chunk, the last number repeated. None always means the
+    server's default. For text that is still being written see `stream_text`.
     """
     inputs = speak_inputs(
         text,
@@ -152,4 +154,5 @@ def collect_speech(chunks: Sequence[AudioChunk], ending: Ending) -> Speech:
         real_time_factor=figures.real_time_factor,
         timings=ending.timings,
         request_id=ending.request_id,
+        seed=figures.seed,
     )

@@ -32,7 +32,7 @@ def describe(
     language: str | None = None,
     max_new_tokens: int | None = None,
     temperature: float = 0.0,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> UnaryJob[Description]:
     """Describe a picture, or answer a `question` about it.
 
@@ -41,8 +41,8 @@ def describe(
         client.vision.describe(drawn, language="zh").text
 
     `image`: a path, bytes, a binary file, a PIL image or a generated picture. `language` of the answer;
-    None: the model's choice. `max_new_tokens` None: the server's default. `temperature` 0: greedy.
-    Returns a `Description`.
+    None: the model's choice. `max_new_tokens` None: the server's default. `temperature` 0: greedy; else
+    `seed` None is a random one, which the `Description` tells. Returns a `Description`.
     """
     options = options_json(
         VisionOptions, language=language, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed

@@ -47,6 +47,6 @@ async def step_by_step(client: AsyncClient, idea: str) -> Story:
 async def _written(client: AsyncClient, idea: str) -> list[str]:
     """What to draw."""
     task = prompt("storyboard")
-    answer = await client.chat.complete(task.messages(idea), json_schema=task.schema)
+    answer = await client.chat.complete(task.messages(idea), json_schema=task.schema, seed=SEED)
     prompts: list[str] = json.loads(answer.text)["prompts"]
     return prompts

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from qwen_client import AsyncClient, ReplySound
 from qwen_engine.chains.tasks.prompts import prompt
 
+SEED = 7
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -30,7 +32,7 @@ async def in_one_call(client: AsyncClient, audio: bytes) -> Turn:
     """The voice chat."""
     sent_s = time.perf_counter()
     first_sound_s = None
-    async with client.chains.voice_chat(audio) as run:
+    async with client.chains.voice_chat(audio, seed=SEED) as run:
         async for event in run:
             if first_sound_s is None and isinstance(event, ReplySound):
                 first_sound_s = time.perf_counter() - sent_s
@@ -45,9 +47,9 @@ async def step_by_step(client: AsyncClient, audio: bytes) -> Turn:
     sent_s = time.perf_counter()
     heard = (await client.asr.transcribe(audio)).text
     heard_s = time.perf_counter() - sent_s
-    reply = (await client.chat.complete(prompt("assistant").messages(heard))).text
+    reply = (await client.chat.complete(prompt("assistant").messages(heard), seed=SEED)).text
     written_s = time.perf_counter() - sent_s
-    async with client.tts.stream(reply) as chunks:
+    async with client.tts.stream(reply, seed=SEED) as chunks:
         arrivals_s = [time.perf_counter() - sent_s async for _ in chunks]
     total_s = time.perf_counter() - sent_s
     stages_s = {"heard_s": heard_s, "written_s": written_s, "speech_began_s": arrivals_s[0]}
@@ -67,7 +69,7 @@ async def by_turns(client: AsyncClient, questions: Sequence[bytes], at_once: int
 
 async def stopping_s(client: AsyncClient, audio: bytes) -> float:
     """Seconds from another utterance, sent as soon as the reply sounds, to that reply's last sound; 0: none came."""
-    talk = client.chains.conversation()
+    talk = client.chains.conversation(seed=SEED)
     async with talk, talk.say(audio) as run:
         interruption: asyncio.Task[object] | None = None
         sent_s = last_s = 0.0

@@ -16,6 +16,7 @@ from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
 ResultT = TypeVar("ResultT")
+SEED = 0
 console = Console(stderr=True)
 
 
@@ -49,12 +50,12 @@ def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator
     request, message = audio / "request.wav", audio / "message.wav"
     picture_file, reply_file = out / "picture.png", out / "reply.wav"
 
-    spoken, latency_s = _timed(lambda: client.chains.spoken_image(request))
+    spoken, latency_s = _timed(lambda: client.chains.spoken_image(request, seed=SEED))
     spoken.picture.save(picture_file)
     both = f"{checkpoint['qwen3_asr']}, {checkpoint['qwen_image']}"
     yield Step("speech → text → picture", request.name, f"“{spoken.heard}” → {picture_file}", latency_s, both)
 
-    reply, latency_s = _timed(lambda: client.chains.voice_chat(message).result())
+    reply, latency_s = _timed(lambda: client.chains.voice_chat(message, seed=SEED).result())
     reply.save(reply_file)
     all_three = ", ".join(checkpoint[name] for name in ("qwen3_asr", "qwen3_chat", "qwen3_tts"))
     first_s = reply.times_s["first_audio_s"]

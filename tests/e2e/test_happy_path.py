@@ -81,6 +81,10 @@ def test_speakers_and_seeds_differ_and_repeat(client):
 
     np.testing.assert_array_equal(said(seed=1, temperature=0.9), said(seed=1, temperature=0.9))
     assert said(seed=1, temperature=0.9).tobytes() != said(seed=2, temperature=0.9).tobytes()
+    first, second = (client.tts.synthesize("Hello everyone.", temperature=0.9) for _ in range(2))
+    assert first.seed != second.seed
+    np.testing.assert_array_equal(said(seed=first.seed, temperature=0.9), first.samples)
+    assert client.tts.synthesize("Hello everyone.").seed is None  # greedy
 
 
 def test_text_becomes_a_picture_with_progress_at_every_step(client):
@@ -101,11 +105,11 @@ def test_a_picture_of_another_size(client):
 
 def test_a_spoken_request_becomes_a_picture_with_progress(client, audio):
     progress = []
-    drawn = client.chains.spoken_image(audio / "request.wav", on_progress=progress.append)
+    drawn = client.chains.spoken_image(audio / "request.wav", seed=0, on_progress=progress.append)
     assert drawn.heard == (audio / "request.txt").read_text().strip()
     assert drawn.picture.image.size == (64, 64)
     assert len(progress) == progress[-1].steps
-    direct = client.image.generate(drawn.heard)
+    direct = client.image.generate(drawn.heard, seed=0)
     assert drawn.picture.png == direct.png
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from demo.training.pictures import Figure, draw
-from qwen_client import AsyncClient, Client, Picture, Progress, read_recipe
+from qwen_client import AsyncClient, Client, InvalidRequest, Picture, Progress, read_recipe
 
 HOME = Path(__file__).resolve().parents[2]
 QWEN = Path(sys.prefix) / "bin" / "qwen"
@@ -80,6 +80,38 @@ def test_pictures_of_one_request_are_those_of_their_seeds(client):
         assert_same(picture, client.image.generate(PROMPT, steps=3, seed=picture.seed))
 
 
+def test_without_a_seed_there_is_a_random_one_that_draws_the_picture_again(client):
+    first, second = (client.image.generate(PROMPT, steps=3) for _ in range(2))
+    assert first.seed != second.seed
+    assert not np.array_equal(pixels(first), pixels(second))
+    assert first.recipe.seed == first.seed
+    assert_same(client.image.generate(PROMPT, steps=3, seed=first.seed), first)
+    assert_same(client.image.regenerate(second.data), second)
+
+
+def test_seeds_begin_anew_after_the_largest_one(client):
+    last, first = client.image.generate(PROMPT, steps=2, seed=2**63 - 1, n=2).all
+    assert (last.seed, first.seed) == (2**63 - 1, 0)
+    assert_same(client.image.regenerate(last.data), last)
+    assert_same(client.image.generate(PROMPT, steps=2, seed=0), first)
+
+
+@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp"])
+def test_a_file_without_a_recipe_tells_nothing(client, file_format):
+    secret = "A large green star on a white background for Anna."
+    named, silent = (
+        client.image.generate(secret, steps=2, seed=4, format=file_format, recipe=recipe) for recipe in (True, False)
+    )
+    assert_same(named, silent)
+    assert (silent.prompt, silent.seed) == (secret, 4)  # the answer tells them still
+    assert b"Anna" in named.data
+    assert b"Anna" not in silent.data
+    assert not silent.image.getexif()
+    assert silent.image.info.get("qwen_recipe") is None
+    with pytest.raises(InvalidRequest, match="holds no recipe"):
+        client.image.regenerate(silent.data)
+
+
 @pytest.mark.parametrize(("file_format", "quality"), FORMATS)
 def test_a_file_draws_itself_again(client, tmp_path, file_format, quality):
     options = {"steps": 3, "seed": 2, "true_cfg_scale": 2.0, "negative_prompt": "A circle."}
@@ -98,10 +130,12 @@ def test_a_style_adds_words_in_the_prompt_s_language(client):
     assert {"photorealistic", "anime", "oil_painting", "watercolour", "ink_wash", "pixel_art", "sketch_notes"} <= set(
         names
     )
-    styled = client.image.generate("a red ring", style="ink_wash", steps=2)
+    styled = client.image.generate("a red ring", style="ink_wash", steps=2, seed=0)
     assert styled.prompt.startswith("a red ring, Chinese ink wash painting")
-    assert_same(styled, client.image.generate(styled.prompt, steps=2), 0)
-    assert_same(styled, client.image.regenerate(styled.data), 0)
+    assert_same(styled, client.image.generate(styled.prompt, steps=2, seed=0), 0)
+    again = client.image.regenerate(styled.data)
+    assert_same(styled, again, 0)
+    assert again.recipe == styled.recipe
     assert client.image.generate("红色的圆环", style="ink_wash", steps=2).prompt.startswith("红色的圆环，中国水墨画")
 
 
@@ -111,8 +145,8 @@ def test_aspect_ratios(client, aspect, size):
 
 
 def test_little_strength_keeps_a_picture_and_much_does_not(client, circle):
-    kept = client.image.vary(circle, PROMPT, strength=0.2)
-    changed = client.image.vary(circle, PROMPT, strength=1.0)
+    kept = client.image.vary(circle, PROMPT, strength=0.2, seed=0)
+    changed = client.image.vary(circle, PROMPT, strength=1.0, seed=0)
     assert np.abs(pixels(kept) - pixels(circle)).mean() < 0.5 * np.abs(pixels(changed) - pixels(circle)).mean()
     assert_same(client.image.regenerate(kept.data, images=circle), kept)
 
@@ -160,7 +194,7 @@ def test_inpainting_keeps_a_photograph_of_any_size_and_draws_it_again(client):
 
 
 def test_an_instruction_changes_what_it_names(client, circle):
-    edited = client.image.edit(circle, "make the circle green")
+    edited = client.image.edit(circle, "make the circle green", seed=0)
     red, green, blue = pixels(edited)[24:40, 24:40].reshape(-1, 3).mean(axis=0)
     assert green > red + 40
     assert green > blue + 40

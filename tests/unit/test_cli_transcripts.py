@@ -46,7 +46,7 @@ def test_transcribe_json(triton: FakeTriton) -> None:
     ]
     assert set(told[0]) == {
         "file", "text", "language", "duration_s", "segments", "words", "cues", "failed", "damage_s", "raw_text",
-        "first_token_s", "finish_reason", "timings", "request_id",
+        "first_token_s", "finish_reason", "seed", "timings", "request_id",
     }  # fmt: skip
 
 

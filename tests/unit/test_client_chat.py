@@ -45,7 +45,7 @@ def test_an_answer_is_all_its_pieces(client: Client, triton: FakeTriton) -> None
 
 def test_conversations_and_options_are_sent_as_they_are(client: Client, triton: FakeTriton) -> None:
     client.chat.complete(TALK)
-    client.chat.complete("Hi", system="Be brief.", seed=0, thinking=False, stop=())
+    client.chat.complete("Hi", system="Be brief.", seed=None, thinking=False, stop=())
     client.chat.complete(
         "Hi", json_schema=SCHEMA, max_tokens=9, temperature=0.0, top_k=3, top_p=0.5, seed=4, stop=["x"], thinking=True
     )

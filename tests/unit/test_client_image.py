@@ -143,8 +143,11 @@ def test_other_sizes_are_refused_before_sending(size: Any, client: Client, trito
 
 
 def test_options_are_sent_where_they_differ_from_the_defaults(client: Client, triton: FakeTriton) -> None:
-    client.image.generate("a red circle", seed=0, negative_prompt=" ", n=1, format="png")
+    client.image.generate("a red circle", seed=None, negative_prompt=" ", n=1, format="png", recipe=True)
     assert sent(triton) == {}
+
+    client.image.generate("a red circle", seed=0, recipe=False)
+    assert sent(triton) == {"seed": 0, "recipe": False}
 
     client.image.generate("a red circle", steps=4, seed=9, negative_prompt="blue", true_cfg_scale=4.0)
     assert sent(triton) == {"steps": 4, "seed": 9, "negative_prompt": "blue", "true_cfg_scale": 4.0}

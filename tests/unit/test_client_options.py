@@ -54,7 +54,7 @@ CASES: list[tuple[type[Options], Callable[..., Any], tuple[Any, ...], dict[str, 
         ("a ring",),
         {"size": (64, 48), "steps": 3, "seed": 3, "negative_prompt": "grey", "true_cfg_scale": 2.0, "n": 2,
          "task": "vary", "strength": 0.5, "preset": "fast", "style": "anime", "lora": "ink", "preview_every": 2,
-         "format": "webp", "quality": 80},
+         "format": "webp", "quality": 80, "recipe": False},
     ),
 ]  # fmt: skip
 cases = pytest.mark.parametrize(("schema", "plan", "arguments", "options"), CASES)

@@ -115,6 +115,25 @@ def test_a_failure_keeps_what_was_made_and_another_run_goes_on(client: Client, c
     assert made.outputs == client.chains.run(WORKFLOW, {"audio": b"12345"}).outputs
 
 
+def test_a_run_that_goes_on_keeps_its_random_seed(client: Client, calls: ScriptedCalls, tmp_path: Path) -> None:
+    workflow = {
+        "inputs": {"seed": {"type": "seed"}},
+        "nodes": {
+            number: {"model": "qwen_image", "inputs": {"PROMPT": number}, "options": {"seed": "$inputs.seed"}}
+            for number in ("one", "two")
+        },
+    }
+    calls.faults["qwen_image"] = [None, Unavailable("no room")]
+    with pytest.raises(ChainFailed) as caught:
+        client.chains.run(workflow)
+    failed = caught.value.result
+    failed.keep(tmp_path / "kept")
+    for resume in (failed, tmp_path / "kept"):
+        calls.made.clear()
+        assert client.chains.run(workflow, resume=resume).seeds == failed.seeds
+        assert [json.loads(call.inputs["OPTIONS"])["seed"] for call in calls.made] == [failed.seeds["seed"]]
+
+
 def test_what_was_kept_in_a_folder_is_gone_on_from(client: Client, calls: ScriptedCalls, tmp_path: Path) -> None:
     calls.faults["qwen_image"] = [None, Unavailable("no room")]
     with pytest.raises(ChainFailed) as caught:

@@ -208,3 +208,16 @@ def test_a_style_adds_its_words_behind_the_prompt() -> None:
     assert asked(prompt="一只{prompt}狐狸。", style="ink_wash").prompt.startswith("一只{prompt}狐狸，中国水墨画")
     assert styled("a fox", "pixel_art") == asked(prompt="a fox", style="pixel_art").prompt
     assert asked(prompt=" ", style="anime").prompt == " "
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a red fox.", "一只狐狸", "12:30", 'a sign that says "你好你好你好"', "a {prompt} fox"]
+)
+def test_a_style_adds_its_words_once(prompt: str) -> None:
+    for style in styles():
+        assert styled(styled(prompt, style), style) == styled(prompt, style)
+
+
+def test_a_request_without_a_seed_has_one_of_its_own() -> None:
+    assert len({asked().seed for _ in range(4)}) > 1
+    assert asked(seed=0).seed == 0

@@ -126,6 +126,15 @@ def test_the_steps_are_what_a_client_would_call():
     assert talk.calls.calls_of(TTS) == [{"voice": "vivian", "seed": 3}] * len(PIECES)
 
 
+def test_a_random_seed_is_that_of_all_steps_and_told():
+    ends = []
+    for talk in (talking(), talking()):
+        ends.append(asyncio.run(talk.turn())[1])
+        asked = [*talk.calls.calls_of(CHAT), *talk.calls.calls_of(TTS)]
+        assert {options["seed"] for options in asked} == {ends[-1].seed}
+    assert ends[0].seed != ends[1].seed
+
+
 def test_every_call_belongs_to_the_trace_of_the_request():
     talk = talking()
     asyncio.run(talk.turn())

@@ -387,6 +387,31 @@ def test_a_failed_run_goes_on_where_it_failed() -> None:
     assert [call.inputs.get("PROMPT") for call in calls.made] == [b"one", b"two", b"four", None]
 
 
+def test_a_seed_that_is_left_out_is_random_and_told() -> None:
+    workflow = {
+        "inputs": {"seed": {"type": "seed"}, "other": {"type": "seed", "optional": True}},
+        "nodes": {
+            "drawn": {"model": "qwen_image", "inputs": {"PROMPT": "a ring"}, "options": {"seed": "$inputs.seed"}}
+        },
+    }
+    first, second, given = (run(workflow, inputs=inputs) for inputs in ({}, {}, {"seed": 0}))
+    assert first.end.seeds["seed"] != second.end.seeds["seed"]
+    assert given.end.seeds == {"seed": 0}
+    calls = scripted()
+    told = run(workflow, calls)
+    assert json.loads(calls.made[0].inputs["OPTIONS"])["seed"] == told.end.seeds["seed"]
+    with pytest.raises(InvalidRequest, match=r'OPTIONS\.inputs\.seed is "one"; it takes integer'):
+        run(workflow, inputs={"seed": "one"})
+
+    payloads: list[bytes] = []
+    resume = {"record": told.record, "seeds": told.end.seeds, "results": results_of(told, payloads)}
+    calls = scripted()
+    again = run(workflow, calls, payloads=tuple(payloads), resume=resume)
+    assert (calls.made, again.end.seeds) == ([], told.end.seeds)
+    run(workflow, calls, payloads=tuple(payloads), inputs={"seed": 5}, resume=resume)
+    assert [json.loads(call.inputs["OPTIONS"])["seed"] for call in calls.made] == [5]
+
+
 def test_started_items_come_after_their_stage() -> None:
     told = run(LISTS, inputs={"prompts": prompts("one")})
     started = [event for event in told.events if isinstance(event, StageStarted) and event.stage == "pictures"]

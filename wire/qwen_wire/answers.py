@@ -18,22 +18,27 @@ class ChatPiece:
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class ChatEnd(EndEvent):
-    """The end of an answer. `thinking`: where an answer comes whole and the model has thought before."""
+    """The end of an answer. `thinking`: where an answer comes whole and the model has thought before.
+
+    `seed`: of the random numbers, unless the answer is greedy.
+    """
 
     usage: Usage
+    seed: int | None = absent()
     thinking: str = absent("")
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class PictureAnswer:
     """RESULT of `qwen3_vl`: `question` as the model was asked it (the user's last text of `messages`), `width` and
-    `height` of the first picture, upright."""
+    `height` of the first picture, upright. `seed`: of the random numbers, unless the answer is greedy."""
 
     text: str
     question: str
     width: int
     height: int
     usage: Usage
+    seed: int | None = absent()
     finish_reason: FinishReason = "stop"
     timings: Timings | None = absent()
 

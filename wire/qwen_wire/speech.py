@@ -33,6 +33,7 @@ class SpeechFigures:
     real_time_factor: float | None
     underrun_s: float
     cut_by: CutBy | None
+    seed: int | None = absent()
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -41,6 +42,7 @@ class SpeechEnd(SpeechFigures, EndEvent):
 
     A player that started at the first chunk would have run dry for `underrun_s`. `cut_by`: "budget" (`max_audio_s`, or
     far longer than the text can take), "repetition" (the talker went round in circles) or "silence" (four seconds).
+    `seed`: of the random numbers, unless the speech is greedy.
     """
 
 

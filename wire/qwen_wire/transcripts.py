@@ -69,11 +69,11 @@ class FailedPiece:
 class Transcript:
     """RESULT of `qwen3_asr`. `language` is that of most of the speech, null where nothing was said.
 
-    `raw_text`: the text as spoken, where numbers were written in figures. `segments`: not for `return` "text".
-    `words`: where they were asked for. `cues`: with any timestamps. `damage_s`: seconds that are missing in the
-    recording or could not be decoded. `failed`: stretches whose text, or the times of whose words, are missing.
-    `finish_reason` "length": a piece was cut at `max_new_tokens`, or went on without end. `first_token_s`: when the
-    first token was written, from the arrival of the request on.
+    `raw_text`: the text as spoken, where numbers were written in figures. `segments`: not for `return` "text". `words`:
+    where they were asked for. `cues`: with any timestamps. `damage_s`: seconds that are missing in the recording or
+    could not be decoded. `failed`: stretches whose text, or the times of whose words, are missing. `finish_reason`
+    "length": a piece was cut at `max_new_tokens`, or went on without end. `seed`: of the random numbers, where there
+    was a temperature. `first_token_s`: when the first token was written, from the arrival of the request on.
     """
 
     language: str | None
@@ -86,6 +86,7 @@ class Transcript:
     damage_s: Damage = absent(0.0)
     failed: tuple[FailedPiece, ...] = absent(())
     finish_reason: FinishReason = "stop"
+    seed: int | None = absent()
     first_token_s: float | None = absent()
     timings: Timings | None = absent()
 

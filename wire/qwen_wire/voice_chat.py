@@ -55,8 +55,8 @@ class VoiceChatEnd(ChainEnd):
     """The end of a turn, "cancelled" where another one interrupted it.
 
     `history`: the conversation as it is remembered. A player that started at the first chunk would have run dry for
-    `underrun_s`. Where the answer comes whole: `session` and `token` of a new conversation, the rate of the samples in
-    `PAYLOAD`, and all `results`.
+    `underrun_s`. `seed`: of the random numbers of its stages. Where the answer comes whole: `session` and `token` of a
+    new conversation, the rate of the samples in `PAYLOAD`, and all `results`.
     """
 
     outputs: TurnOutputs
@@ -65,6 +65,7 @@ class VoiceChatEnd(ChainEnd):
     underrun_s: float
     timings: TurnTimings
     trace_id: str
+    seed: int | None = absent()
     session: str | None = absent()
     token: str | None = absent(repr=False)
     sample_rate_hz: int | None = absent()

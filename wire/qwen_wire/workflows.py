@@ -33,12 +33,14 @@ class NodeRecord:
 class WorkflowEnd(ChainEnd):
     """The end of a graph's run: its `outputs`, with the place of each file, and what became of each node.
 
+    `seeds`: the values of its inputs that are seeds.
     `results`: where the answer comes whole, all that the nodes made.
     """
 
     outputs: dict[str, Any]
     record: dict[str, NodeRecord]
     trace_id: str
+    seeds: dict[str, int] = absent({})
     results: tuple[CollectedResult, ...] | None = absent()
     timings: Timings | None = absent()
 

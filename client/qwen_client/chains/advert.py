@@ -39,6 +39,7 @@ class ProductAd(Document, ShortRepr):
     variants: tuple[AdVariant, ...]
     scenes: tuple[Shot, ...]
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `ad.md` and `.docx`, the readings (WAV) and the pictures into a folder; returns the files.
@@ -127,6 +128,7 @@ def _read(made: Made) -> ProductAd:
         ),
         scenes=read_shots(made),
         shortfalls=made.shortfalls,
+        seed=made.seed,
     )
 
 

@@ -36,7 +36,7 @@ class ConversationOptions:
     language: str | None
     context: str
     max_tokens: int | None
-    seed: int
+    seed: int | None
 
 
 def conversation(
@@ -48,7 +48,7 @@ def conversation(
     language: str | None = None,
     context: str = "",
     max_tokens: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> ConversationOptions:
     """Talk: each turn is answered with all that was said before in mind.
 

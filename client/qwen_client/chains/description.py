@@ -21,6 +21,7 @@ class SpokenDescription(ShortRepr):
     text: str
     speech: SpokenText | None
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write `description.txt` and `description.wav` into a folder; returns the files."""
@@ -57,4 +58,4 @@ def describe_aloud(
 
 def _read(made: Made) -> SpokenDescription:
     text = made.value("description", "TEXT", default="")
-    return SpokenDescription(text, made.speech("speech", text), made.shortfalls)
+    return SpokenDescription(text, made.speech("speech", text), made.shortfalls, made.seed)

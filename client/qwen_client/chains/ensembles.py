@@ -33,7 +33,8 @@ def spoken_image(
     language: str | None = None,
     size: Size | None = None,
     steps: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
+    recipe: bool = True,
     on_progress: OnProgress | None = None,
 ) -> StreamJob[ImageEvent, SpokenPicture]:
     """Draw what is said in `audio`, in one call.
@@ -46,7 +47,7 @@ def spoken_image(
     inputs = {
         "AUDIO": audio_bytes(audio),
         "ASR_OPTIONS": options_json(AsrOptions, language=language),
-        "IMAGE_OPTIONS": picture_options(size, steps=steps, seed=seed),
+        "IMAGE_OPTIONS": picture_options(size, steps=steps, seed=seed, recipe=recipe),
     }
     return StreamJob("spoken_image", inputs, announcing(on_progress), _collect)
 

@@ -115,6 +115,7 @@ class Courseware(ShortRepr):
     silent: tuple[str, ...]
     cues: tuple[Cue, ...]
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
     def _repr_html_(self) -> str:
         return "<hr>".join(lesson._repr_html_() for lesson in self.lessons.values())
@@ -188,6 +189,7 @@ def _read(made: Made) -> Courseware:
         silent=tuple(narration["silent"]),
         cues=tuple(Cue(cue["start_s"], cue["end_s"], cue["text"]) for cue in cues),
         shortfalls=(*made.shortfalls, *map(_silence, narration["silent"])),
+        seed=made.seed,
     )
 
 

@@ -90,6 +90,7 @@ class MeetingMinutes(Document, ShortRepr):
     gantt: Picture | None
     illustration: Picture | None
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All but the pictures and cues, as JSON writes them; days are ISO dates."""
@@ -226,6 +227,7 @@ def _read(made: Made) -> MeetingMinutes:
         ),
         **{name: made.picture(name) for name in FIGURES},
         shortfalls=made.shortfalls,
+        seed=made.seed,
     )
 
 

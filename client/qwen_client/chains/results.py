@@ -63,12 +63,13 @@ def spoken_caption(name: str, spoken: SpokenText) -> str:
 
 
 class Made:
-    """The results among the events of a chain, by stage."""
+    """The results among the events of a chain, by stage; `seed`: with it the chain makes the same again."""
 
-    def __init__(self, events: Sequence[StageEvent], request_id: str) -> None:
+    def __init__(self, events: Sequence[StageEvent], request_id: str, seed: int | None) -> None:
         results = [event for event in events if isinstance(event, StageResult)]
         self._results = {(event.stage, event.output, event.item): event for event in results}
         self._request_id = request_id
+        self.seed = seed
         self.shortfalls: tuple[Shortfall, ...] = of_stages(events)
 
     def value(self, stage: str, output: str = "RESULT", item: int | None = None, default: Any = None) -> Any:
@@ -116,7 +117,7 @@ def collecting(make: Callable[[Made], MadeT]) -> Callable[[Sequence[StageEvent],
         end = ending.read(ChainEnd)
         if end.finish_reason == "cancelled":
             raise Cancelled("the server cancelled the chain", request_id=ending.request_id)
-        result = make(Made(events, ending.request_id))
+        result = make(Made(events, ending.request_id, ending.details.get("seeds", {}).get("seed")))
         if end.error is not None:
             raise chain_failed(end.error, ending.request_id, result)
         return result

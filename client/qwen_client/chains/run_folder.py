@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,24 @@ from qwen_wire.workflows import NodeRecord
 INDEX = "run.json"
 
 
-def keep(folder: str | os.PathLike[str], record: Mapping[str, NodeRecord], results: Sequence[StageResult]) -> None:
-    """Write the `record` of a run and all `results` of its nodes."""
+@dataclass(frozen=True)
+class Kept:
+    """The record of a run, its seeds, and all results of its nodes."""
+
+    record: Mapping[str, NodeRecord]
+    seeds: Mapping[str, int]
+    results: tuple[StageResult, ...]
+
+
+def keep(folder: str | os.PathLike[str], kept: Kept) -> None:
+    """Write all that is to be kept of a run."""
     files = Folder(folder)
-    files.json(INDEX, {"record": record_json(record), "results": [_result_json(files, result) for result in results]})
+    results = [_result_json(files, result) for result in kept.results]
+    files.json(INDEX, {"record": record_json(kept.record), "seeds": dict(kept.seeds), "results": results})
 
 
-def read_kept(folder: str | os.PathLike[str]) -> tuple[dict[str, NodeRecord], tuple[StageResult, ...]]:
-    """The record and the results that `keep` wrote.
+def read_kept(folder: str | os.PathLike[str]) -> Kept:
+    """What `keep` wrote.
 
     Raises:
         InvalidRequest: there are none, or not all of them.
@@ -32,7 +43,7 @@ def read_kept(folder: str | os.PathLike[str]) -> tuple[dict[str, NodeRecord], tu
     try:
         kept = json.loads((path / INDEX).read_text(encoding="utf-8"))
         record = {name: read_message(NodeRecord, one) for name, one in kept["record"].items()}
-        return record, tuple(_read(path, kept["results"]))
+        return Kept(record, kept.get("seeds", {}), tuple(_read(path, kept["results"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{path}: there is no run to go on from: {error}") from error
 

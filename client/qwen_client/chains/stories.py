@@ -40,6 +40,7 @@ class Storyboard(Document, ShortRepr):
     draft: str
     shots: tuple[Shot, ...]
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -132,4 +133,5 @@ def _read(made: Made) -> Storyboard:
         draft=made.value("story", "json", default={}).get("draft", ""),
         shots=read_shots(made),
         shortfalls=made.shortfalls,
+        seed=made.seed,
     )

@@ -62,6 +62,7 @@ class VoiceReply(AudioResult, ShortRepr):
     `was_interrupted`: another utterance came. `messages` is the conversation as the server remembers it, of replies as
     much as was heard. A player that began with the first sound would have run dry for `underrun_s`. `times_s`: seconds
     to `heard_s`, `first_text_s`, `first_audio_s` and `total_s`. `token` is that of a conversation that began with it.
+    `seed`, with the same words, gives the same turn again.
     `shortfalls`: what of it was cut or damaged.
     """
 
@@ -77,6 +78,7 @@ class VoiceReply(AudioResult, ShortRepr):
     request_id: str
     token: str | None = field(repr=False)
     shortfalls: tuple[Shortfall, ...] = ()
+    seed: int | None = None
 
 
 def voice_chat(
@@ -92,7 +94,7 @@ def voice_chat(
     language: str | None = None,
     context: str = "",
     max_tokens: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     on_event: OnEvent | None = None,
 ) -> StreamJob[VoiceEvent, VoiceReply]:
     """Say something and hear the reply, which is spoken while it is written: a run to iterate over.
@@ -178,6 +180,7 @@ def _collect(events: Sequence[VoiceEvent], ending: Ending) -> VoiceReply:
         request_id=ending.request_id,
         token=next((event.token for event in events if isinstance(event, SessionStarted)), None),
         shortfalls=(*of_stages(events), *([INTERRUPTED] if end.finish_reason == "cancelled" else [])),
+        seed=end.seed,
     )
     if end.error is not None:
         raise chain_failed(end.error, ending.request_id, reply)

@@ -4,7 +4,7 @@ import html
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from qwen_client.audio import audio_bytes
 from qwen_client.chains.events import announcing, read_stage
 from qwen_client.chains.files import suffix_of
 from qwen_client.chains.results import chain_failed
-from qwen_client.chains.run_folder import keep, read_kept, record_json
+from qwen_client.chains.run_folder import Kept, keep, read_kept, record_json
 from qwen_client.chains.shortfalls import of_stages
 from qwen_client.documents.folder import Folder
 from qwen_client.jobs import Ending, StreamJob
@@ -40,8 +40,9 @@ OnEvent: TypeAlias = Callable[[StageEvent], object]
 class WorkflowResult(ShortRepr):
     """What a workflow made: its `outputs`, with files as bytes, and what became of its nodes.
 
-    `record` says for each node what became of it; `results` is all that the nodes made, the outputs among it.
-    `shortfalls`: what of that was cut, damaged, missing or left out.
+    `record` says for each node what became of it; `results` is all that the nodes made, the outputs among it; `seeds`
+    are the inputs of that type, of which the server chose those that were left out. `shortfalls`: what of the results
+    was cut, damaged, missing or left out.
     """
 
     outputs: Mapping[str, Any]
@@ -51,6 +52,7 @@ class WorkflowResult(ShortRepr):
     timings: Timings
     request_id: str
     shortfalls: tuple[Shortfall, ...] = ()
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each output that there is, and `record.json`, into a folder; returns the files.
@@ -72,7 +74,7 @@ class WorkflowResult(ShortRepr):
 
     def keep(self, folder: str | os.PathLike[str]) -> None:
         """Write all that the nodes made into a folder, for `run(..., resume=folder)`."""
-        keep(folder, self.record, self.results)
+        keep(folder, Kept(self.record, self.seeds, self.results))
 
 
 def _shown(value: Any) -> str:
@@ -113,9 +115,11 @@ def run(
     graph = read_workflow(workflow)
     payloads: list[bytes] = []
     given = _inputs_json(graph, inputs or {}, payloads)
-    record, earlier = _earlier(resume)
-    kept = None if record is None else _resume_json(record, earlier, payloads)
-    options = options_json(WorkflowOptions, inputs=given, deadline_s=deadline_s, resume=kept)
+    kept = None if resume is None else _earlier(resume)
+    earlier = () if kept is None else kept.results
+    options = options_json(
+        WorkflowOptions, inputs=given, deadline_s=deadline_s, resume=kept and _resume_json(kept, payloads)
+    )
     tensors = {"WORKFLOW": json_bytes(graph, "workflow"), "OPTIONS": options}
     return StreamJob(
         "workflow",
@@ -138,13 +142,11 @@ def read_workflow(workflow: Workflow) -> Mapping[str, Any]:
     return read
 
 
-def _earlier(
-    resume: WorkflowResult | str | os.PathLike[str] | None,
-) -> tuple[Mapping[str, NodeRecord] | None, tuple[StageResult, ...]]:
-    """The record and the results of the run to go on from."""
-    if resume is None:
-        return None, ()
-    return (resume.record, resume.results) if isinstance(resume, WorkflowResult) else read_kept(resume)
+def _earlier(resume: WorkflowResult | str | os.PathLike[str]) -> Kept:
+    """What is known of the run to go on from."""
+    if isinstance(resume, WorkflowResult):
+        return Kept(resume.record, resume.seeds, resume.results)
+    return read_kept(resume)
 
 
 def _inputs_json(graph: Mapping[str, Any], inputs: Mapping[str, Any], payloads: list[bytes]) -> dict[str, Any]:
@@ -163,11 +165,10 @@ def _input_json(value: Any, payloads: list[bytes]) -> Any:
     return {"payload": len(payloads) - 1}
 
 
-def _resume_json(
-    record: Mapping[str, NodeRecord], results: Sequence[StageResult], payloads: list[bytes]
-) -> dict[str, Any]:
+def _resume_json(kept: Kept, payloads: list[bytes]) -> dict[str, Any]:
     """The earlier run as `Resume` has it, files behind `payloads`."""
-    return {"record": record_json(record), "results": [_result_json(result, payloads) for result in results]}
+    results = [_result_json(result, payloads) for result in kept.results]
+    return {"record": record_json(kept.record), "seeds": dict(kept.seeds), "results": results}
 
 
 def _result_json(result: StageResult, payloads: list[bytes]) -> dict[str, Any]:
@@ -187,6 +188,7 @@ def _collect(events: Sequence[StageEvent], ending: Ending, earlier: Sequence[Sta
     result = WorkflowResult(
         outputs={name: _with_files(value, made) for name, value in end.outputs.items()},
         record=end.record,
+        seeds=end.seeds,
         results=tuple(made.values()),
         trace_id=end.trace_id,
         timings=ending.timings,

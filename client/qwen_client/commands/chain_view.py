@@ -32,7 +32,7 @@ SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
     "size": (SizeOption, None),
     "steps": (Steps, None),
     "max_audio_s": (MaxAudio, None),
-    "seed": (Seed, 0),
+    "seed": (Seed, None),
 }
 """By parameter of the SDK's methods: the option, and its default."""
 
@@ -40,6 +40,9 @@ SHARED_OPTIONS: dict[str, tuple[Any, Any]] = {
 class Saveable(Protocol):
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]: ...
+
+    @property
+    def seed(self) -> int | None: ...
 
     def save(self, folder: Path) -> list[Path]: ...
 
@@ -126,6 +129,6 @@ def _save(result: Saveable, out: Path, as_json: bool) -> None:
     files = [str(file) for file in result.save(out)]
     print_all(result.shortfalls)
     if as_json:
-        print_json({"files": files, "shortfalls": [asdict(one) for one in result.shortfalls]})
+        print_json({"files": files, "shortfalls": [asdict(one) for one in result.shortfalls], "seed": result.seed})
     else:
         typer.echo("\n".join(files))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from qwen_client.client import Client
-from qwen_client.commands.options import AsJson, PictureFile
+from qwen_client.commands.options import AsJson, PictureFile, Recipe
 from qwen_client.commands.server_calls import calls_server
 from qwen_client.commands.standard_streams import STANDARD, file_argument, require_output, write_output
 from qwen_client.console import print_made, print_warning
@@ -26,13 +26,16 @@ def chart(
     height: Annotated[int | None, typer.Option(help="Height in pixels. Default: as high as the chart needs.")] = None,
     scale: Annotated[int, typer.Option(help="Pixels per unit of width and height, for sharper output.")] = 1,
     theme: Annotated[ThemeName, typer.Option(help="Colour theme.")] = "light",
+    recipe: Recipe = True,
     as_json: AsJson = False,
 ) -> None:
     """Render the chart described in FILE (timeline, Gantt, bar chart, ...) to a picture file."""
     require_output(output, as_json)
     suffix_format = "PNG" if str(output) == STANDARD else picture_format(output)
     made_as: Any = suffix_format.lower() if suffix_format in ("WEBP", "JPEG") else "png"
-    drawn = client.charts.draw(_read_chart(file), width=width, height=height, scale=scale, theme=theme, format=made_as)
+    drawn = client.charts.draw(
+        _read_chart(file), width=width, height=height, scale=scale, theme=theme, format=made_as, recipe=recipe
+    )
     is_file = write_output(output, drawn.to_bytes, drawn.save)
     made = {
         "file": str(output),

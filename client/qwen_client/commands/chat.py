@@ -41,7 +41,7 @@ def chat(
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0: greedy.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Stop sequence; may be repeated.")] = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
     """Send TEXT to the chat model and stream its answer. Without TEXT: a conversation, until Ctrl-D."""

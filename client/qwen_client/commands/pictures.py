@@ -8,7 +8,7 @@ import typer
 
 from qwen_client.client import Client
 from qwen_client.commands.drawing import follow, served_format, write
-from qwen_client.commands.options import AsJson, PictureFile, Seed, SizeOption, Steps, StyleOption
+from qwen_client.commands.options import AsJson, PictureFile, Recipe, Seed, SizeOption, Steps, StyleOption
 from qwen_client.commands.server_calls import calls_server
 from qwen_client.commands.standard_streams import STANDARD, file_argument, text_argument
 from qwen_client.console import errors_on_one_line, print_json
@@ -38,7 +38,7 @@ def draw(
     output: PictureFile = Path("picture.png"),
     size: SizeOption = None,
     steps: Steps = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     n: Number = 1,
     style: StyleOption = None,
     preset: PresetOption = None,
@@ -50,6 +50,7 @@ def draw(
     strength: Strength = None,
     preview: Preview = None,
     quality: Quality = None,
+    recipe: Recipe = True,
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +74,7 @@ def draw(
         preview_every=1 if preview else None,
         format=file_format,
         quality=quality,
+        recipe=recipe,
     )
     made = write(follow(events, n, preview), output, contact_sheet, events.timings)
     _print(made, as_json)
@@ -90,7 +92,7 @@ def edit(
     mask: Mask = None,
     size: SizeOption = None,
     steps: Steps = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     n: Number = 1,
     preset: PresetOption = None,
     lora: Lora = None,
@@ -98,6 +100,7 @@ def edit(
     avoid: Avoid = " ",
     preview: Preview = None,
     quality: Quality = None,
+    recipe: Recipe = True,
     contact_sheet: Sheet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -119,6 +122,7 @@ def edit(
         preview_every=1 if preview else None,
         format=file_format,
         quality=quality,
+        recipe=recipe,
     )
     made = write(follow(events, n, preview), output, contact_sheet, events.timings)
     _print(made, as_json)

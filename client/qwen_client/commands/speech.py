@@ -31,7 +31,7 @@ def say(
     consent: Annotated[str, typer.Option(help="Who consented to the use of the recorded voice.")] = "",
     instruction: Annotated[str, typer.Option(help="Description of the voice and the style of speaking.")] = "",
     language: Annotated[str | None, typer.Option(help="Such as English, en or en-US.")] = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature; 0: greedy.")] = None,
     speed: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the speed.")] = 1.0,
     pitch: Annotated[float, typer.Option(min=FACTORS[0], max=FACTORS[1], help="Factor of the pitch.")] = 1.0,
@@ -60,6 +60,7 @@ def say(
         "sample_rate": speech.sample_rate,
         "finish_reason": speech.finish_reason,
         "cut_by": speech.cut_by,
+        "seed": speech.seed,
         "timings": asdict(speech.timings),
         "request_id": speech.request_id,
     }

@@ -49,7 +49,7 @@ def talk(
     context: Context = "",
     sample_rate: Annotated[int, typer.Option(min=1, help="Sample rate in Hz of standard input.")] = DEFAULT_SAMPLE_RATE,
     channels: Annotated[int, typer.Option(min=1, help="Channels of standard input.")] = 1,
-    seed: Seed = 0,
+    seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each turn as a line of JSON.")] = False,
 ) -> None:
     """Send spoken messages and save the spoken replies: arecord -f S16_LE -r 16000 -c 1 -t raw | qwen talk -"""
@@ -108,6 +108,7 @@ def _tell(reply: VoiceReply, path: Path, as_json: bool, kept: Kept) -> None:
             "shortfalls": shortfalls,
             "duration_s": reply.duration_s,
             "times_s": dict(reply.times_s),
+            "seed": reply.seed,
             "request_id": reply.request_id,
         }
         typer.echo(json_text(turn))

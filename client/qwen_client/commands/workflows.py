@@ -109,6 +109,6 @@ def _save(made: WorkflowResult, out: Path, as_json: bool) -> None:
     if as_json:
         shortfalls = [asdict(one) for one in made.shortfalls]
         about = {"record": record_json(made.record), "trace_id": made.trace_id, "request_id": made.request_id}
-        print_json({"files": files, "shortfalls": shortfalls, **about})
+        print_json({"files": files, "shortfalls": shortfalls, "seeds": dict(made.seeds), **about})
     else:
         typer.echo("\n".join(files))

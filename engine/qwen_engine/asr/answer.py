@@ -25,6 +25,7 @@ def answer(recognition: Recognition, options: AsrOptions) -> tuple[str, Transcri
         damage_s=shown.damage_s,
         failed=tuple(shown.failed),
         finish_reason=shown.finish_reason,
+        seed=shown.seed,
     )
     file_format = options.return_format if options.return_format in ("srt", "vtt") else None
     text = subtitles(cues or (), file_format) if file_format else shown.text

@@ -18,6 +18,7 @@ from qwen_engine.asr.request import (
     AsrRequest,
     PieceResult,
     Recognition,
+    sampling_of,
 )
 from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.silence import Span
@@ -194,6 +195,7 @@ def _transcript(job: _Job) -> Recognition:
         words=_words(job) if timed else None,
         finish_reason="length" if any(result.finish_reason == "length" for _, result in pieces) else "stop",
         failed=[FailedPiece(*_seconds(request.spans[index]), message) for index, message in sorted(_failures(job))],
+        seed=None if sampling_of(request.temperature).is_greedy else request.seed,
     )
 
 

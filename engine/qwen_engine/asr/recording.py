@@ -5,6 +5,7 @@ from qwen_engine.asr.settings import AsrSettings
 from qwen_engine.asr.vad.bands import SAMPLE_RATE_HZ
 from qwen_engine.asr.vad.methods import detector_of
 from qwen_engine.files import decode_sound
+from qwen_engine.seeds import seed_or_random
 from qwen_media.decoders import Decoders
 from qwen_media.sound import RawForm, Sound, Wanted
 from qwen_wire.errors import InvalidRequest
@@ -24,7 +25,7 @@ def read_request(audio: bytes, options: AsrOptions, settings: AsrSettings, decod
         context=options.context,
         max_new_tokens=options.max_new_tokens,
         temperature=options.temperature,
-        seed=options.seed,
+        seed=seed_or_random(options.seed),
         timestamps=options.timestamps,
         vad=options.vad,
         detector=detector_of(settings.vad_method),

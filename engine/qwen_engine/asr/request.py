@@ -100,7 +100,8 @@ class AsrRequest:
 
 @dataclass(frozen=True)
 class Recognition:
-    """`words`: only where they were asked for; `language`: that of most of the speech, None without speech."""
+    """`words`: only where they were asked for; `language`: that of most of the speech, None without speech. `seed`: of
+    the random numbers; None: it is greedy."""
 
     text: str
     language: str | None
@@ -110,6 +111,7 @@ class Recognition:
     finish_reason: FinishReason = "stop"
     failed: Sequence[FailedPiece] = ()
     damage_s: float = 0.0
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

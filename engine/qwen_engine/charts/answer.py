@@ -27,6 +27,7 @@ def read_request(chart: bytes, options: ChartOptions, settings: ChartSettings) -
         theme=options.theme,
         format=options.format,
         quality=options.quality,
+        recipe=options.recipe,
     )
 
 

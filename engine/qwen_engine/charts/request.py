@@ -29,6 +29,7 @@ class ChartRequest:
     theme: ThemeName = "light"
     format: PictureFormat = "png"
     quality: int | None = None
+    recipe: bool = True
 
     @property
     def is_large(self) -> bool:
@@ -53,8 +54,9 @@ class Drawing:
 
     @functools.cached_property
     def file(self) -> bytes:
-        """The encoded picture with its recipe; encoded once."""
-        return encode_picture(self.image, self.request.format, self.request.quality, self._recipe())
+        """The encoded picture, with its recipe if it is to have one; encoded once."""
+        recipe = self._recipe() if self.request.recipe else None
+        return encode_picture(self.image, self.request.format, self.request.quality, recipe)
 
     def _recipe(self) -> str:
         """The same keys as the recipe of a generated picture; the chart itself is the prompt."""

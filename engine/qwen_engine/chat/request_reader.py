@@ -12,6 +12,7 @@ from qwen_engine.chat.settings import ChatSettings
 from qwen_engine.chat.tensors import NO_END, PLAIN, AnswerStyle, tensor_fields
 from qwen_engine.messages import Inputs
 from qwen_engine.sampling import Sampling
+from qwen_engine.seeds import seed_or_random
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChatOptions, parse_options
@@ -60,7 +61,7 @@ def read_request(
         prompt=prompt,
         max_tokens=max_tokens,
         sampling=_sampling(options, settings, checkpoint),
-        seed=options.seed,
+        seed=seed_or_random(options.seed),
         thinking=thinking,
         stop=options.stop,
         grammar=grammar,

@@ -114,4 +114,5 @@ class Row:
             "cached_tokens": self.num_cached // REPORTED_STEP * REPORTED_STEP,
             "completion_tokens": len(self.ids),
         }
-        self.session.finish(reason, usage=usage)
+        seed = {} if self.request.sampling.is_greedy else {"seed": self.request.seed}
+        self.session.finish(reason, usage=usage, **seed)

@@ -18,6 +18,7 @@ from qwen_engine.image.request import ImageRequest, Picture, Progress, ResolvedR
 from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.step_scheduler import StepScheduler
 from qwen_engine.loop import Model
+from qwen_engine.seeds import following_seed
 from qwen_engine.session import Session, fail_alone, try_together
 from qwen_wire.errors import QwenError, Unavailable
 from qwen_wire.pictures import Queued
@@ -208,7 +209,7 @@ class ImageEngine(Model[ImageRequest]):
 
     def _deliver(self, row: _Row, image: Image) -> None:
         job = row.job
-        job.session.emit(Picture(row.picture, image, job.request, job.request.seed + row.picture))
+        job.session.emit(Picture(row.picture, image, job.request, following_seed(job.request.seed, row.picture)))
         job.num_finished += 1
         if job.num_finished == job.request.num_images:
             heard = job.request.heard

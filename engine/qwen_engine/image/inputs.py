@@ -13,6 +13,7 @@ from qwen_engine.image.request import ImageRequest, Task
 from qwen_engine.image.settings import ImageSettings
 from qwen_engine.image.sizes import aspect_size
 from qwen_engine.image.styles import styled
+from qwen_engine.seeds import seed_or_random
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_media.decoders import Decoders
 from qwen_wire.errors import InvalidRequest
@@ -62,7 +63,7 @@ def read_request(
         width=width,
         height=height,
         steps=options.steps,
-        seed=options.seed,
+        seed=seed_or_random(options.seed),
         num_images=options.n,
         negative_prompt=options.negative_prompt,
         true_cfg_scale=options.true_cfg_scale,

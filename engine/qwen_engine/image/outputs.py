@@ -43,7 +43,8 @@ def _progress(event: Progress, inputs: RecipeInputs) -> Outputs:
 
 def _picture(event: Picture, inputs: RecipeInputs) -> Outputs:
     options = inputs.options
-    file = encode_picture(event.image, options.format, options.quality, write_recipe(event, inputs))
+    recipe = write_recipe(event, inputs) if options.recipe else None
+    file = encode_picture(event.image, options.format, options.quality, recipe)
     wire_event = wire.PictureEvent(
         picture=event.picture,
         width=event.image.width,

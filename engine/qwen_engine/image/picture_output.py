@@ -21,8 +21,8 @@ PREVIEW_BYTES = 20_000
 PREVIEW_QUALITIES = (85, 65, 45)
 
 
-def encode_picture(image: Image, file_format: PictureFormat, quality: int | None, recipe: str) -> bytes:
-    """`image` as a file, `recipe` (JSON) in it: PNG as the text `qwen_recipe`, others as EXIF UserComment.
+def encode_picture(image: Image, file_format: PictureFormat, quality: int | None, recipe: str | None) -> bytes:
+    """`image` as a file, `recipe` (JSON), if any, in it: PNG as the text `qwen_recipe`, others as EXIF UserComment.
 
     `quality` 1 to 100 (None: 90) of JPEG and WebP; WebP of 100 is lossless. JPEG has white for transparency.
     """
@@ -33,11 +33,9 @@ def encode_picture(image: Image, file_format: PictureFormat, quality: int | None
         case "jpeg":
             return _saved(on_white(image), "JPEG", quality=quality, subsampling=0, exif=_exif(recipe))
         case "webp" if quality == LOSSLESS_QUALITY:
-            return _saved(
-                image, "WEBP", quality=LOSSLESS_EFFORT, lossless=True, exact=True, exif=_exif(recipe).tobytes()
-            )
+            return _saved(image, "WEBP", quality=LOSSLESS_EFFORT, lossless=True, exact=True, exif=_exif(recipe))
         case "webp":
-            return _saved(image, "WEBP", quality=quality, exif=_exif(recipe).tobytes())
+            return _saved(image, "WEBP", quality=quality, exif=_exif(recipe))
 
 
 def encode_preview(image: Image) -> bytes:
@@ -50,16 +48,19 @@ def encode_preview(image: Image) -> bytes:
         image = image.reduce(2)
 
 
-def _png_text(recipe: str) -> PngInfo:
+def _png_text(recipe: str | None) -> PngInfo:
     text = PngInfo()
-    text.add_itxt(RECIPE_KEY, recipe)
+    if recipe is not None:
+        text.add_itxt(RECIPE_KEY, recipe)
     return text
 
 
-def _exif(recipe: str) -> Exif:
+def _exif(recipe: str | None) -> bytes:
+    if recipe is None:
+        return b""
     exif = Exif()
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNDEFINED_CHARACTERS + recipe.encode()
-    return exif
+    return exif.tobytes()
 
 
 def _saved(image: Image, file_format: str, **options: object) -> bytes:

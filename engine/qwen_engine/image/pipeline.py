@@ -21,6 +21,7 @@ from qwen_engine.image.prompts import PromptEncoder
 from qwen_engine.image.request import ResolvedRequest
 from qwen_engine.image.schedule import Schedules
 from qwen_engine.image.settings import ImageSettings
+from qwen_engine.seeds import following_seed
 
 BINARY = [0] * 128 + [255] * 128  # as diffusers' `VaeImageProcessor.binarize`
 CONDITION_PIXELS = 384 * 384  # of a picture in the text encoder of an edit-plus checkpoint
@@ -154,7 +155,7 @@ class Pipeline:
     ) -> DenoisingState:
         """The request's picture `index` before its first step. Random numbers are drawn in the pipelines' order."""
         space = self._space
-        generator = torch.Generator("cpu").manual_seed(request.seed + index)
+        generator = torch.Generator("cpu").manual_seed(following_seed(request.seed, index))
         original = None if inputs.original is None else space.sample(inputs.original, generator)
         width, height = request.model_size
         size = (1, space.channels, height // space.stride, width // space.stride)

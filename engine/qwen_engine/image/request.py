@@ -15,7 +15,7 @@ PresetName = Literal["fast", "balanced", "exact"]
 
 @dataclass(frozen=True, eq=False)
 class ImageRequest:
-    """Generate `num_images` pictures of `prompt`, with the seeds `seed`, `seed` + 1, ...
+    """Generate `num_images` pictures of `prompt`, with the seeds `seed`, `seed` + 1, ... (see `following_seed`).
 
     `task` "generate": from text; "vary": from `images[0]`, with more of it the smaller `strength` is (0 to 1];
     "edit": the prompt is an instruction for one or several `images` (RGB); "inpaint": new pixels where the `mask`

@@ -35,14 +35,22 @@ def styles() -> Mapping[str, Style]:
 
 
 def styled(prompt: str, name: str) -> str:
-    """`prompt` in the style's template, in the prompt's language.
+    """`prompt` in the style's template, in the prompt's language; one that is in a template of it already stays.
 
     Raises:
         InvalidRequest: no style has this name.
     """
     if name not in styles():
         raise InvalidRequest(f"OPTIONS.style is {name!r}; allowed: {', '.join(styles())}")
-    return styles()[name].templates[language_of(prompt)].replace("{prompt}", prompt.rstrip(" \t\n.,;。，；"))
+    templates = styles()[name].templates
+    if any(_is_in(prompt, template) for template in templates.values()):
+        return prompt
+    return templates[language_of(prompt)].replace("{prompt}", prompt.rstrip(" \t\n.,;。，；"))
+
+
+def _is_in(prompt: str, template: str) -> bool:
+    before, after = template.split("{prompt}")
+    return prompt.startswith(before) and prompt.endswith(after)
 
 
 def language_of(prompt: str) -> Language:

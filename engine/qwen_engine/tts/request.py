@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from qwen_engine.sampling import Sampling
+from qwen_engine.seeds import seed_or_random
 from qwen_engine.tenants import DEFAULT_TENANT
 from qwen_engine.tts.settings import TtsSettings
 from qwen_engine.tts.speaker import SAMPLE_RATE_HZ
@@ -118,7 +119,7 @@ def speak_request(
         consent=options.consent.strip(),
         instruction=options.instruction,
         language=options.language,
-        seed=options.seed,
+        seed=seed_or_random(options.seed),
         text_feed=options.text_feed,
         chunk_frames=options.chunk_frames,
         text_stream=options.text_stream,

@@ -168,6 +168,7 @@ class Speech:
             "real_time_factor": round(elapsed_s / audio_s, 4) if audio_s else None,
             "underrun_s": round(self.delivery.player.underrun_s, 4),
             "cut_by": self.cut_by,
+            **({} if all(one.is_greedy for one in self.sampling) else {"seed": self.request.seed}),
         }
 
 

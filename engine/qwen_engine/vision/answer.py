@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qwen_engine.image.picture_input import on_white, read_picture
+from qwen_engine.seeds import seed_or_random
 from qwen_engine.vision.picture_processor import PicturePatches, PictureProcessor
 from qwen_engine.vision.prompt import question_of
 from qwen_engine.vision.request import Description, Turn, VisionRequest
@@ -39,7 +40,7 @@ def read_request(
         [_turn(message, views) for message in messages],
         settings.max_new_tokens if options.max_new_tokens is None else options.max_new_tokens,
         options.temperature,
-        options.seed,
+        seed_or_random(options.seed),
     )
 
 
@@ -94,5 +95,6 @@ def answer(description: Description, options: VisionOptions) -> dict[str, Any]:
         width=view.width,
         height=view.height,
         usage=Usage(description.num_prompt_tokens, description.num_tokens),
+        seed=description.request.seed if description.request.temperature else None,
     )
     return {"TEXT": description.text.encode(), "RESULT": result}

@@ -101,6 +101,7 @@ class PictureOptions(Options):
 
     format: PictureFormat = Field("png", description="of the file")
     quality: int | None = Field(None, ge=1, le=100, description="of WebP (100: lossless) and JPEG; null: 90")
+    recipe: bool = Field(True, description="false: the file tells neither prompt nor seed. See Pictures")
 
     @model_validator(mode="after")
     def _png_keeps_everything(self) -> Self:

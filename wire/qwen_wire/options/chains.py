@@ -47,6 +47,7 @@ class Resume(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     record: dict[str, KeptRecord] = Field(description="of its end")
+    seeds: dict[str, int] = Field(default_factory=dict, description="of its end: for inputs that are left out again")
     results: list[KeptResult] = Field(description="all that its nodes made")
 
 
@@ -77,7 +78,7 @@ class VoiceChatOptions(AudioOptions, StreamOptions):
     context: str = Field("", max_length=4000, description="words to expect in `AUDIO`, such as names")
     voice: str | None = Field(None, max_length=100, description="who replies, as for `qwen3_tts`")
     max_tokens: int | None = Field(None, ge=1, description="of the reply; null: the chat model's own limit")
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same reply")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="same seed, same reply; null: random. See Seeds")
     deadline_s: float | None = Field(
         None, gt=0, description="for the whole, up to the profile's `max_deadline_s`; null: its `deadline_s`"
     )

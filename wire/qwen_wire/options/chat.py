@@ -50,7 +50,12 @@ class ChatOptions(StreamOptions):
         0.0, ge=-2.0, le=2.0, description="off the logit of tokens that the answer has already"
     )
     frequency_penalty: float = Field(0.0, ge=-2.0, le=2.0, description="the same, for each time they came")
-    seed: int = Field(0, ge=0, lt=2**64, description="same seed, same answer, whatever else is in the batch")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**64,
+        description="same seed, same answer, whatever else is in the batch; null: random. See Seeds",
+    )
     stop: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
         (), max_length=16, description="the answer ends before the first of these texts"
     )

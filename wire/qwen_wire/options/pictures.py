@@ -28,7 +28,12 @@ class ImageOptions(PictureOptions, StreamOptions):
     steps: int | None = Field(
         None, ge=1, description="denoising steps, up to the profile's `max_steps`; null: the preset's or the profile's"
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same picture; batching may change a channel by 1/255")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="same seed, same picture; batching may change a channel by 1/255; null: random. See Seeds",
+    )
     n: int = Field(
         1, ge=1, description="so many pictures, with the seeds `seed`, `seed` + 1, …; up to the profile's `max_images`"
     )
@@ -107,7 +112,12 @@ class VisionOptions(Options):
     language: str | None = Field(None, description='of the answer; null or `"auto"`: as it comes')
     max_new_tokens: int | None = Field(None, ge=1, le=4096, description="of the answer; null: the profile's")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: greedy")
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same text, whatever else is in the batch")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="same seed, same text, whatever else is in the batch; null: random. See Seeds",
+    )
 
     @model_validator(mode="after")
     def _messages_go_alone(self) -> Self:

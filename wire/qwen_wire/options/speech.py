@@ -23,7 +23,12 @@ class AsrOptions(AudioOptions):
         None, ge=1, le=4096, description="of each piece of a recording, which has 30 s at most; null: from the duration"
     )
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: greedy")
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same text, whatever else is in the batch")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="same seed, same text, whatever else is in the batch; null: random. See Seeds",
+    )
     timestamps: Timestamps = Field("segment", description='`"word"` and `"char"` need the aligner')
     itn: bool = Field(
         False,
@@ -74,7 +79,12 @@ class TtsOptions(StreamOptions):
     consent: str = Field("", max_length=500, description="who allowed the use of the voice in `REF_AUDIO`. See Voices")
     instruction: str = Field("", max_length=2000, description="how to speak, where the checkpoint follows instructions")
     language: str | None = Field(None, description='one that the checkpoint speaks; null or `"auto"`: by the text')
-    seed: int = Field(0, ge=0, lt=2**63, description="same seed, same sound, whatever else is in the batch")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="same seed, same sound, whatever else is in the batch; null: random. See Seeds",
+    )
     temperature: float | None = Field(
         None, ge=0.0, le=2.0, description="0: greedy; null: the profile's, else the checkpoint's"
     )

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from qwen_engine.chains.tasks.json_types import Seed, SpokenText
+from qwen_engine.seeds import following_seed
 
 
 def shot(prompt: str, number: Seed, seed: Seed) -> dict[str, Any]:
     """One of several pictures, with a seed of its own, counted up from `seed`: {"prompt", "seed"}."""
-    return {"prompt": prompt, "seed": seed + number}
+    return {"prompt": prompt, "seed": following_seed(seed, number)}
 
 
 def readings(variants: Sequence[SpokenText], voices: Sequence[str]) -> list[dict[str, Any]]:

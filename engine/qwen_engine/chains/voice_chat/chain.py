@@ -96,4 +96,5 @@ def _end(pipeline: TurnPipeline, finish: ChainFinish) -> VoiceChatEnd:
         underrun_s=round(reply.dry_s, 4),
         timings=TurnTimings(**pipeline.times_s),
         trace_id=pipeline.trace.trace_id,
+        seed=pipeline.request.seed,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen_engine.messages import Inputs
+from qwen_engine.seeds import seed_or_random
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.languages import resolve_language
 from qwen_wire.options import VoiceChatOptions, parse_options, parse_text
@@ -17,12 +18,13 @@ AUDIO_FIELDS = {"audio_format", "sample_rate_hz", "num_channels"}
 class VoiceRequest:
     """`audio` is the file or the samples; `text`, what was heard already, takes its place.
 
-    Neither: no utterance, a conversation begins or ends.
+    Neither: no utterance, a conversation begins or ends. `seed`: of all stages.
     """
 
     audio: bytes
     text: str
     options: VoiceChatOptions
+    seed: int
 
     @property
     def has_utterance(self) -> bool:
@@ -40,11 +42,11 @@ class VoiceRequest:
 
     def chat_options(self, messages: list[dict[str, str]]) -> bytes:
         """OPTIONS for the chat model."""
-        return _json(messages=messages, max_tokens=self.options.max_tokens, seed=self.options.seed)
+        return _json(messages=messages, max_tokens=self.options.max_tokens, seed=self.seed)
 
     def tts_options(self) -> bytes:
         """OPTIONS for the voice."""
-        return _json(voice=self.options.voice, seed=self.options.seed)
+        return _json(voice=self.options.voice, seed=self.seed)
 
     def messages(self) -> list[dict[str, str]] | None:
         """What was said before; None: the conversation knows."""
@@ -60,7 +62,7 @@ def read_request(inputs: Inputs) -> VoiceRequest:
     """The request of a model's input payloads. Raises `InvalidRequest` by name."""
     options = parse_options(VoiceChatOptions, inputs["OPTIONS"])
     text = parse_text(inputs["TEXT"], "TEXT").strip()
-    request = VoiceRequest(options.decode(inputs["AUDIO"], "AUDIO"), text, options)
+    request = VoiceRequest(options.decode(inputs["AUDIO"], "AUDIO"), text, options, seed_or_random(options.seed))
     if request.audio and request.text:
         raise InvalidRequest("AUDIO and TEXT are both given; the utterance is one or the other")
     resolve_language(options.language, hears_dialects=True)  # one that is unknown is refused, needed or not

@@ -65,7 +65,7 @@ class Workflows:
         graph = read_graph(inputs["WORKFLOW"], "WORKFLOW", max_bytes=self._settings.max_workflow_bytes)
         self.check(graph, "WORKFLOW")
         values = {name: with_files(value, payloads) for name, value in options.inputs.items()}
-        values = read_values(graph, values)
+        values = read_values(graph, values | _earlier_seeds(graph, options))
         earlier = EarlierRun(options.resume, payloads, digests(graph, values))
         return self._checked(_GraphRequest(graph, values, earlier, options))
 
@@ -110,6 +110,12 @@ class _GraphRequest:
     values: Mapping[str, Any]
     earlier: EarlierRun
     options: ChainOptions
+
+
+def _earlier_seeds(graph: Graph, options: WorkflowOptions) -> dict[str, int]:
+    """With those that were random in the run that is resumed, its results are as they would be made again."""
+    earlier = options.resume.seeds if options.resume else {}
+    return {name: earlier[name] for name in graph.seeds if name in earlier and options.inputs.get(name) is None}
 
 
 async def _read_aside(inputs: Inputs, read: Callable[[], _GraphRequest]) -> _GraphRequest:

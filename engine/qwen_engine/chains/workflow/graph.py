@@ -11,7 +11,7 @@ from qwen_engine.chains.workflow.references import Reference, references, whole_
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import MAX_BYTES, first_problem, place, read_json_object
 
-InputType = Literal["bytes", "text", "integer", "number", "boolean", "json"]
+InputType = Literal["bytes", "text", "integer", "number", "boolean", "json", "seed"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OutputName = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}$")]  # the name of a file, too
 RESERVED = ("inputs", "item", "index")
@@ -23,7 +23,7 @@ class Part(BaseModel):
 
 
 class GraphInput(Part):
-    """What a workflow is given: files (`bytes`) and texts, or a JSON value."""
+    """What a workflow is given: files (`bytes`) and texts, or a JSON value. A `seed` that is left out is random."""
 
     type: InputType
     several: bool = Field(False, description="a list of them")
@@ -32,7 +32,12 @@ class GraphInput(Part):
 
     @property
     def is_required(self) -> bool:
-        return not self.optional and self.default is None
+        return not self.optional and self.default is None and not self.is_seed
+
+    @property
+    def is_seed(self) -> bool:
+        """One number for random numbers."""
+        return self.type == "seed" and not self.several
 
 
 class Node(Part):
@@ -91,6 +96,11 @@ class Graph(Part):
     inputs: dict[Name, GraphInput] = Field(default_factory=dict)
     nodes: dict[Name, Node] = Field(min_length=1)
     outputs: dict[OutputName, Any] = Field(default_factory=dict)
+
+    @property
+    def seeds(self) -> list[str]:
+        """The inputs that are seeds."""
+        return [name for name, one in self.inputs.items() if one.is_seed]
 
     def needs(self, name: str) -> set[str]:
         """The nodes that one refers to."""

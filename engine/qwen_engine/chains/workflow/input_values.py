@@ -5,6 +5,7 @@ from typing import Any
 
 from qwen_engine.chains.workflow.graph import Graph, GraphInput
 from qwen_engine.messages import Inputs
+from qwen_engine.seeds import seed_or_random
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import shown
 from qwen_wire.options import Options, parse_text
@@ -16,6 +17,7 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
     "json": (object,),
+    "seed": (int,),
 }
 
 
@@ -58,19 +60,19 @@ def _value(name: str, one: GraphInput, given: Any) -> Any:
     if value is None:
         if one.is_required:
             raise InvalidRequest(f"OPTIONS.inputs.{name} is missing")
-        return None
+        return seed_or_random(None) if one.is_seed and not one.optional else None
     if one.several and not isinstance(value, list):
         raise InvalidRequest(f"OPTIONS.inputs.{name} takes a list of {one.type}")
     wrong = [part for part in (value if one.several else [value]) if not _is(one.type, part)]
     if wrong:
         found = "a file" if isinstance(wrong[0], bytes) else shown(wrong[0])
-        raise InvalidRequest(f"OPTIONS.inputs.{name} is {found}; it takes {one.type}")
+        raise InvalidRequest(f"OPTIONS.inputs.{name} is {found}; it takes {'integer' if one.is_seed else one.type}")
     return value
 
 
 def _is(kind: str, value: Any) -> bool:
     if kind == "bytes" or isinstance(value, bytes):
         return kind == "bytes" and isinstance(value, bytes)
-    if isinstance(value, bool) and kind in ("integer", "number"):
+    if isinstance(value, bool) and kind in ("integer", "number", "seed"):
         return False
     return isinstance(value, JSON_TYPES[kind])

@@ -35,6 +35,7 @@ def ending(
         outputs=outputs,
         record={name: record.as_message() for name, record in records.items()},
         trace_id=context.trace.trace_id,
+        seeds={name: scope["inputs"][name] for name in graph.seeds if scope["inputs"][name] is not None},
     )
 
 
