@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from qwen_wire.json_text import cut
+
 MAX_TEXT_CHARS = 60
 
 
@@ -25,7 +27,7 @@ def _short(value: Any) -> str:
         case np.ndarray():
             return f"<{value.dtype}{list(value.shape)}>"
         case str():
-            return repr(value if len(value) <= MAX_TEXT_CHARS else value[: MAX_TEXT_CHARS - 1] + "…")
+            return repr(cut(value, MAX_TEXT_CHARS))
         case tuple() | list() if value:
             return f"<{len(value)} {type(value[0]).__name__}>"
         case dict() if value:

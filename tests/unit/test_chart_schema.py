@@ -6,7 +6,7 @@ from chart_examples import CASES, EXAMPLES, payload
 from qwen_engine.charts.answer import read_request
 from qwen_engine.charts.labels import language_of
 from qwen_engine.charts.settings import ChartSettings
-from qwen_wire.charts import CHARTS, parse_chart
+from qwen_wire.charts import CHARTS, MAX_BYTES, parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
 
@@ -105,6 +105,5 @@ def test_a_bad_value_is_named_with_what_is_allowed(fields, message):
 
 
 def test_a_long_chart_is_refused_before_it_is_read():
-    settings = ChartSettings(max_chart_bytes=1024)
-    with pytest.raises(InvalidRequest, match=r"CHART has 1025 bytes; the limit is 1024"):
-        read_request(b"x" * 1025, ChartOptions(), settings)
+    with pytest.raises(InvalidRequest, match=r"CHART has 30001 bytes; the limit is 30000"):
+        read_request(b"x" * (MAX_BYTES + 1), ChartOptions(), ChartSettings())

@@ -23,9 +23,13 @@ from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, first_problem, place, read_json, shown
 from qwen_wire.languages import CODES, NAMES, resolve_language
 
+MAX_BYTES = 30_000  # of CHART: it fits into a JPEG's metadata
+MAX_NAME_CHARS, MAX_NOTE_CHARS = 200, 400
+MAX_EVENTS, MAX_TASKS, MAX_PEOPLE, MAX_CONCEPTS, MAX_LINKS = 60, 100, 24, 60, 120
+MAX_TIME_S = 864_000
 Language = Literal["en", "zh", "ja"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Note = Annotated[str, StringConstraints(max_length=400, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS, strip_whitespace=True)]
+Note = Annotated[str, StringConstraints(max_length=MAX_NOTE_CHARS, strip_whitespace=True)]
 Roles = Annotated[str, StringConstraints(pattern=r"^[RACI]{1,2}$")]
 Amount = Annotated[float, Field(ge=-1e12, le=1e12)]
 FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(8999, 12, 31)
@@ -63,14 +67,16 @@ class TimelineEvent(Part):
     """Something at a `date`, or `time_s` seconds after the beginning."""
 
     date_: Day | None = Field(None, alias="date", description="in all events of a timeline, or in none")
-    time_s: float | None = Field(None, ge=0, le=864_000, description="seconds after the beginning, in place of `date`")
+    time_s: float | None = Field(
+        None, ge=0, le=MAX_TIME_S, description="seconds after the beginning, in place of `date`"
+    )
     label: Name
     detail: Note = ""
 
 
 class Timeline(ChartBase):
     type: Literal["timeline"]
-    events: tuple[TimelineEvent, ...] = Field(min_length=1, max_length=60)
+    events: tuple[TimelineEvent, ...] = Field(min_length=1, max_length=MAX_EVENTS)
 
     @model_validator(mode="after")
     def _events_are_all_dated_or_all_timed(self) -> Self:
@@ -90,8 +96,8 @@ class MatrixTask(Part):
 
 class ResponsibilityMatrix(ChartBase):
     type: Literal["responsibility_matrix"]
-    people: tuple[Name, ...] = Field(min_length=1, max_length=24)
-    tasks: tuple[MatrixTask, ...] = Field(min_length=1, max_length=100)
+    people: tuple[Name, ...] = Field(min_length=1, max_length=MAX_PEOPLE)
+    tasks: tuple[MatrixTask, ...] = Field(min_length=1, max_length=MAX_TASKS)
 
     @model_validator(mode="after")
     def _people_are_known(self) -> Self:
@@ -114,7 +120,7 @@ class GanttTask(Part):
 
 class Gantt(ChartBase):
     type: Literal["gantt"]
-    tasks: tuple[GanttTask, ...] = Field(min_length=1, max_length=100)
+    tasks: tuple[GanttTask, ...] = Field(min_length=1, max_length=MAX_TASKS)
     today: Day | None = Field(None, description="where a line stands; no clock is read")
 
     @model_validator(mode="after")
@@ -166,8 +172,8 @@ class Link(Part):
 
 class ConceptGraph(ChartBase):
     type: Literal["concept_graph"]
-    concepts: tuple[Concept, ...] = Field(min_length=1, max_length=60)
-    links: tuple[Link, ...] = Field((), max_length=120)
+    concepts: tuple[Concept, ...] = Field(min_length=1, max_length=MAX_CONCEPTS)
+    links: tuple[Link, ...] = Field((), max_length=MAX_LINKS)
 
     @model_validator(mode="after")
     def _links_join_concepts(self) -> Self:

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ SHOWN_LEVELS = 4
 SHOWN_ITEMS = 8
 BEFORE_VALUES = (b",", b"[", b"{")
 EMPTY = (b"[]", b"{}")
+JOINER = "\N{ZERO WIDTH JOINER}"
+SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+REGIONAL = frozenset(map(chr, range(0x1F1E6, 0x1F200)))  # indicators: two are a flag
 TEXT = re.compile(rb'"[^"]*"?')  # once no quote is escaped any more
 
 
@@ -77,7 +81,21 @@ def shown(value: object) -> str:
 
 def cut(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
     """The beginning of a text, with an ellipsis where more was there."""
-    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+    if len(text) <= max_chars:
+        return text
+    end = max_chars - 1
+    while end and _goes_on(text, end):
+        end -= 1
+    return text[: end or max_chars - 1] + "…"
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Whether a mark, a joiner or half of a flag there belongs to the character before: most of Unicode's Annex 29."""
+    before, after = text[end - 1], text[end]
+    if before in REGIONAL and after in REGIONAL:
+        flags = itertools.takewhile(REGIONAL.__contains__, reversed(text[:end]))
+        return sum(1 for _ in flags) % 2 == 1
+    return before == JOINER or after == JOINER or after in SKIN_TONES or unicodedata.category(after)[0] == "M"
 
 
 def _has_more_values(text: bytes | str, most: int) -> bool:

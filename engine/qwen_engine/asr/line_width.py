@@ -3,18 +3,16 @@
 import functools
 import unicodedata
 
-import regex
-
 from qwen_engine.asr.text_join import is_closing
+from qwen_engine.text.graphemes import clusters
 
 MAX_COLUMNS = 42
-CLUSTER = regex.compile(r"\X")
 MAX_HANGING = 4  # so many closing signs stay on the line of what they close
 
 
 def width(text: str) -> int:
     """Columns of `text`."""
-    return sum(map(_cluster_width, _clusters(text)))
+    return sum(map(_cluster_width, clusters(text)))
 
 
 def cut_to_width(text: str) -> list[str]:
@@ -26,7 +24,7 @@ def cut_to_width(text: str) -> list[str]:
     parts: list[str] = []
     line: list[str] = []
     columns = 0
-    for cluster in _clusters(text):
+    for cluster in clusters(text):
         if columns + _cluster_width(cluster) > MAX_COLUMNS:
             end = _without_tail(line) if is_closing(cluster[0]) else len(line)
             parts.append("".join(line[:end]))
@@ -43,11 +41,6 @@ def _without_tail(line: list[str]) -> int:
         if not is_closing(line[-length][0]):
             return len(line) - length
     return len(line)
-
-
-def _clusters(text: str) -> list[str]:
-    """Extended grapheme clusters (Unicode Standard Annex 29)."""
-    return [*text] if text.isascii() else CLUSTER.findall(text)
 
 
 def _cluster_width(cluster: str) -> int:

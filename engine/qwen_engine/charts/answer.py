@@ -5,7 +5,7 @@ from typing import Any
 from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.settings import ChartSettings
 from qwen_wire.answers import ChartResult
-from qwen_wire.charts import parse_chart
+from qwen_wire.charts import MAX_BYTES, parse_chart
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.options import ChartOptions
 
@@ -16,8 +16,8 @@ def read_request(chart: bytes, options: ChartOptions, settings: ChartSettings) -
     Raises:
         InvalidRequest: CHART is too long, or not a chart.
     """
-    if len(chart) > settings.max_chart_bytes:
-        raise InvalidRequest(f"CHART has {len(chart)} bytes; the limit is {settings.max_chart_bytes}")
+    if len(chart) > MAX_BYTES:
+        raise InvalidRequest(f"CHART has {len(chart)} bytes; the limit is {MAX_BYTES}")
     return ChartRequest(
         parse_chart(chart),
         len(chart),

@@ -1,5 +1,6 @@
-"""Concepts and their links, in columns: a link points to the right, or back to the left."""
+"""Concepts and their links, in columns: a link points to the right, back to the left, or to another in its column."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -7,7 +8,7 @@ from itertools import pairwise
 from matplotlib.path import Path
 
 from qwen_engine.charts.canvas import Canvas, Point
-from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of, require_width
+from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of
 from qwen_engine.charts.text_layout import TextLayout
 from qwen_wire.charts import Concept, ConceptGraph, Link
 from qwen_wire.theme import FIGURE_ASPECT
@@ -19,6 +20,7 @@ PADDING = 10.0
 BOX_GAP = 20.0
 MAX_BOX_GAP = 72.0
 PORT_GAP = 18.0  # between the ends of links at one side of a box, so that their labels have room
+LOOP = 40.0  # how far a link within a column reaches to the right
 LABEL_AIR = 24.0  # beside a label, for the ends of its link
 ZOOMS = (2.0, 1.75, 1.5, 1.25, 1.0)  # a small graph is drawn large
 MAX_LINES = 3
@@ -72,7 +74,14 @@ class _Step:
 
     @property
     def end_y(self) -> float:
+        if self.is_within_column:
+            return self._port(self.right, sorted(self.right.after, key=lambda step: step.right.middle))
         return self._port(self.right, sorted(self.right.before, key=lambda step: step.left.middle))
+
+    @property
+    def is_within_column(self) -> bool:
+        """It leaves and enters at the right."""
+        return self.left.column == self.right.column
 
     def _port(self, box: _Box, side: Sequence["_Step"]) -> float:
         return box.middle + (side.index(self) - (len(side) - 1) / 2) * PORT_GAP
@@ -89,12 +98,12 @@ class _Route:
 
 def concept_layout(chart: ConceptGraph, text_layout: TextLayout, width: int) -> "ConceptLayout":
     """As large as no text is cut and the whole is no higher than what fills a slide."""
-    forward, columns = columns_of([concept.name for concept in chart.concepts], chart.links)
-    num_columns = 1 + max(columns.values())
-    least = ((num_columns - 1) / BOX_SHARE + 1) * MIN_BOX + 2 * MARGIN
-    require_width(width, least, f"a graph of {num_columns} columns")
+    most = 1 + max(0, math.floor(BOX_SHARE * ((width - 2 * MARGIN) / MIN_BOX - 1)))
+    places = columns_of([concept.name for concept in chart.concepts], chart.links)
+    columns = {name: place % most for name, place in places.items()}  # longer rows begin anew
+    least = (max(columns.values()) / BOX_SHARE + 1) * MIN_BOX + 2 * MARGIN
     zooms = [zoom for zoom in ZOOMS if width / zoom >= least]
-    layouts = (ConceptLayout(chart, forward, columns, text_layout, width, zoom) for zoom in zooms)
+    layouts = (ConceptLayout(chart, columns, text_layout, width, zoom) for zoom in zooms)
     return next(layout for layout in layouts if layout.is_roomy or layout.zoom == ZOOMS[-1])
 
 
@@ -107,7 +116,6 @@ class ConceptLayout(Layout):
     def __init__(
         self,
         chart: ConceptGraph,
-        forward: set[Link],
         columns: Mapping[str, int],
         text_layout: TextLayout,
         width: float,
@@ -115,7 +123,6 @@ class ConceptLayout(Layout):
     ) -> None:
         self.zoom = zoom
         width /= zoom
-        self._forward = forward
         self._heading = Heading(chart.title, text_layout, width)
         num_gaps = max(columns.values())
         room = width - 2 * MARGIN
@@ -152,14 +159,15 @@ class ConceptLayout(Layout):
     def _draw_route(self, canvas: Canvas, route: _Route) -> None:
         colour = canvas.theme.muted
         starts = [(step.left.left + self._box_width, step.start_y) for step in route.steps]
-        ends = [(step.right.left, step.end_y) for step in route.steps]
+        within = route.steps[0].is_within_column
+        ends = [(step.right.left + within * self._box_width, step.end_y) for step in route.steps]
         for start, end in zip(starts, ends, strict=True):
-            half = (start[0] + end[0]) / 2
+            half = (start[0] + end[0]) / 2 + within * LOOP
             codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
             canvas.path(Path([start, (half, start[1]), (half, end[1]), end], codes), colour, width=1.3)
         for end, start in zip(ends[:-1], starts[1:], strict=True):  # through the columns between
             canvas.line([end, start], colour, width=1.3)
-        tip, direction = (starts[0], -1.0) if route.backward else (ends[-1], 1.0)
+        tip, direction = (starts[0], -1.0) if route.backward else (ends[-1], -1.0 if within else 1.0)
         canvas.arrow_head(tip, (direction, 0.0), colour, size=7, layer=2)
         self._draw_label(canvas, route.label, starts[0])
 
@@ -180,14 +188,14 @@ class ConceptLayout(Layout):
     def _route(self, link: Link, concepts: Mapping[str, _Box]) -> _Route:
         """Join the boxes of a link, with new ones in the columns between them."""
         source, target = concepts[link.source], concepts[link.target]
-        backward = link not in self._forward
+        backward = source.column > target.column
         first, last = (target, source) if backward else (source, target)
         between = [_Box(column) for column in range(first.column + 1, last.column)]
         self._boxes += between
         steps = [_Step(left, right) for left, right in pairwise([first, *between, last])]
         for step in steps:
             step.left.after.append(step)
-            step.right.before.append(step)
+            (step.right.after if step.is_within_column else step.right.before).append(step)
         return _Route(steps, link.label, backward)
 
     def _is_uncut(self, chart: ConceptGraph, text_layout: TextLayout) -> bool:
@@ -219,8 +227,8 @@ class ConceptLayout(Layout):
         return highest
 
 
-def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], dict[str, int]]:
-    """The links that may all point to the right (the others would close a cycle), and the columns of the concepts."""
+def columns_of(names: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
+    """The columns of the concepts, so that all links point to the right but those that would close a cycle."""
     targets: dict[str, list[Link]] = {name: [] for name in names}
     for link in links:
         targets[link.source].append(link)
@@ -233,7 +241,7 @@ def columns_of(names: Sequence[str], links: Sequence[Link]) -> tuple[set[Link], 
     for _ in names:
         for link in forward:
             columns[link.target] = max(columns[link.target], columns[link.source] + 1)
-    return set(forward), columns
+    return columns
 
 
 def _visit(

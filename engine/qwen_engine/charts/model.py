@@ -6,6 +6,7 @@ from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.settings import ChartSettings
 from qwen_engine.messages import Inputs, Outputs
 from qwen_engine.model_spec import ModelSpec, SequenceStep
+from qwen_wire.charts import MAX_BYTES
 from qwen_wire.options import ChartOptions, parse_options
 
 
@@ -16,7 +17,7 @@ class ChartModel(ModelSpec):
 
     def read(self, inputs: Inputs, *steps: SequenceStep) -> tuple[ChartRequest, ChartOptions]:
         options = parse_options(ChartOptions, inputs["OPTIONS"])
-        chart = options.decode(inputs["CHART"], "CHART", self.settings.max_chart_bytes)
+        chart = options.decode(inputs["CHART"], "CHART", MAX_BYTES)
         return read_request(chart, options, self.settings), options
 
     def encode(self, event: Drawing, context: ChartOptions) -> Outputs:

@@ -11,9 +11,8 @@ class ChartSettings(ModelSettings):
     """Charts are drawn, not generated: no checkpoint, but a font with the characters of every language."""
 
     font_folder: str = Field("/usr/share/fonts/opentype/noto", description="of Debian's package fonts-noto-cjk")
-    width: int = Field(1200, ge=240, le=4096, description="pixels, if a request names none")
+    width: int = Field(1200, ge=1100, le=4096, description="pixels, if a request names none; charts of chains fit")
     max_pixels: int = Field(16_000_000, ge=65_536)
-    max_chart_bytes: int = Field(30_000, ge=1024, le=30_000, description="size of CHART; fits into a JPEG's metadata")
 
     def font_files(self) -> list[Path]:
         return [Path(self.font_folder, f"NotoSansCJK-{weight}.ttc") for weight in ("Regular", "Bold")]

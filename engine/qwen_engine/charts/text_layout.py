@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from qwen_engine.charts.fonts import Typeface
 from qwen_engine.charts.labels import Labels
+from qwen_engine.text.graphemes import clusters
 
 SUBSTITUTE = "□"
 WIDE = "\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
@@ -62,11 +63,12 @@ class TextLayout:
         return self._head(text, size, room, bold).rstrip() + self.labels.ellipsis
 
     def _head(self, text: str, size: float, width: float, bold: bool) -> str:
-        taken = 0.0
-        for end, char in enumerate(text):
-            taken += self.typeface.width(char, size, bold)
+        taken, end = 0.0, 0
+        for cluster in clusters(text):
+            taken += self.typeface.width(cluster, size, bold)
             if taken > width:
                 return text[:end]
+            end += len(cluster)
         return text
 
     def _lines(self, text: str, size: float, width: float, bold: bool) -> Iterator[str]:
@@ -83,7 +85,7 @@ class TextLayout:
         """The units of line breaking; a word longer than a line is cut."""
         for unit in UNIT.findall(text):
             while self.typeface.width(unit, size, bold) > width and len(unit) > 1:
-                head = self._head(unit, size, width, bold) or unit[0]
+                head = self._head(unit, size, width, bold) or clusters(unit)[0]
                 yield head
                 unit = unit[len(head) :]
             yield unit

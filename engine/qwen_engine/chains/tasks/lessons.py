@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from qwen_engine.chains.tasks.chart_fields import Chart, distinct, fits, note
 from qwen_engine.chains.tasks.json_types import Lesson, NamedLanguage, TranscriptLanguage, Translation
+from qwen_wire.charts import MAX_CONCEPTS, MAX_LINKS, MAX_NAME_CHARS, MAX_NOTE_CHARS
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut, shown
 from qwen_wire.languages import CODES, language_code, resolve_language
-
-MAX_CONCEPTS, MAX_LINKS = 60, 120  # of CHART
 
 
 def whole_text(text: str, heard: Sequence[str], name: str) -> str:
@@ -86,26 +86,38 @@ def narration(lessons: Mapping[str, Lesson], voices: Mapping[NamedLanguage, str 
     return {"scripts": scripts, "silent": [code for code in lessons if code not in voices]}
 
 
-def concept_charts(lessons: Mapping[str, Lesson]) -> list[dict[str, Any]]:
+def concept_charts(lessons: Mapping[str, Lesson]) -> list[Chart]:
     """The concept graph of each language as CHART: the key terms and what links name besides, joined by the links.
 
-    A link of a concept to itself is left out.
+    A link of a concept to itself is left out, and what is more than a chart holds. A lesson without terms is one.
     """
     return [_concept_chart(lesson) for lesson in lessons.values()]
 
 
-def _concept_chart(lesson: Lesson) -> dict[str, Any]:
+def _concept_chart(lesson: Lesson) -> Chart:
     joined = [(link["from"].strip(), link["to"].strip(), link["label"]) for link in lesson["links"]]
     terms = (term.strip() for slide in lesson["slides"] for term in slide["key_terms"])
     ends = (end for link in joined for end in link[:2])
-    names = list(dict.fromkeys(filter(None, (*terms, *ends))))[:MAX_CONCEPTS]
-    links = [
-        {"source": source, "target": target, "label": label}
-        for source, target, label in joined
-        if source != target and {source, target} <= set(names)
-    ]
-    concepts = [{"name": name} for name in names]
-    return {"type": "concept_graph", "title": lesson["title"], "concepts": concepts, "links": links[:MAX_LINKS]}
+    concepts = list(dict.fromkeys(filter(None, (*terms, *ends))))[:MAX_CONCEPTS] or [lesson["title"]]
+    known = set(concepts)
+    links = [link for link in joined if link[0] != link[1] and known.issuperset(link[:2])][:MAX_LINKS]
+    max_chars = MAX_NAME_CHARS
+    while not fits(chart := _graph(lesson["title"], concepts, links, max_chars)):
+        max_chars //= 2
+    return chart
+
+
+def _graph(title: str, concepts: Sequence[str], links: Sequence[tuple[str, str, str]], max_chars: int) -> Chart:
+    names = dict(zip(concepts, distinct(concepts, max_chars), strict=True))
+    return {
+        "type": "concept_graph",
+        "title": note(title, MAX_NOTE_CHARS),
+        "concepts": [{"name": name} for name in names.values()],
+        "links": [
+            {"source": names[source], "target": names[target], "label": note(label, 2 * max_chars)}
+            for source, target, label in links
+        ],
+    }
 
 
 def lesson_language(heard: Sequence[TranscriptLanguage], given: str | None) -> str:

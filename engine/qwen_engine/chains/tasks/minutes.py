@@ -9,16 +9,22 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from qwen_engine.chains.tasks.chart_fields import Chart, distinct, fitting, name, note
 from qwen_engine.chains.tasks.days import read_day
 from qwen_engine.chains.tasks.json_types import Action, DatedMinutes, Minutes, SpokenLine, Titled
-from qwen_wire.charts import FIRST_DAY, LAST_DAY, MAX_SPAN_DAYS
+from qwen_wire.charts import (
+    FIRST_DAY,
+    LAST_DAY,
+    MAX_EVENTS,
+    MAX_PEOPLE,
+    MAX_SPAN_DAYS,
+    MAX_TASKS,
+    MAX_TIME_S,
+)
 from qwen_wire.errors import InvalidRequest
 from qwen_wire.json_text import cut
 
-Chart = dict[str, Any]
-MAX_EVENTS, MAX_TASKS, MAX_PEOPLE = 60, 100, 24  # of CHART
-MAX_CHART_BYTES = 30_000
-MAX_NAME_CHARS = 120
+MAX_CHARS = 120  # of a name or note
 CHARS_A_WORD = 2
 MAX_COMPARISONS = 50_000_000
 MIN_LIKENESS = 0.6  # of an entry's words, in the line it was made from
@@ -97,10 +103,10 @@ def _timeline(minutes: DatedMinutes, lines: Sequence[SpokenLine]) -> Chart | Non
     events: list[dict[str, Any]] = [
         {"time_s": line["start_s"], "label": _name(label), "detail": _name(f"{line['speaker']}: {line['text']}")}
         for label, text in entries
-        if (line := _source(_words(text), lines, said)) is not None
+        if (line := _source(_words(text), lines, said)) is not None and line["start_s"] <= MAX_TIME_S
     ]
     events.sort(key=lambda event: event["time_s"])
-    return _fitting({"type": "timeline", "title": _short(minutes["title"]), "events": events[:MAX_EVENTS]}, "events")
+    return fitting({"type": "timeline", "title": _short(minutes["title"]), "events": events[:MAX_EVENTS]}, "events")
 
 
 def _check_comparisons(entries: Sequence[str], num_lines: int) -> None:
@@ -118,11 +124,11 @@ def _responsibilities(minutes: DatedMinutes, speakers: Sequence[str]) -> Chart |
     people = list(dict.fromkeys(map(_name, (*owners, *speakers))))[:MAX_PEOPLE]
     actions = minutes["actions"][:MAX_TASKS]
     tasks = [
-        {"name": name, "roles": _roles(_people(action["owner"]), people)}
-        for name, action in zip(_task_names(actions), actions, strict=True)
+        {"name": task, "roles": _roles(_people(action["owner"]), people)}
+        for task, action in zip(_task_names(actions), actions, strict=True)
     ]
     chart: Chart = {"type": "responsibility_matrix", "title": _short(minutes["title"])}
-    return _fitting({**chart, "people": people, "tasks": tasks}, "tasks") if owners else None
+    return fitting({**chart, "people": people, "tasks": tasks}, "tasks") if owners else None
 
 
 def _gantt(minutes: DatedMinutes, day: date) -> Chart | None:
@@ -134,9 +140,9 @@ def _gantt(minutes: DatedMinutes, day: date) -> Chart | None:
     ]
     points = [(entry["event"], {"start": on}) for entry in minutes["dates"] if (on := _charted(entry["on"], day))]
     dated = [*bars, *points][:MAX_TASKS]
-    names = _distinct([name for name, _ in dated])
-    tasks = [{"name": name, **task} for name, (_, task) in zip(names, dated, strict=True)]
-    return _fitting({"type": "gantt", "title": _short(minutes["title"]), "tasks": tasks, "today": today}, "tasks")
+    names = distinct((text for text, _ in dated), MAX_CHARS)
+    tasks = [{"name": one, **task} for one, (_, task) in zip(names, dated, strict=True)]
+    return fitting({"type": "gantt", "title": _short(minutes["title"]), "tasks": tasks, "today": today}, "tasks")
 
 
 def _charted(iso: str | None, today: date) -> str | None:
@@ -160,7 +166,7 @@ def _decisions(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
 def _actions(minutes: DatedMinutes) -> Iterable[tuple[str, str]]:
     names = zip(_task_names(minutes["actions"]), minutes["actions"], strict=True)
     return (
-        (f"{name} ({action['owner']})", f"{action['task']} {action['owner']} {action['due']}") for name, action in names
+        (f"{task} ({action['owner']})", f"{action['task']} {action['owner']} {action['due']}") for task, action in names
     )
 
 
@@ -181,17 +187,7 @@ def _words(text: str) -> set[str]:
 
 
 def _task_names(actions: Sequence[Action]) -> list[str]:
-    return _distinct([action["task"] for action in actions])
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Names that a chart tells apart: the second one alike has a 2."""
-    seen: dict[str, int] = {}
-    distinct = []
-    for name in map(_name, names):
-        seen[name] = seen.get(name, 0) + 1
-        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return distinct
+    return distinct((action["task"] for action in actions), MAX_CHARS)
 
 
 def _people(owner: str) -> list[str]:
@@ -204,22 +200,13 @@ def _roles(owners: Sequence[str], people: Sequence[str]) -> dict[str, str]:
 
 
 def _name(text: str) -> str:
-    """A name on a chart, which must not be empty."""
-    return _short(text) or "–"
+    return name(text, MAX_CHARS)
 
 
 def _short(text: str) -> str:
-    return text.strip()[:MAX_NAME_CHARS]
+    return note(text, MAX_CHARS)
 
 
 def _iso(words: str, today: date, *, deadline: bool = False) -> str | None:
     day = read_day(words, today, deadline=deadline)
     return None if day is None else day.isoformat()
-
-
-def _fitting(chart: Chart, key: str) -> Chart | None:
-    """The chart without the last of its `key` as long as it is too large; None where none of them is left."""
-    entries = list(chart[key])
-    while entries and len(json.dumps({**chart, key: entries}, ensure_ascii=False).encode()) > MAX_CHART_BYTES:
-        entries.pop()
-    return {**chart, key: entries} if entries else None
