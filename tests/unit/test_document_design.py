@@ -4,6 +4,7 @@ Fonts are measured here with the files that charts are drawn with, not as the do
 """
 
 import re
+import zipfile
 from datetime import date
 from functools import cache
 from itertools import pairwise
@@ -216,6 +217,27 @@ def test_sentences_and_key_terms_are_apart(tmp_path):
     alone = saved_lesson(tmp_path / "alone", lesson("zh", 1, 0)).slides[1]
     assert alone.placeholders[1].width > text.width
     assert [one.placeholder_format.idx for one in alone.placeholders if one.placeholder_format.idx < 10] == [0, 1]
+
+
+def test_no_two_shapes_of_a_slide_have_one_number(tmp_path):
+    """The timing of a sound names its shape by it."""
+    for slide in saved_lesson(tmp_path, lesson("en", 30, 9)).slides:
+        numbers = [one.get("id") for one in slide._element.iter("{*}cNvPr")]
+        assert len(set(numbers)) == len(numbers)
+
+
+def test_nothing_of_the_templates_look_is_left(tmp_path):
+    saved_minutes(tmp_path / "minutes")
+    saved_lesson(tmp_path / "lesson", lesson("zh", 1))
+    for file in (tmp_path / "minutes" / "minutes.docx", tmp_path / "lesson" / "lesson-zh.pptx"):
+        with zipfile.ZipFile(file) as package:
+            parts = package.namelist()
+            [theme] = [package.read(one).decode() for one in parts if re.search(r"(word|ppt)/theme/theme1\.xml$", one)]
+        assert not any("thumbnail" in one or "WithEffects" in one for one in parts)
+        etree.fromstring(theme.encode())
+        assert THEMES["light"].palette[0][1:].upper() in theme
+        assert "Noto Sans CJK" in theme
+        assert not re.search("Calibri|Cambria|4F81BD", theme)
 
 
 @cache

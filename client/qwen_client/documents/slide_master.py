@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qwen_wire.theme import LINE_HEIGHT, THEMES, TypeScale, font_of
+from qwen_client.documents.office_theme import themed
+from qwen_wire.theme import LINE_HEIGHT, TypeScale
 
 if TYPE_CHECKING:
     from pptx.presentation import Presentation
 
 SCALE = TypeScale(20.0)  # points
-COLOURS = THEMES["light"]
 FOOTER_SIZE = 12.0
 POINTS_PER_INCH = 72
 COVER, TEXT_ONLY, TEXT_AND_TERMS, PICTURE_ONLY = range(4)
@@ -73,33 +73,15 @@ def set_master(deck: "Presentation", language: str) -> None:
 
 
 def _set_theme(deck: "Presentation", language: str) -> None:
+    """And drop the picture of the template, which file managers would show as the presentation's."""
     from pptx.opc.constants import RELATIONSHIP_TYPE
-    from pptx.opc.oxml import serialize_part_xml
-    from pptx.oxml import parse_xml
-    from pptx.oxml.ns import qn
 
-    part = deck.slide_master.part.part_related_by(RELATIONSHIP_TYPE.THEME)
-    theme = parse_xml(part.blob)
-    theme.set("name", "qwen-triton")
-    colours, fonts = theme.find(f".//{qn('a:clrScheme')}"), theme.find(f".//{qn('a:fontScheme')}")
-    colours.getparent().replace(colours, parse_xml(_colour_scheme()))
-    fonts.getparent().replace(fonts, parse_xml(_font_scheme(language)))
-    part._blob = serialize_part_xml(theme)
-
-
-def _colour_scheme() -> str:
-    named = {"dk1": COLOURS.text, "lt1": COLOURS.background, "dk2": COLOURS.muted, "lt2": COLOURS.band}
-    named |= {f"accent{number}": colour for number, colour in enumerate(COLOURS.palette[:6], 1)}
-    named |= {"hlink": COLOURS.palette[0], "folHlink": COLOURS.palette[3]}
-    entries = "".join(f'<a:{name}><a:srgbClr val="{colour[1:].upper()}"/></a:{name}>' for name, colour in named.items())
-    return f'<a:clrScheme {A} name="qwen-triton">{entries}</a:clrScheme>'
-
-
-def _font_scheme(language: str) -> str:
-    family = font_of(language).family
-    faces = "".join(f'<a:{script} typeface="{family}"/>' for script in ("latin", "ea", "cs"))
-    kinds = "".join(f"<a:{kind}>{faces}</a:{kind}>" for kind in ("majorFont", "minorFont"))
-    return f'<a:fontScheme {A} name="qwen-triton">{kinds}</a:fontScheme>'
+    theme = deck.slide_master.part.part_related_by(RELATIONSHIP_TYPE.THEME)
+    theme._blob = themed(theme.blob, language)
+    package = deck.part.package
+    for identifier, relation in list(package._rels.items()):
+        if relation.reltype == RELATIONSHIP_TYPE.THUMBNAIL:
+            package._rels.pop(identifier)
 
 
 def _set_text_styles(deck: "Presentation") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from qwen_client.documents import slide_master as design
+from qwen_client.documents.office_theme import COLOURS
 
 WAV = "audio/x-wav"
 CONTROL_PIXELS, OVERSAMPLING = 192, 4
@@ -56,11 +57,11 @@ def _turn_into_sound(made: Any, film: Any) -> None:
 def _control() -> io.BytesIO:
     """A disc with the triangle that means "play", as PNG."""
     side = CONTROL_PIXELS * OVERSAMPLING
-    image = Image.new("RGB", (side, side), design.COLOURS.background)
+    image = Image.new("RGB", (side, side), COLOURS.background)
     drawing = ImageDraw.Draw(image)
-    drawing.ellipse((0, 0, side - 1, side - 1), fill=design.COLOURS.palette[0])
+    drawing.ellipse((0, 0, side - 1, side - 1), fill=COLOURS.palette[0])
     corners = [(0.38, 0.27), (0.38, 0.73), (0.76, 0.5)]
-    drawing.polygon([(x * side, y * side) for x, y in corners], fill=design.COLOURS.background)
+    drawing.polygon([(x * side, y * side) for x, y in corners], fill=COLOURS.background)
     file = io.BytesIO()
     image.resize((CONTROL_PIXELS, CONTROL_PIXELS), Image.Resampling.LANCZOS).save(file, "PNG")
     file.seek(0)

@@ -178,7 +178,9 @@ def _add_footer(made: Any, title: str) -> None:
     for placeholder in made.slide_layout.placeholders:
         kind = placeholder.placeholder_format.type
         if kind in (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER):
-            made.shapes._spTree.append(deepcopy(placeholder._element))
+            copy = deepcopy(placeholder._element)
+            copy.nvSpPr.cNvPr.set("id", str(made.shapes._next_shape_id))
+            made.shapes._spTree.append(copy)
         if kind == PP_PLACEHOLDER.FOOTER:
             frame = TextFrame(design.FOOTER.text_width_points, design.FOOTER.text_height_points)
             footer = made.shapes[-1]

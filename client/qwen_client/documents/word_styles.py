@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from qwen_wire.theme import EAST_ASIAN_TAGS, THEMES, TypeScale, font_of
+from qwen_client.documents.office_theme import COLOURS, themed
+from qwen_wire.theme import EAST_ASIAN_TAGS, TypeScale, font_of
 
 if TYPE_CHECKING:
     from docx.document import Document
 
 SCALE = TypeScale(10.5)  # points
-COLOURS = THEMES["light"]
 PAGE_WIDTH_MM, PAGE_HEIGHT_MM, MARGIN_MM = 210, 297, 22  # A4
 TEXT_WIDTH_POINTS = (PAGE_WIDTH_MM - 2 * MARGIN_MM) * 72 / 25.4
 TABLE_STYLE, TABLE_SIZE, CELL_PADDING_POINTS = "Data Table", 9.5, 5.0
@@ -29,6 +29,7 @@ def set_styles(document: "Document", language: str) -> None:
     for style in _styles():
         root.append(parse_xml(style))
     _set_page(document)
+    _set_theme(document, language)
     _name_substitute(document, language)
 
 
@@ -40,6 +41,18 @@ def _set_page(document: "Document") -> None:
     section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Mm(MARGIN_MM)
     section.header_distance = section.footer_distance = Mm(MARGIN_MM / 2)
     section.different_first_page_header_footer = True  # it has the title itself
+
+
+def _set_theme(document: "Document", language: str) -> None:
+    """And drop what else shows the template's look: its picture, and its styles as Word 2010 reads them."""
+    from docx.opc.constants import RELATIONSHIP_TYPE
+
+    theme = document.part.part_related_by(RELATIONSHIP_TYPE.THEME)
+    theme._blob = themed(theme.blob, language)
+    for relations in (document.part.rels, document.part.package.rels):
+        for identifier, relation in list(relations.items()):
+            if relation.reltype.endswith(("/stylesWithEffects", "/thumbnail")):
+                relations.pop(identifier)
 
 
 def _name_substitute(document: "Document", language: str) -> None:
