@@ -68,6 +68,8 @@ class Charts(Service[TransportT]):
 
 class Chains(Service[TransportT]):
     run = running(chains.run)
+    stream = streaming(chains.run)
+    stages = streaming(chains.stages)
     spoken_image = running(chains.spoken_image)
     aligned_transcript = running(chains.aligned_transcript)
     meeting_minutes = following(chains.meeting_minutes)

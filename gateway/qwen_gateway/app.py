@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 
 from qwen_client import __version__
 from qwen_gateway import errors, file_routes, health
-from qwen_gateway.api import asr, image, tts
+from qwen_gateway.api import asr, chains, image, tts, voices
+from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
 from qwen_gateway.middleware import Guard, RequestIds
 from qwen_gateway.openai import audio, chat, images, models
@@ -34,7 +35,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)
-    for module in (health, file_routes, asr, tts, image, audio, images, chat, models):
+    for module in (health, file_routes, asr, tts, image, own_chat, voices, chains, audio, images, chat, models):
         app.include_router(module.router)
     return app
 

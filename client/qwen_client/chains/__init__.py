@@ -6,6 +6,7 @@ from qwen_client.chains.description import SpokenDescription, describe_aloud
 from qwen_client.chains.ensembles import AlignedTranscript, SpokenPicture, aligned_transcript, spoken_image
 from qwen_client.chains.lessons import Courseware, courseware
 from qwen_client.chains.minutes import MeetingMinutes, meeting_minutes
+from qwen_client.chains.requests import stages
 from qwen_client.chains.stories import Storyboard, storyboard
 from qwen_client.chains.voice import Heard, ReplySound, ReplyText, VoiceReply, voice_chat
 from qwen_client.chains.workflows import WorkflowResult, run
@@ -37,6 +38,7 @@ __all__ = [
     "product_ad",
     "run",
     "spoken_image",
+    "stages",
     "storyboard",
     "voice_chat",
 ]

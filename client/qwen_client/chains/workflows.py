@@ -110,7 +110,7 @@ def run(
     `inputs`: by name; files as paths, bytes, binary files, arrays with their rate or PIL images. `on_event` is called
     with each event while it runs. `resume`: the result of an earlier run, such as `error.result` of a `ChainFailed`, or
     the folder that it was kept in; what it made is not made again, where it would be the same. `deadline_s`: seconds
-    for the whole; None: the server's. Returns a `WorkflowResult`.
+    for the whole; None: the server's. `stream` takes the same and gives the events. Returns a `WorkflowResult`.
     """
     graph = read_workflow(workflow)
     payloads: list[bytes] = []
