@@ -306,6 +306,20 @@ def test_any_times_make_an_axis(engine, times_s):
     assert any(re.fullmatch(r"(\d+:)?\d+:\d\d", text) for text in told)
 
 
+@pytest.mark.parametrize(("count", "is_along_a_line"), [(6, True), (30, False)])
+def test_many_events_stand_below_each_other(engine, count, is_along_a_line):
+    """A staircase of cards would be higher than a page."""
+    events = [{"time_s": 4.0 * n, "label": f"event {n}", "detail": f"told by Anna: {n}"} for n in range(count)]
+    fields = {"type": "timeline", "events": events}
+    placed = dict(texts(engine, fields, width=840))
+    lefts = {round(placed[f"event {n}"].x0) for n in range(count)}
+    assert (len(lefts) == 1) != is_along_a_line
+    if not is_along_a_line:
+        tops = [placed[f"event {n}"].y1 for n in range(count)]
+        assert tops == sorted(tops, reverse=True)
+        assert drawn(engine, fields, width=840).shape[0] < 50 * count + 60
+
+
 def test_long_names_end_in_an_ellipsis(engine):
     name = "Prepare the quarterly report for the customer " * 4
     fields = {"type": "gantt", "tasks": [{"name": name, "start": "2026-01-01"}]}

@@ -161,7 +161,11 @@ def test_numbers_within_the_range_are_drawn(engine, number):
     [
         (bars([1]), {"width": 4096, "height": 200, "scale": 4}, "16384 x 800"),
         (bars([1]), {"width": 240, "height": 8200, "scale": 2}, "480 x 16400"),
-        (timeline([{"date": "2026-01-01", "label": "word " * 20}] * 60), {"width": 240, "scale": 3}, "720 x 18360"),
+        (
+            timeline([{"date": "2026-01-01", "label": "word " * 20, "detail": "word " * 20}] * 45),
+            {"width": 240, "scale": 3},
+            "720 x 18075",
+        ),
     ],
 )
 def test_a_side_that_no_webp_can_have_is_refused(engine, fields, options, size):

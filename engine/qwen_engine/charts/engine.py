@@ -17,7 +17,7 @@ from qwen_engine.charts.page import Layout
 from qwen_engine.charts.request import ChartRequest, Drawing
 from qwen_engine.charts.settings import ChartSettings
 from qwen_engine.charts.text_layout import TextLayout
-from qwen_engine.charts.timeline import TimelineLayout
+from qwen_engine.charts.timeline import timeline_layout
 from qwen_engine.loop import Model
 from qwen_engine.readers import Readers
 from qwen_engine.session import Session, fail_alone
@@ -27,7 +27,7 @@ from qwen_wire.options import MAX_SIDE_PX
 from qwen_wire.theme import THEMES
 
 LAYOUTS: Mapping[type[ChartBase], Callable[[Any, TextLayout, int], Layout]] = {
-    Timeline: TimelineLayout,
+    Timeline: timeline_layout,
     ResponsibilityMatrix: MatrixLayout,
     Gantt: GanttLayout,
     BarChart: BarLayout,

@@ -6,6 +6,7 @@ from qwen_engine.charts.axis import ClockAxis, DateAxis, Mark, clock
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of, require_width
 from qwen_engine.charts.text_layout import TextLayout
+from qwen_engine.charts.timeline_rows import TimelineRows
 from qwen_wire.charts import Timeline, TimelineEvent
 
 MIN_CARD = 110.0
@@ -15,6 +16,7 @@ CARD_GAP = 10.0
 PADDING = 9.0
 BAND_HEIGHT = 26.0
 STEM = 16.0
+MAX_LEVELS = 3
 
 
 @dataclass
@@ -37,6 +39,16 @@ class _Card:
         return height_of(self.detail, SMALL_SIZE) + 3 if self.detail else 0.0
 
 
+def timeline_layout(chart: Timeline, text_layout: TextLayout, width: int) -> Layout:
+    """Along a line; where cards would be stacked too high, below each other."""
+    cards = TimelineLayout(chart, text_layout, width)
+    if cards.num_levels <= MAX_LEVELS:
+        return cards
+    events = sorted(chart.events, key=_value)
+    rows = [(_when(event, text_layout), event.label, event.detail) for event in events]
+    return TimelineRows(chart.title, rows, text_layout, width)
+
+
 class TimelineLayout(Layout):
     """A card's left edge is at the stem of its event, so later events have room nearer to the line."""
 
@@ -51,6 +63,7 @@ class TimelineLayout(Layout):
         cards = [self._card(number, event, text_layout) for number, event in enumerate(events)]
         self._sides = [cards[0::2], cards[1::2]]  # above and below
         self._reaches = [self._stack(side) for side in self._sides]
+        self.num_levels = 1 + max(card.level for card in cards)
         self._line_top = self._heading.bottom + self._reaches[0][-1]
         self.height = self._line_top + BAND_HEIGHT + self._reaches[1][-1] + MARGIN
 
@@ -83,10 +96,9 @@ class TimelineLayout(Layout):
 
     def _card(self, number: int, event: TimelineEvent, text_layout: TextLayout) -> _Card:
         room = self._card_width - 2 * PADDING - 4
-        when = text_layout.labels.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
         return _Card(
             x=self._axis.x(_value(event)),
-            when=text_layout.fit(when, SMALL_SIZE, room, bold=True),
+            when=text_layout.fit(_when(event, text_layout), SMALL_SIZE, room, bold=True),
             label=text_layout.wrap(event.label, SIZE, room, 3),
             detail=text_layout.wrap(event.detail, SMALL_SIZE, room, 4),
             number=number,
@@ -119,6 +131,10 @@ class TimelineLayout(Layout):
             if not shown or mark.start >= shown[-1].start + text_layout.width(shown[-1].label, SMALL_SIZE) + 12:
                 shown.append(mark)
         return shown
+
+
+def _when(event: TimelineEvent, text_layout: TextLayout) -> str:
+    return text_layout.labels.day(event.date_) if event.date_ else clock(event.time_s or 0.0)
 
 
 def _value(event: TimelineEvent) -> float:
