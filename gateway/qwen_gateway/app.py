@@ -15,6 +15,7 @@ from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
 from qwen_gateway.middleware import Guard, RequestIds
 from qwen_gateway.openai import audio, chat, images, models
+from qwen_gateway.remote_files import RemoteFiles
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
 
@@ -44,6 +45,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings: GatewaySettings = app.state.settings
     app.state.upstream = Upstream(settings.triton, settings.timeout_s)
+    app.state.remote_files = RemoteFiles(settings)
     app.state.kept_files = KeptFiles(Path(settings.files_folder) if settings.files_folder else own_folder())
     try:
         yield {}

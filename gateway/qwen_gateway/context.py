@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from qwen_client import AsyncClient
 from qwen_gateway.kept_files import KeptFiles
 from qwen_gateway.leaving import unless_left
+from qwen_gateway.remote_files import RemoteFiles
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
 
@@ -24,6 +25,7 @@ class Context:
     settings: GatewaySettings
     upstream: Upstream
     kept_files: KeptFiles
+    remote_files: RemoteFiles
 
     async def ask(self, call: Call[ResultT]) -> ResultT:
         """The result of a call of the SDK, on one of the servers; cancelled where the caller leaves."""
@@ -33,7 +35,7 @@ class Context:
 
 def context(request: Request) -> Context:
     state = request.app.state
-    return Context(request, state.settings, state.upstream, state.kept_files)
+    return Context(request, state.settings, state.upstream, state.kept_files, state.remote_files)
 
 
 ContextOf = Annotated[Context, Depends(context)]

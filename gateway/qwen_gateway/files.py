@@ -1,8 +1,11 @@
-"""Files in requests: as uploads, as base64 or as data URIs."""
+"""Files in requests: as uploads, as base64, as data URIs or by URL."""
 
 import asyncio
 
-from qwen_gateway.errors import GatewayError, bad_request
+from qwen_gateway.context import Context
+from qwen_gateway.errors import bad_request
+from qwen_gateway.leaving import unless_left
+from qwen_gateway.remote_files import is_url
 from qwen_wire.base64_text import decode_base64
 from qwen_wire.errors import InvalidRequest
 
@@ -15,8 +18,8 @@ async def decoded(text: str, param: str, max_bytes: int) -> bytes:
     Raises:
         GatewayError: it is no base64, or holds too much.
     """
-    if "://" in text[:20]:
-        raise bad_request(f"{param} is a URL: this gateway fetches none; send the file itself", param=param)
+    if is_url(text):
+        raise bad_request(f"{param} is a URL: send the file itself", param=param)
     try:
         if len(text) > LONG_CHARS:
             return await asyncio.to_thread(_decode, text, param, max_bytes)
@@ -33,17 +36,33 @@ def _decode(text: str, param: str, max_bytes: int) -> bytes:
     return data
 
 
-async def one_file(upload: bytes | None, text: str | None, names: tuple[str, str], max_bytes: int) -> bytes:
-    """The file of a request that holds it as an upload or in base64, by the `names` of the two fields.
+async def file_of(context: Context, text: str, param: str) -> bytes:
+    """The file that base64 or a data URI holds, or that lies at a URL.
 
     Raises:
-        GatewayError: neither or both, or no base64.
+        GatewayError: it is none of them, holds too much, or is not fetched here.
     """
-    if (upload is None) == (text is None):
-        both = " and ".join(names) if text is not None else ""
-        message = f"{both} are both given: send one of them" if both else f"send {' or '.join(names)}"
-        raise GatewayError(400, message, param=names[1], code="missing_file" if not both else None)
-    data = upload if upload is not None else await decoded(text or "", names[1], max_bytes)
+    if is_url(text):
+        return await unless_left(context.request, context.remote_files.fetch(text, param))
+    return await decoded(text, param, context.settings.max_file_bytes)
+
+
+async def one_file(context: Context, **fields: bytes | str | None) -> bytes:
+    """The file of a request that holds it in one of `fields`: as an upload, in base64, or by URL (`..._url`).
+
+    Raises:
+        GatewayError: there is none or more than one, no base64, or it is not fetched here.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    if len(given) != 1:
+        are_both = f"{' and '.join(given)} are both given: send one of them"
+        message = are_both if given else f"send {' or '.join(fields)}"
+        raise bad_request(message, param=next(reversed(given or fields)), code=None if given else "missing_file")
+    name, value = given.popitem()
+    if isinstance(value, str) and name.endswith("_url"):
+        data = await unless_left(context.request, context.remote_files.fetch(value, name))
+    else:
+        data = await decoded(value, name, context.settings.max_file_bytes) if isinstance(value, str) else value
     if not data:
-        raise bad_request(f"{names[0] if upload is not None else names[1]} is empty", param=names[0])
+        raise bad_request(f"{name} is empty", param=name)
     return data

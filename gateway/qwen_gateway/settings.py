@@ -1,7 +1,7 @@
 """Settings of the gateway: the section [gateway] of a profile. Environment: QWEN_GATEWAY__MAX_BODY_BYTES=..."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +26,15 @@ class GatewaySettings(BaseModel):
     files_folder: str = Field(
         default="", description="where pictures lie that answers name by URL; empty: one of its own"
     )
+    remote_hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$")], ...] = Field(
+        default=(),
+        max_length=1000,
+        description="hosts that files are fetched from (audio_url, image_url): names, or *.SUFFIX; none: not at all",
+    )
+    remote_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        default=(443,), max_length=100, description="ports that files are fetched from"
+    )
+    remote_timeout_s: float = Field(default=30.0, gt=0, description="longest time that fetching a file may take")
     max_cache_bytes: int = Field(default=64 << 20, ge=0, description="answers kept for repeated requests; 0: none")
     aliases: Aliases = Field(default=Aliases(), description="names of other platforms' models and voices")
 

@@ -25,9 +25,7 @@ class TranscribeBody(Body):
     """A recording: `audio_data` in base64, or the `file` of a form."""
 
     audio_data: str | None = Field(default=None, description="the recording in base64, or a data URI")
-    audio_url: str | None = Field(
-        default=None, description="where the recording lies; refused unless files are fetched"
-    )
+    audio_url: str | None = Field(default=None, description="https URL, where the setting remote_hosts has its host")
     file: Upload | None = Field(default=None, description="the recording, in a form")
     language: str = Field(default=AUTO, description="name, code or tag; auto: detected")
     context: str = Field(default="", description="words to expect, such as names")
@@ -56,7 +54,7 @@ async def transcribe(context: ContextOf) -> Any:
     """Write down what is said in a recording."""
     begun_s = time.monotonic()
     body = await read_body(context.request, TranscribeBody)
-    audio = await one_file(body.file, body.audio_data, ("file", "audio_data"), context.settings.max_file_bytes)
+    audio = await one_file(context, file=body.file, audio_data=body.audio_data, audio_url=body.audio_url)
     heard = await context.ask(
         lambda client: client.asr.transcribe(
             audio,

@@ -48,7 +48,7 @@ class DescribeBody(Body):
 
     file: Upload | None = None
     image_data: str | None = None
-    image_url: str | None = Field(default=None, description="where the picture lies; refused unless files are fetched")
+    image_url: str | None = Field(default=None, description="https URL, where the setting remote_hosts has its host")
     question: str = ""
     language: str = "auto"
     max_tokens: int | None = Field(default=None, ge=1)
@@ -90,7 +90,7 @@ async def describe(context: ContextOf) -> Response | DescribeAnswer:
     """Describe a picture, or answer a question about it."""
     begun_s = time.monotonic()
     body = await read_body(context.request, DescribeBody)
-    image = await one_file(body.file, body.image_data, ("file", "image_data"), context.settings.max_file_bytes)
+    image = await one_file(context, file=body.file, image_data=body.image_data, image_url=body.image_url)
     options = {"language": language_of(body.language), "max_new_tokens": body.max_tokens}
     told = await context.ask(lambda client: client.vision.describe(image, body.question, **options))  # type: ignore[arg-type]
     return DescribeAnswer(

@@ -41,7 +41,7 @@ class EditBody(GenerateBody):
 
     file: Upload | None = None
     image_data: str | None = None
-    image_url: str | None = Field(default=None, description="where the picture lies; refused unless files are fetched")
+    image_url: str | None = Field(default=None, description="https URL, where the setting remote_hosts has its host")
     mask: Upload | None = None
     mask_data: str | None = None
 
@@ -75,8 +75,7 @@ async def edit(context: ContextOf) -> Any:
     """Change a picture by instruction, or where a mask is white."""
     begun_s = time.monotonic()
     body = await read_body(context.request, EditBody)
-    most = context.settings.max_file_bytes
-    image = await one_file(body.file, body.image_data, ("file", "image_data"), most)
+    image = await one_file(context, file=body.file, image_data=body.image_data, image_url=body.image_url)
     mask = await _mask(context, body)
     options = {**_options(body), "images": image, "mask": mask, "task": "edit" if mask is None else "inpaint"}
     drawn = await context.ask(lambda client: client.image.generate(body.prompt, **options))

@@ -42,7 +42,7 @@ async def voices(context: ContextOf) -> Any:
 async def add(context: ContextOf) -> dict[str, Any]:
     """Keep the voice of a recording under a name."""
     body = await read_body(context.request, AddBody)
-    audio = await one_file(body.file, body.audio_data, ("file", "audio_data"), context.settings.max_file_bytes)
+    audio = await one_file(context, file=body.file, audio_data=body.audio_data)
     added = await context.ask(
         lambda client: client.voices.add(body.name, audio, consent=body.consent, reference_text=body.reference_text)
     )

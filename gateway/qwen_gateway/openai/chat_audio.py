@@ -1,5 +1,6 @@
-"""Sound in chat completions: what is said to the model, and its answers spoken."""
+"""Sound and pictures in chat completions: what is said to the model, and its answers spoken."""
 
+import itertools
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -11,14 +12,19 @@ from qwen_gateway.context import Context
 from qwen_gateway.errors import bad_request
 from qwen_gateway.files import decoded
 from qwen_gateway.openai.voice_names import voice_name
+from qwen_gateway.remote_files import is_url
 from qwen_gateway.sound_encoder import SoundFormat, encode_whole, encoded
 from qwen_gateway.streaming import base64_text
 
 KEPT_S = 3600
+MAX_FETCHED = 16  # pictures of one request, by URL
 
 
 async def heard_messages(context: Context, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with what is said in their `input_audio` parts as text."""
+    """The messages with what is said in their `input_audio` parts as text, and with pictures that lie elsewhere."""
+    contents = [message["content"] for message in messages if isinstance(message["content"], list)]
+    if sum(is_url(_url(part)) for part in itertools.chain.from_iterable(contents)) > MAX_FETCHED:
+        raise bad_request(f"messages have more than {MAX_FETCHED} pictures to fetch", param="messages")
     return [{**message, "content": await _heard(context, message["content"])} for message in messages]
 
 
@@ -30,6 +36,8 @@ async def _heard(context: Context, content: Any) -> Any:
 
 async def _heard_part(context: Context, part: Any) -> Any:
     kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "image_url" and is_url(url := _url(part)):
+        return {"type": "image", "image": await context.remote_files.fetch(url, "image_url")}
     if kind in ("text", "image_url"):
         return part
     if kind != "input_audio":  # also what the SDK knows beyond: paths of files
@@ -40,6 +48,13 @@ async def _heard_part(context: Context, part: Any) -> Any:
     audio = await decoded(sound["data"], "input_audio", context.settings.max_file_bytes)
     with context.upstream.server() as client:
         return {"type": "text", "text": (await client.asr.transcribe(audio)).text}
+
+
+def _url(part: Any) -> str:
+    """Of a part with a picture; empty where it has none, which the SDK refuses."""
+    given = part.get("image_url") if isinstance(part, dict) else None
+    url = given.get("url") if isinstance(given, dict) else given
+    return url if isinstance(url, str) else ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qwen_client import Picture, Progress
 from qwen_gateway.body import FORM, JSON, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.errors import bad_request
-from qwen_gateway.files import decoded
+from qwen_gateway.files import file_of
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.names import require_model
 from qwen_gateway.openai.bodies import OpenAIBody
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/v1/images", tags=["OpenAI: images"])
 
 URL_MODELS = "dall-e"  # whose clients expect a URL where they ask for no format
 PREVIEWS = 3
+MAX_PICTURES = 16  # to edit, as in OpenAI's API
 MIN_QUALITY = 1
 NO_USAGE = {
     "total_tokens": 0,
@@ -51,7 +52,9 @@ class ImageBody(OpenAIBody):
 class EditBody(ImageBody):
     image: list[Upload] = Field(default=[], description="pictures, in a form")
     mask: Upload | None = Field(default=None, description="transparent where the first picture is to change")
-    images: list[dict[str, Any]] = Field(default=[], description='in JSON: [{"image_url": a data URI}]')
+    images: list[dict[str, Any]] = Field(
+        default=[], max_length=MAX_PICTURES, description='in JSON: [{"image_url": a data URI, or a URL}]'
+    )
 
     @field_validator("image", mode="before")
     @classmethod
@@ -80,7 +83,7 @@ async def _pictures(context: Context, body: EditBody) -> list[bytes]:
     texts = [url.get("url") if isinstance(url, dict) else url for url in urls]
     if any(not isinstance(text, str) for text in texts):
         raise bad_request("images holds an object without image_url", param="images")
-    pictures = [*body.image, *[await decoded(str(text), "images", context.settings.max_file_bytes) for text in texts]]
+    pictures = [*body.image, *[await file_of(context, str(text), "images") for text in texts]]
     if not pictures or not all(pictures):
         raise bad_request("send a picture as image", param="image", code="missing_file")
     return pictures
