@@ -19,7 +19,14 @@ class GatewayThread:
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.app = create_app(GatewaySettings(**settings))
-        config = uvicorn.Config(self.app, log_level="warning", loop="uvloop", http="httptools", access_log=False)
+        config = uvicorn.Config(
+            self.app,
+            log_level="warning",
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            ws_per_message_deflate=False,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 

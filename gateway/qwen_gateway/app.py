@@ -10,11 +10,12 @@ from fastapi.responses import JSONResponse
 
 from qwen_client import __version__
 from qwen_gateway import errors, file_routes, health
-from qwen_gateway.api import asr, chains, image, tts, voices
+from qwen_gateway.api import asr, captions, chains, image, tts, voices
 from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
 from qwen_gateway.middleware import Guard, RequestIds
 from qwen_gateway.openai import audio, chat, images, models
+from qwen_gateway.realtime.json_socket import OpenSockets
 from qwen_gateway.remote_files import RemoteFiles
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
@@ -36,7 +37,21 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)
-    for module in (health, file_routes, asr, tts, image, own_chat, voices, chains, audio, images, chat, models):
+    for module in (
+        health,
+        file_routes,
+        asr,
+        tts,
+        image,
+        captions,
+        own_chat,
+        voices,
+        chains,
+        audio,
+        images,
+        chat,
+        models,
+    ):
         app.include_router(module.router)
     return app
 
@@ -47,6 +62,7 @@ async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.upstream = Upstream(settings.triton, settings.timeout_s)
     app.state.remote_files = RemoteFiles(settings)
     app.state.kept_files = KeptFiles(Path(settings.files_folder) if settings.files_folder else own_folder())
+    app.state.open_sockets = OpenSockets(settings.max_open_sockets)
     try:
         yield {}
     finally:

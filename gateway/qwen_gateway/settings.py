@@ -1,5 +1,6 @@
 """Settings of the gateway: the section [gateway] of a profile. Environment: QWEN_GATEWAY__MAX_BODY_BYTES=..."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -36,6 +37,24 @@ class GatewaySettings(BaseModel):
     )
     remote_timeout_s: float = Field(default=30.0, gt=0, description="longest time that fetching a file may take")
     max_cache_bytes: int = Field(default=64 << 20, ge=0, description="answers kept for repeated requests; 0: none")
+    max_open_sockets: int = Field(default=500, ge=1, description="WebSockets open in a process; more are refused (503)")
+    max_event_bytes: int = Field(default=1 << 20, ge=1024, description="size of an event on a WebSocket")
+    max_events_per_s: float = Field(
+        default=200.0, gt=0, description="events on a WebSocket, ten times as many at once; more close it"
+    )
+    socket_idle_s: float = Field(default=600.0, gt=0, description="longest pause in which a client sends no event")
+    max_turn_s: float = Field(default=900.0, gt=0, description="audio of one turn of a realtime session")
+    max_conversation_items: int = Field(
+        default=500, ge=2, description="items of a realtime session; the oldest are deleted"
+    )
+    max_conversation_bytes: int = Field(
+        default=8 << 20, ge=1024, description="size of these items; the oldest are deleted"
+    )
+    secret_key: str = Field(
+        default_factory=lambda: secrets.token_urlsafe(32),
+        repr=False,
+        description="signs client secrets; the same for all gateways that are to accept them. None: a random one",
+    )
     aliases: Aliases = Field(default=Aliases(), description="names of other platforms' models and voices")
 
 
