@@ -86,6 +86,8 @@ INTERNAL = frozenset(
         "engine/qwen_engine/charts/matrix.py:MAX_LABELS",
         "engine/qwen_engine/charts/matrix.py:MAX_UPRIGHT",
         "engine/qwen_engine/charts/timeline.py:MAX_CARD",
+        "engine/qwen_engine/charts/timeline.py:MAX_LEVELS",
+        "engine/qwen_engine/charts/timeline_rows.py:MAX_WHEN",
         "engine/qwen_engine/chat/grammar.py:MAX_PLACE_CHARS",
         "engine/qwen_engine/chat/grammar.py:MAX_REASON_CHARS",
         "engine/qwen_engine/chat/grammar_process.py:MAX_MESSAGE_BYTES",

@@ -53,7 +53,7 @@ LANGUAGES = (
     _language("es", "Spanish", "spa", "español", "castellano", "Castilian"),
     _language("fa", "Persian", "fas per pes prs", "فارسی", "Farsi", "Dari"),
     _language("fi", "Finnish", "fin", "suomi"),
-    _language("fil", "Filipino", "tl tgl", "Filipino", "Tagalog", "Pilipino"),
+    _language("fil", "Filipino", "tl tgl", "Pilipino", "Tagalog"),
     _language("fr", "French", "fra fre", "français"),
     _language("hi", "Hindi", "hin", "हिन्दी", "हिंदी"),
     _language("hu", "Hungarian", "hun", "magyar"),
