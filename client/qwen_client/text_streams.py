@@ -16,11 +16,13 @@ from qwen_client.messages import Answer, options_json
 from qwen_client.texts import text_bytes
 from qwen_client.transport import AsyncTransport, Transport
 from qwen_client.tts import MODEL, AudioChunk, Speech, collect_speech, read_chunk, speak_inputs
+from qwen_wire.errors import InvalidRequest, QwenError
 from qwen_wire.options import TtsOptions
 from qwen_wire.speech import TextAdded, TextStreamOpened
 
 TextEvent = TextStreamOpened | AudioChunk
 TextJob = StreamJob[TextEvent, Speech]
+COMPLETE, OVER = "the text is complete", "the speech is over"
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,45 @@ def stream_text(text: str = "", *, reference: AudioInput | None = None, **option
             for chunk in speech:  # or in another thread, while the text is still being written
                 play(chunk.samples, chunk.sample_rate)
 
-    The first clause is spoken as soon as it is whole, then sentence by sentence. The rest as for `synthesize`. Returns
-    a `TextStream`, of `AsyncClient` an `AsyncTextStream`.
+    The first clause is spoken as soon as it is whole, then sentence by sentence. Where no text comes for a while (half
+    a minute, unless the server has another limit) the speech ends with an error; `add("")` keeps it waiting. To add
+    text to speech that is over raises `InvalidRequest`. The rest as for `synthesize`. Returns a `TextStream`, of
+    `AsyncClient` an `AsyncTextStream`.
     """
     name = uuid.uuid4().hex
     inputs = speak_inputs(text, reference, text_stream=name, **options)
     return TextPlan(StreamJob(MODEL, inputs, _read, _collect, is_repeatable=False), name)
 
 
-class TextStream:
+class _TextStream:
+    """What sync and async text streams share: whether more text is taken."""
+
+    def __init__(self, plan: TextPlan) -> None:
+        self._plan = plan
+        self._token: str | None = None
+        self._ended: str | None = None
+
+    def _require_open(self) -> None:
+        if self._ended is not None:
+            raise InvalidRequest(f"{self._ended}: open a new text stream")
+
+    def _opened(self, event: TextEvent | None) -> str:
+        """The token in the first event; None: there is no event."""
+        if event is None:
+            self._ended = OVER
+        self._require_open()
+        assert isinstance(event, TextStreamOpened)  # the first one, and no other: `_read` sees to it
+        self._token = event.token
+        return event.token
+
+
+class TextStream(_TextStream):
     """Iterate over it for the `AudioChunk`s; `add` text meanwhile, from any thread. Leaving the block cancels."""
 
     def __init__(self, transport: Transport, plan: TextPlan) -> None:
+        super().__init__(plan)
         self._transport = transport
-        self._plan = plan
         self._run: ChainRun[TextEvent, Speech] = follow(transport, plan.job)
-        self._token: str | None = None
         self._opening = threading.Lock()
 
     def add(self, text: str) -> None:
@@ -83,17 +108,19 @@ class TextStream:
 
     def close(self) -> None:
         """Cancel the speech, unless it is over."""
+        self._ended = self._ended or OVER
         self._run.close()
 
     def _add(self, text: str, *, complete: bool) -> None:
+        self._require_open()
         self._transport.run(self._plan.addition(self._open(), text, complete=complete))
+        if complete:
+            self._ended = COMPLETE
 
     def _open(self) -> str:
         """The token, which comes first: as soon as the server has accepted the request."""
         with self._opening:
-            if self._token is None:
-                self._token = _token(next(self._run))
-            return self._token
+            return self._token or self._opened(next(self._run, None))
 
     def __enter__(self) -> Self:
         self._open()
@@ -107,17 +134,20 @@ class TextStream:
 
     def __next__(self) -> AudioChunk:
         self._open()
-        return _chunk(next(self._run))
+        try:
+            return _chunk(next(self._run))
+        except (StopIteration, QwenError):
+            self._ended = OVER
+            raise
 
 
-class AsyncTextStream:
+class AsyncTextStream(_TextStream):
     """As `TextStream`, with `await`, `async with` and `async for`."""
 
     def __init__(self, transport: AsyncTransport, plan: TextPlan) -> None:
+        super().__init__(plan)
         self._transport = transport
-        self._plan = plan
         self._run: AsyncChainRun[TextEvent, Speech] = follow_async(transport, plan.job)
-        self._token: str | None = None
         self._opening = asyncio.Lock()
 
     async def add(self, text: str) -> None:
@@ -135,16 +165,18 @@ class AsyncTextStream:
 
     async def close(self) -> None:
         """As `TextStream.close`."""
+        self._ended = self._ended or OVER
         await self._run.close()
 
     async def _add(self, text: str, *, complete: bool) -> None:
+        self._require_open()
         await self._transport.run(self._plan.addition(await self._open(), text, complete=complete))
+        if complete:
+            self._ended = COMPLETE
 
     async def _open(self) -> str:
         async with self._opening:
-            if self._token is None:
-                self._token = _token(await anext(self._run))
-            return self._token
+            return self._token or self._opened(await anext(self._run, None))
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -158,12 +190,11 @@ class AsyncTextStream:
 
     async def __anext__(self) -> AudioChunk:
         await self._open()
-        return _chunk(await anext(self._run))
-
-
-def _token(event: TextEvent) -> str:
-    assert isinstance(event, TextStreamOpened)  # the first one, and no other: `_read` sees to it
-    return event.token
+        try:
+            return _chunk(await anext(self._run))
+        except (StopAsyncIteration, QwenError):
+            self._ended = OVER
+            raise
 
 
 def _chunk(event: TextEvent) -> AudioChunk:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
+import pytest
 import soundfile
 
-from qwen_client import Client
+from qwen_client import Client, InvalidRequest
 from tests.plain_http import post
 
 TEXT = "Good morning, the meeting starts at nine o'clock tomorrow."
@@ -22,6 +23,17 @@ UNSEEN = [
     "The meeting starts at one o'clock today.",
 ]
 PROMPT = "A small yellow star on a blue background."
+
+
+def test_a_sentence_is_spoken_while_the_text_is_still_being_written(client):
+    with client.tts.stream_text() as speech:
+        speech.add("Hello everyone.")
+        assert next(speech).samples.size
+        speech.complete()
+        for _ in speech:
+            pass
+        with pytest.raises(InvalidRequest, match="the speech is over"):
+            speech.add("More.")
 
 
 def test_speech_becomes_text(client, audio):

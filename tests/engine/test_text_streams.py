@@ -1,5 +1,6 @@
 """Texts that are still being written, and voices that go while somebody waits for them, by the synthesis engine."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,32 @@ def test_text_may_be_added_before_there_is_a_place(engine, ask, full_house):
     assert is_added(add(engine, token, "one.", complete=True))
     np.testing.assert_allclose(spoken(sink), expected, atol=1e-4)
     assert hold.outcome() == "stop"
+
+
+@pytest.mark.parametrize("sentence", [HELLO, "你好。", "Is it 3.5?"])
+def test_a_complete_sentence_is_spoken_while_the_stream_is_open(engine, loop, sentence):
+    heard = threading.Event()
+    sink = Recorder(lambda event: heard.set() if isinstance(event, AudioChunk) else None)
+    loop.submit([(speak("", text_stream="a"), sink)])
+    token = token_of(sink)
+    assert is_added(add(engine, token, sentence))
+    assert heard.wait(WAIT_S)
+    assert not sink.done.is_set()
+    assert is_added(add(engine, token, "", complete=True))
+    assert sink.outcome() == "stop"
+
+
+def test_text_for_speech_that_was_cut_is_refused(engine, loop):
+    ended = threading.Event()
+    sink = Recorder(lambda event: ended.set() if isinstance(event, AudioChunk) and event.frames == 5 else None)
+    loop.submit([(speak("", text_stream="a", max_audio_s=0.4), sink)])
+    token = token_of(sink)
+    assert is_added(add(engine, token, "Good morning everyone, the meeting starts at nine o'clock today."))
+    assert ended.wait(WAIT_S)
+    refused = add(engine, token, "More.")
+    assert isinstance(refused, InvalidRequest)
+    assert "its speech has ended" in str(refused) or "opens no text stream" in str(refused)
+    assert sink.outcome() == "length"
 
 
 def test_two_clients_with_the_same_name_never_get_each_other_s_sentences(engine, ask):

@@ -245,6 +245,51 @@ def test_a_text_stream_that_is_refused_is_told_at_once(client: Client, triton: F
         raise AssertionError("it was refused")
 
 
+def test_text_for_speech_that_is_over_fails_at_once(client: Client, writing: TextSpeaker, triton: FakeTriton) -> None:
+    with client.tts.stream_text() as speech:
+        speech.complete("one")
+        num_sent = len(triton.received)
+        for more in (speech.add, speech.complete):
+            with pytest.raises(InvalidRequest, match="the text is complete: open a new text stream"):
+                more("two")
+        list(speech)
+        with pytest.raises(InvalidRequest, match="the speech is over"):
+            speech.add("two")
+    with client.tts.stream_text() as left:
+        num_sent += 1
+    for stream in (speech, left):
+        with pytest.raises(InvalidRequest, match="the speech is over"):
+            stream.add("two")
+    assert len(triton.received) == num_sent
+
+
+def test_the_async_client_fails_at_once_too(triton: FakeTriton, writing: TextSpeaker) -> None:
+    async def speak() -> None:
+        async with AsyncClient(triton.address) as client:
+            async with client.tts.stream_text() as speech:
+                await speech.complete("one")
+                with pytest.raises(InvalidRequest, match="the text is complete"):
+                    await speech.add("two")
+                assert [chunk async for chunk in speech]
+            with pytest.raises(InvalidRequest, match="the speech is over"):
+                await speech.add("two")
+
+    asyncio.run(speak())
+
+
+def test_text_for_a_stream_that_failed_is_refused_each_time(client: Client, triton: FakeTriton) -> None:
+    def script(_: Payloads) -> Iterator[Payloads]:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.voice is 'nobody'")
+        yield {}
+
+    triton.scripts["qwen3_tts"] = script
+    speech = client.tts.stream_text(voice="nobody")
+    for _ in range(2):
+        with pytest.raises(InvalidRequest):
+            speech.add("one")
+    speech.close()
+
+
 def test_leaving_a_text_stream_cancels_it(client: Client, triton: FakeTriton, writing: TextSpeaker) -> None:
     with client.tts.stream_text() as speech:
         speech.add("good ")

@@ -93,5 +93,79 @@ def test_a_sentence_that_is_too_long_is_not_cut_within_them(number):
     assert any(number in piece for piece in spoken(text))
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    ("written", "after_s"),
+    [
+        ("你好。", 0.0), ("你好吗？」", 0.0), ("Are you ready? ", 0.0), ("Stop!\n", 0.0), ("A title\n", 0.0),
+        ("Hello there.", 0.1), ("Hello there. ", 0.1), ("Are you ready?", 0.1), ("“Hello there.”", 0.1),
+        ("안녕하세요.", 0.1),
+        ("It costs 3.", 1.0), ("Ask Mr.", 1.0), ("Some fruit, e.g.", 1.0), ("At 5 p.m. ", 1.0), ("Wait...", 1.0),
+    ],
+)  # fmt: skip
+def test_a_complete_sentence_is_spoken_without_waiting_for_more(written: str, after_s: float) -> None:
+    clock = Clock()
+    text = Text(written[:2], max_weight=300, complete=False, clock=clock)
+    clock.now_s = 10.0  # nothing so far is a sentence
+    assert spoken(text) == []
+    text.add(written[2:], complete=False)
+    if after_s:
+        clock.now_s += after_s * 0.9
+        assert spoken(text) == [] or "," in written
+    clock.now_s += after_s * 0.1 + 1e-6
+    assert letters("".join([*spoken(text)])) in letters(written)
+    text.add(" The end", complete=True)
+    assert spoken(text) == ["The end"]
+
+
+@pytest.mark.parametrize("written", ["Hello there", "Hello there,", "Good morning, every", "3", "Mr", "..."])
+def test_what_may_go_on_waits(written: str) -> None:
+    clock = Clock()
+    text = Text("", max_weight=300, complete=False, clock=clock)
+    text.add(written, complete=False)
+    said = spoken(text)
+    clock.now_s = 1000.0
+    assert spoken(text) == []
+    text.add(".", complete=True)
+    assert letters("".join([*said, *spoken(text)])) == letters(written)
+
+
+def test_what_follows_soon_enough_is_of_the_same_sentence() -> None:
+    clock = Clock()
+    for first, second in (("It costs 3.", "14 euros."), ("See example.", "org for it."), ("Ask Mr.", " Smith.")):
+        text = Text("", max_weight=300, complete=False, clock=clock)
+        text.add(first, complete=False)
+        clock.now_s += 0.05
+        assert spoken(text) == []
+        text.add(second, complete=False)
+        assert spoken(text) == []
+        clock.now_s += 0.2
+        assert spoken(text) == [first + second]
+
+
+def test_marks_that_follow_a_spoken_sentence_are_not_spoken() -> None:
+    clock = Clock()
+    text = Text("What?", max_weight=300, complete=False, clock=clock)
+    clock.now_s += 0.2
+    assert spoken(text) == ["What?"]
+    text.add("!” We go", complete=True)
+    assert spoken(text) == ["We go"]
+
+
+def test_a_text_that_is_closed_has_ended() -> None:
+    text = Text("One. Two. Three", max_weight=300, complete=False)
+    text.close()
+    assert (spoken(text), text.ended) == ([], True)
+
+
 def test_a_short_first_clause_is_spoken_with_the_next_one():
     assert spoken(Text("Yes, I think so, but", max_weight=300, complete=False)) == ["Yes, I think so,"]

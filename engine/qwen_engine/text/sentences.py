@@ -23,6 +23,14 @@ SENTENCE_END = re.compile(
 ABBREVIATIONS = re.compile(
     r"(?:^|[\s(])(?:Mr|Mrs|Ms|Dr|Prof|St|Nr|No|Sr|Sra|Srta|Jr|vs|etc|bzw|usw|ca|Dott|Sig|Mme|Mlle|cf|гл|стр|им|ул)\.$"
 )
+# At the end of a text that may go on: sure ends; likely ones, as "index." may become "index.html"; any others.
+SURE_END = re.compile(rf"(?:[。！？][{CLOSING}]*\s?|[!?…][{CLOSING}]*\s|\n)$")
+LIKELY_END = re.compile(rf"(?:[!?…]|[^\W\d_]{{2}}\.)[{CLOSING}]*\s?$")
+POSSIBLE_END = re.compile(rf"\.[{CLOSING}]*\s?$")
+LIKELY_END_S = 0.1
+POSSIBLE_END_S = 1.0
+END_CHARS = 32
+END_MARKS = ".!?…。！？" + CLOSING.replace("\\", "")
 ABBREVIATION_CHARS = 8  # more than any of them takes, with the space before it, the full stop and a line break
 # Not between numbers and not within them, times and addresses: "1, 2, 3", "10,000", "10:30" and "https:" go on.
 CLAUSE_END = re.compile(
@@ -58,6 +66,20 @@ def sentences(text: str) -> list[str]:
 def last_sentence(text: str) -> int:
     """Where the last sentence begins that says something; what follows it, says nothing."""
     return max((start for start, end in _spans(text) if pronounceable(text[start:end])), default=0)
+
+
+def end_pause_s(text: str) -> float | None:
+    """How long nothing has to follow `text` until its last sentence counts as complete; None: it is not."""
+    written = text.rstrip()
+    if not pronounceable(written):
+        return None
+    space = text[len(written) :]
+    end = written[-END_CHARS:] + ("\n" if "\n" in space else space[:1])
+    if SURE_END.search(end):
+        return 0.0
+    if LIKELY_END.search(end) and not ABBREVIATIONS.search(written[-END_CHARS:]):
+        return LIKELY_END_S
+    return POSSIBLE_END_S if POSSIBLE_END.search(end) else None
 
 
 def pieces(text: str, max_weight: float) -> list[str]:

@@ -153,6 +153,7 @@ class TtsBatch:
             speech.take(frame)
             if speech.cut_by is None:
                 return
+            speech.text.close()
         self._free_row(speech)
         if speech.voice.undecided:  # the first piece decides for the next ones
             speech.voice = self._checkpoint.continued(speech.piece_text, speech.piece_codes)

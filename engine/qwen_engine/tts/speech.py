@@ -124,6 +124,7 @@ class Speech:
 
     def cut(self, cut_by: CutBy) -> None:
         """End here, without what is still pending."""
+        self.text.close()
         self.pending.clear()
         self.cut_by, self.done = cut_by, True
 

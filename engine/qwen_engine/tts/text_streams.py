@@ -49,7 +49,7 @@ class TextStreams:
         text = self._open.get(tenant, name, token).text
         with self._adding:
             if text.complete:
-                raise InvalidRequest(f"OPTIONS.text_stream is {name!r}: its text is complete already")
+                raise InvalidRequest(f"OPTIONS.text_stream is {name!r}: its text is complete, or its speech has ended")
             if (num_chars := text.num_chars + len(more)) > self._max_chars:
                 raise InvalidRequest(
                     f"with TEXT the stream would have {num_chars} characters; the limit is {self._max_chars}"
