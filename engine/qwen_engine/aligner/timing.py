@@ -7,7 +7,10 @@ from itertools import pairwise
 from qwen_engine.aligner.prompt import MARKS_PER_WORD
 from qwen_engine.aligner.timestamps import monotonic
 from qwen_engine.aligner.words import TextWord, characters
+from qwen_engine.asr.durations import Span, with_durations
 from qwen_wire.transcripts import Word
+
+MS_PER_S = 1000
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,20 @@ def found_words(words: Sequence[TextWord], classes: Sequence[int], class_ms: int
 
 
 def timed_words(words: Sequence[TextWord], found: Sequence[WordTime], duration_s: float, *, chars: bool) -> list[Word]:
-    """`words`, or their characters, with times in seconds, up to `duration_s`."""
-    timed = [
-        Word(word.text, min(times.start_ms / 1000, duration_s), min(times.end_ms / 1000, duration_s))
-        for word, times in zip(words, found, strict=True)
-    ]
-    return [char for word in timed for char in _timed_characters(word)] if chars else timed
+    """`words`, or their characters, with times in seconds, up to `duration_s`; each has a duration."""
+    until_ms = MS_PER_S * duration_s
+    spans: list[Span] = [(min(times.start_ms, until_ms), min(times.end_ms, until_ms)) for times in found]
+    spans = with_durations(spans, until_ms)
+    texts = [word.text for word in words]
+    if chars:
+        parts = [characters(text) for text in texts]
+        spans = [span for own, several in zip(spans, parts, strict=True) for span in _evenly(own, len(several))]
+        spans, texts = with_durations(spans, until_ms), [part for several in parts for part in several]
+    return [Word(text, start / MS_PER_S, end / MS_PER_S) for text, (start, end) in zip(texts, spans, strict=True)]
 
 
-def _timed_characters(word: Word) -> Iterator[Word]:
-    """The characters of a word share its time evenly."""
-    parts = characters(word.text)
-    step_s = (word.end_s - word.start_s) / len(parts)
-    edges = [*(word.start_s + step_s * place for place in range(len(parts))), word.end_s]
-    for part, (start_s, end_s) in zip(parts, pairwise(edges), strict=True):
-        yield Word(part, start_s, end_s)
+def _evenly(span: Span, number: int) -> Iterator[Span]:
+    start, end = span
+    step = (end - start) / number
+    edges = [*(start + step * place for place in range(number)), end]
+    return pairwise(edges)

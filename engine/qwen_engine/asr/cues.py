@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
+from qwen_engine.asr.durations import with_durations
 from qwen_engine.asr.line_width import MAX_COLUMNS, cut_to_width, width
 from qwen_engine.asr.scripts import is_cjk
 from qwen_engine.asr.text_join import has_space_between, is_closing, is_opening
@@ -45,8 +46,10 @@ class _Unit:
 
 def cues_of_words(words: Sequence[Word], text: str, language: str | None, duration_s: float) -> list[Cue]:
     """Cues of the speech in `duration_s`; `text` shows how the words are spaced, else their script decides."""
-    units = [part for unit in _merged(_units(words, text, language)) for part in _cut(unit)]
-    return _timed(_evened(_filled(units)), round(1000 * duration_s))
+    duration_ms = round(1000 * duration_s)
+    units = _lengthened(list(_units(words, text, language)), duration_ms)
+    parts = [part for unit in _merged(units) for part in _cut(unit)]
+    return _timed(_evened(_filled(parts)), duration_ms)
 
 
 def cues_of_segments(segments: Sequence[Segment], language: str | None, duration_s: float) -> list[Cue]:
@@ -94,7 +97,19 @@ def _units(words: Sequence[Word], text: str, language: str | None) -> Iterator[_
         last_char = shown[-1]
 
 
-def _merged(units: Iterator[_Unit]) -> list[_Unit]:
+def _lengthened(units: Sequence[_Unit], duration_ms: int) -> list[_Unit]:
+    """Those of figures may overlap, or have no time."""
+    if not units:
+        return []
+    begins = [*(unit.start_ms for unit in units[1:]), max(duration_ms, units[-1].end_ms)]
+    spans = [(unit.start_ms, min(unit.end_ms, begin)) for unit, begin in zip(units, begins, strict=True)]
+    given = with_durations(spans, begins[-1])
+    return [
+        replace(unit, start_ms=round(start), end_ms=round(end)) for unit, (start, end) in zip(units, given, strict=True)
+    ]
+
+
+def _merged(units: Sequence[_Unit]) -> list[_Unit]:
     """Punctuation goes with its word, letters with their neighbours; Chinese characters stand alone."""
     groups: list[list[_Unit]] = []
     for unit in units:
