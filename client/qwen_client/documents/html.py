@@ -13,7 +13,9 @@ STYLE = f"""
   font-size: {SCALE.body}px; line-height: {LINE_HEIGHT}; }}
 .qwen-document h2 {{ font-size: {SCALE.display}px; border-bottom: 2px solid {COLOURS.palette[0]}; }}
 .qwen-document h3 {{ font-size: {SCALE.heading}px; color: {COLOURS.palette[0]}; }}
-.qwen-document dt {{ float: left; width: 7em; color: {COLOURS.muted}; }}
+.qwen-document dl {{ display: grid; grid-template-columns: max-content 1fr; gap: {SCALE.gap / 2}px {2 * SCALE.gap}px; }}
+.qwen-document dt {{ color: {COLOURS.muted}; }}
+.qwen-document dd {{ margin: 0; }}
 .qwen-document table {{ width: 100%; border-collapse: collapse; }}
 .qwen-document th, .qwen-document td {{ text-align: left; vertical-align: top; padding: {SCALE.gap / 2}px {SCALE.gap}px;
   border-bottom: 1px solid {COLOURS.grid}; }}

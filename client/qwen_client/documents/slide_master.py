@@ -149,23 +149,29 @@ def set_frame(shape: Any, region: Region, anchor: str = "t") -> None:
 
 def _place_all(deck: "Presentation") -> None:
     master, layouts = deck.slide_master, deck.slide_layouts
-    title, body, day, footer, number = master.placeholders
+    title, body, _, footer, number = master.placeholders
     set_frame(title, TITLE, "ctr")
     set_frame(body, WIDE_TEXT)
     for shape, region, side in ((footer, FOOTER, "l"), (number, NUMBER, "r")):
         set_frame(shape, region, "ctr")
         set_list_style(shape, footer_style(side))
     for holder in (master, *layouts):
-        for shape in holder.placeholders:
-            if shape.placeholder_format.type == day.placeholder_format.type:
-                shape._element.getparent().remove(shape._element)
+        _remove_date(holder)
     _add_stripe(master)
     _set_cover(layouts[COVER])
     text, terms = layouts[TEXT_AND_TERMS].placeholders[1], layouts[TEXT_AND_TERMS].placeholders[2]
-    _shade(terms)
+    _fill(terms.fill, "BACKGROUND_2")
     for shape, region in ((text, TEXT), (terms, TERMS)):
         set_list_style(shape, "")
         set_frame(shape, region)
+
+
+def _remove_date(holder: Any) -> None:
+    from pptx.enum.shapes import PP_PLACEHOLDER
+
+    for shape in list(holder.placeholders):
+        if shape.placeholder_format.type == PP_PLACEHOLDER.DATE:
+            shape._element.getparent().remove(shape._element)
 
 
 def _add_stripe(master: Any) -> None:
@@ -184,9 +190,7 @@ def _add_stripe(master: Any) -> None:
 
 def _set_cover(layout: Any) -> None:
     """White on the first colour of the palette, without what is on all other slides."""
-    fill = layout.background.fill
-    fill.solid()
-    fill.fore_color.theme_color = _accent()
+    _fill(layout.background.fill, "ACCENT_1")
     layout._element.set("showMasterSp", "0")
     title, subtitle = list(layout.placeholders)[:2]
     set_frame(title, COVER_TITLE, "b")
@@ -196,14 +200,8 @@ def _set_cover(layout: Any) -> None:
         set_list_style(shape, f'<a:lvl1pPr algn="l">{style}</a:lvl1pPr>')
 
 
-def _shade(shape: Any) -> None:
+def _fill(fill: Any, colour: str) -> None:
     from pptx.enum.dml import MSO_THEME_COLOR
 
-    shape.fill.solid()
-    shape.fill.fore_color.theme_color = MSO_THEME_COLOR.BACKGROUND_2
-
-
-def _accent() -> Any:
-    from pptx.enum.dml import MSO_THEME_COLOR
-
-    return MSO_THEME_COLOR.ACCENT_1
+    fill.solid()
+    fill.fore_color.theme_color = MSO_THEME_COLOR[colour]
