@@ -160,7 +160,7 @@ def _place_all(deck: "Presentation") -> None:
     _add_stripe(master)
     _set_cover(layouts[COVER])
     text, terms = layouts[TEXT_AND_TERMS].placeholders[1], layouts[TEXT_AND_TERMS].placeholders[2]
-    _fill(terms.fill, "BACKGROUND_2")
+    _fill(terms, "BACKGROUND_2")
     for shape, region in ((text, TEXT), (terms, TERMS)):
         set_list_style(shape, "")
         set_frame(shape, region)
@@ -190,7 +190,7 @@ def _add_stripe(master: Any) -> None:
 
 def _set_cover(layout: Any) -> None:
     """White on the first colour of the palette, without what is on all other slides."""
-    _fill(layout.background.fill, "ACCENT_1")
+    _fill(layout.background, "ACCENT_1")
     layout._element.set("showMasterSp", "0")
     title, subtitle = list(layout.placeholders)[:2]
     set_frame(title, COVER_TITLE, "b")
@@ -200,8 +200,9 @@ def _set_cover(layout: Any) -> None:
         set_list_style(shape, f'<a:lvl1pPr algn="l">{style}</a:lvl1pPr>')
 
 
-def _fill(fill: Any, colour: str) -> None:
+def _fill(filled: Any, colour: str) -> None:
+    """A shape or a background, with a colour of the theme."""
     from pptx.enum.dml import MSO_THEME_COLOR
 
-    fill.solid()
-    fill.fore_color.theme_color = MSO_THEME_COLOR[colour]
+    filled.fill.solid()
+    filled.fill.fore_color.theme_color = getattr(MSO_THEME_COLOR, colour)
