@@ -14,13 +14,16 @@ from qwen_gateway.api import asr, captions, chains, image, tts, voices
 from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
 from qwen_gateway.middleware import Guard, RequestIds
-from qwen_gateway.openai import audio, chat, images, models
+from qwen_gateway.openai import audio, chat, images, models, realtime_secrets
+from qwen_gateway.realtime import routes as realtime
 from qwen_gateway.realtime.json_socket import OpenSockets
 from qwen_gateway.remote_files import RemoteFiles
 from qwen_gateway.settings import GatewaySettings
 from qwen_gateway.upstream import Upstream
 
 DESCRIPTION = "Speech recognition, speech synthesis, pictures, chat and chains of them."
+OWN = (health, file_routes, asr, tts, image, captions, own_chat, voices, chains)
+OPENAI = (audio, images, chat, models, realtime, realtime_secrets)
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:
@@ -37,21 +40,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)
-    for module in (
-        health,
-        file_routes,
-        asr,
-        tts,
-        image,
-        captions,
-        own_chat,
-        voices,
-        chains,
-        audio,
-        images,
-        chat,
-        models,
-    ):
+    for module in OWN + OPENAI:
         app.include_router(module.router)
     return app
 
