@@ -77,6 +77,7 @@ INTERNAL = frozenset(
         "engine/qwen_engine/chains/voice_chat/turn_pipeline.py:MAX_PENDING_PIECES",
         "engine/qwen_engine/charts/bars.py:MAX_BAR",
         "engine/qwen_engine/charts/bars.py:MOST_FRACTION",
+        "engine/qwen_engine/charts/bars.py:MOST_ROOM",
         "engine/qwen_engine/charts/bars.py:MAX_UPRIGHT",
         "engine/qwen_engine/charts/concepts.py:MAX_BOX",
         "engine/qwen_engine/charts/concepts.py:MAX_BOX_GAP",

@@ -404,7 +404,61 @@ def test_requests_through_the_loop_fail_alone(engine):
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(1_234_567, "1,234,567"), (1234.5, "1,234.5"), (0.1234567, "0.123457"), (-99_999_999, "-99,999,999"), (0.0, "0"),
-     (1_234_567.8, "1,234,568"), (999_999.5, "1,000,000"), (1e12, "1,000,000,000,000"), (-0.5, "-0.5")],
+     (-0.0, "0"), (1_234_567.8, "1,234,568"), (999_999.5, "1,000,000"), (1e12, "1,000,000,000,000"), (-0.5, "-0.5")],
 )  # fmt: skip
 def test_whole_numbers_are_written_in_full(value: float, shown: str) -> None:
     assert number(value) == shown
+
+
+def bar_chart(num_categories: int, num_series: int, value: float) -> Fields:
+    """Bars of both signs; each has a value of its own."""
+    values = [value + number for number in range(num_categories)]
+    series = [{"name": f"s{n}", "values": [(-1) ** n * (one + 100 * n) for one in values]} for n in range(num_series)]
+    return {"type": "bar", "categories": [f"c{number}" for number in range(num_categories)], "series": series}
+
+
+@pytest.mark.parametrize(
+    ("num_categories", "num_series", "value"),
+    [(1, 1, 1_234_567), (20, 1, 1_234_567), (60, 1, 1_234_567), (60, 1, 999_999_999_000), (20, 2, 12_345),
+     (10, 5, 123_456), (5, 8, 12_345), (30, 1, 0.12345)],
+)  # fmt: skip
+def test_bars_of_a_crowd_keep_their_values(engine, num_categories, num_series, value):
+    fields = bar_chart(num_categories, num_series, value)
+    placed = texts(engine, fields)
+    written = [number(one) for series in fields["series"] for one in series["values"]]
+    assert sorted(set(written)) == sorted({text for text, _ in placed} & set(written))
+    size = engine.draw(requested(fields)).image.size
+    for text, box in placed:
+        assert min(box.x0, box.y0) >= 0, text
+        assert box.x1 <= size[0], text
+        assert box.y1 <= size[1], text
+    values = [(text, box) for text, box in placed if text in written]
+    for (text, one), (other, box) in combinations(values, 2):
+        wide, high = min(one.x1, box.x1) - max(one.x0, box.x0), min(one.y1, box.y1) - max(one.y0, box.y0)
+        assert wide < 1.5 or high < 2, f"{text} over {other}"
+
+
+def test_values_for_which_there_is_no_room_are_left_out(engine):
+    placed = {text for text, _ in texts(engine, bar_chart(60, 2, 1_234_567))}
+    assert not any(text.startswith("1,234,5") for text in placed)
+
+
+@pytest.mark.parametrize("last", ["2026-12-30", "2027-06-01", "2028-06-01", "2035-06-01"])
+@pytest.mark.parametrize("first", ["2025-12-31", "2025-12-30"])
+def test_a_first_year_of_one_day_keeps_its_mark(engine, first, last):
+    """And the year after it, too."""
+    events = [{"date": day, "label": "a"} for day in (first, last)]
+    for fields in (
+        {"type": "timeline", "events": events},
+        {"type": "gantt", "tasks": [{"name": "a", "start": first, "end": last}]},
+    ):
+        placed = [text for text, _ in texts(engine, fields)]
+        assert (placed.count("2025"), placed.count("2026")) == (1, 1)
+
+
+@pytest.mark.parametrize(("first", "last"), [("2025-12-31", "2026-01-20"), ("2025-11-30", "2026-01-05")])
+def test_a_first_month_of_one_day_keeps_its_mark(engine, first, last):
+    tasks = [{"name": "a", "start": first, "end": last}]
+    placed = texts(engine, {"type": "gantt", "tasks": tasks}, width=700)
+    month = "Dec 2025" if first == "2025-12-31" else "Nov 2025"
+    assert month in [text for text, _ in placed]

@@ -11,6 +11,8 @@ MIN_DAY_GAP = 21.0  # pixels between the numbers of days
 MIN_WEEK_GAP = 24.0
 MIN_MONTH_GAP = 34.0
 MIN_YEAR_GAP = 44.0
+INSET = 4.0
+LABEL_GAP = 8.0
 DAYS_A_MONTH = 30.44
 STEPS_YEARS = (1, 2, 5, 10, 20, 50, 100)
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800)
@@ -72,6 +74,21 @@ class DateAxis(Axis):
             Mark(max(self.left, self.x(start.toordinal())), self.x(end.toordinal()), label(start))
             for start, end in zip(starts, ends, strict=True)
         ]
+
+
+def placed_labels(marks: Sequence[Mark], width: Callable[[str], float]) -> Iterator[tuple[float, str]]:
+    """Where labels begin that fit into their stretches.
+
+    The first stretch may be a single day of its year: its label goes on into the second if there is room for both.
+    """
+    free = 0.0
+    for number, mark in enumerate(marks):
+        left = max(mark.start + INSET, free)
+        end = left + width(mark.label)
+        following = marks[1:2] if number == 0 else []
+        if end <= mark.end or any(end + LABEL_GAP + width(one.label) <= one.end for one in following):
+            yield left, mark.label
+            free = end + LABEL_GAP
 
 
 class ClockAxis(Axis):

@@ -16,28 +16,26 @@ GROUP_SHARE = 0.76  # of a category's width, filled by its bars
 MAX_UPRIGHT = 130.0
 LEGEND_HEIGHT = 24.0
 NUM_TICKS = 5
-LABEL_ROOM = 0.05
+LABEL_ROOM = 0.05  # of the span of the values
+MOST_ROOM = 0.5  # of the plot, for upright values
+LINE = 12.0  # high enough for a line of small text
 MOST_FRACTION = 1e6  # from here on six figures are whole numbers
 MIN_SPAN = 1e-9  # smaller values are drawn as zeros
 
 
 class BarLayout(Layout):
-    """Categories are upright where they are wider than their places; values are written where they fit."""
+    """Categories and values are upright where they are wider than their places; values that do not fit are left out."""
 
     def __init__(self, chart: BarChart, text_layout: TextLayout, width: int) -> None:
         self._chart = chart
         self._heading = Heading(chart.title, text_layout, width)
-        values = [value for series in chart.series for value in series.values if value is not None]
-        lowest, highest = min([0.0, *values]), max([0.0, *values])
-        room = LABEL_ROOM * (highest - lowest)  # for the values written beyond the bars
-        self._ticks = ticks(lowest - room if lowest else 0.0, highest + room if highest else 0.0)
-        labels = max(text_layout.width(number(tick), SMALL_SIZE) for tick in self._ticks)
-        self._left, self._right = MARGIN + labels + 10, width - MARGIN
+        self._values = [value for series in chart.series for value in series.values if value is not None]
+        self._right = width - MARGIN
+        self._set_scale(text_layout, LABEL_ROOM, LABEL_ROOM)
         num_bars = len(chart.categories) * len(chart.series)
         least = num_bars * MIN_BAR / GROUP_SHARE + self._left + MARGIN
         require_width(width, least, f"a chart of {num_bars} bars")
-        self._place = (self._right - self._left) / len(chart.categories)
-        self._bar = min(MAX_BAR, GROUP_SHARE * self._place / len(chart.series))
+        self._has_upright_values = self._stand_up(text_layout)
         self._set_categories(text_layout)
         self._legend = list(self._legend_places(text_layout)) if len(chart.series) > 1 else []
         self._legend_height = LEGEND_HEIGHT * (1 + self._legend[-1][2]) + 6 if self._legend else 0.0
@@ -75,11 +73,14 @@ class BarLayout(Layout):
         zero, end = self._y(0.0), self._y(value)
         width = self._bar - min(2.0, 0.15 * self._bar)
         canvas.rectangle(left, min(zero, end), width, abs(zero - end), colour, layer=2)
-        text = number(value)
-        if canvas.text_layout.width(text, SMALL_SIZE) <= self._bar - 2:
+        text, middle = number(value), left + width / 2
+        needed = canvas.text_layout.width(text, SMALL_SIZE)
+        if self._has_upright_values:
+            top = end - 4 - needed if value >= 0 else end + 4
+            canvas.rectangle(middle - LINE / 2, top, LINE, needed, canvas.theme.background)
+            canvas.upright(middle, top + needed, text, SMALL_SIZE, canvas.theme.text)
+        elif needed <= self._slot - 2:
             outwards = -9 if value >= 0 else 9
-            needed = canvas.text_layout.width(text, SMALL_SIZE)
-            middle = left + width / 2
             canvas.rectangle(middle - needed / 2, end + outwards - 7, needed, 14, canvas.theme.background)
             canvas.text(middle, end + outwards, text, SMALL_SIZE, canvas.theme.text, align="center")
 
@@ -99,6 +100,30 @@ class BarLayout(Layout):
                 left, line = MARGIN, line + 1
             yield left, position, line
             left += taken + 20
+
+    def _set_scale(self, text_layout: TextLayout, above: float, below: float) -> None:
+        """Ticks with these shares of the plot for the values written beyond the bars, and the places of the bars."""
+        lowest, highest = min([0.0, *self._values]), max([0.0, *self._values])
+        span = highest - lowest
+        self._ticks = ticks(lowest - below * span if lowest else 0.0, highest + above * span if highest else 0.0)
+        self._left = MARGIN + max(text_layout.width(number(tick), SMALL_SIZE) for tick in self._ticks) + 10
+        num_series = len(self._chart.series)
+        self._place = (self._right - self._left) / len(self._chart.categories)
+        self._bar = min(MAX_BAR, GROUP_SHARE * self._place / num_series)
+        self._slot = self._place if num_series == 1 else self._bar  # without another bar in it
+
+    def _stand_up(self, text_layout: TextLayout) -> bool:
+        """Make room for upright values if they are too wide; whether there is any."""
+        widths = {value: text_layout.width(number(value), SMALL_SIZE) for value in self._values}
+        above, below = (
+            max((width + 10 for value, width in widths.items() if (value < 0) == is_below), default=0.0) / PLOT_HEIGHT
+            for is_below in (False, True)
+        )
+        if max(widths.values(), default=0.0) <= self._slot - 2 or self._slot < LINE or above + below > MOST_ROOM:
+            return False
+        room = 1 - above - below
+        self._set_scale(text_layout, above / room, below / room)
+        return True
 
     def _set_categories(self, text_layout: TextLayout) -> None:
         room, names = self._place - 6, self._chart.categories
@@ -129,9 +154,10 @@ def ticks(lowest: float, highest: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """1234.5 as "1,234.5"; whole numbers in full, others with six figures at most."""
+    """1234.5 as "1,234.5"; whole numbers in full, others with six figures at most; no zero is negative."""
     if abs(value) < MOST_FRACTION and value != round(value):
         value = float(f"{value:.6g}")
+    value += 0.0  # -0.0 is 0.0 then
     is_whole = abs(value) >= MOST_FRACTION or value == round(value)
     return f"{value:,.0f}" if is_whole else f"{value:,.6g}"
 

@@ -1,6 +1,6 @@
 """Gantt charts: tasks over days, their dependencies, and today."""
 
-from qwen_engine.charts.axis import DateAxis, Mark
+from qwen_engine.charts.axis import DateAxis, placed_labels
 from qwen_engine.charts.canvas import Canvas
 from qwen_engine.charts.page import MARGIN, SIZE, SMALL_SIZE, Heading, Layout, height_of
 from qwen_engine.charts.text_layout import TextLayout
@@ -70,18 +70,16 @@ class GanttLayout(Layout):
     def _draw_axis(self, canvas: Canvas) -> None:
         large, small = self._axis.marks(canvas.text_layout.labels)
         top = self._heading.bottom
-        for mark in large:
-            canvas.line([(mark.start, top + 2), (mark.start, self._rows_bottom)], canvas.theme.grid)
-            self._draw_label(canvas, mark, top + 11, canvas.theme.text)
-        for mark in small:
-            canvas.line([(mark.start, top + 22), (mark.start, self._rows_bottom)], canvas.theme.grid)
-            self._draw_label(canvas, mark, top + 32, canvas.theme.muted)
+        for marks, line_top, middle, colour in (
+            (large, top + 2, top + 11, canvas.theme.text),
+            (small, top + 22, top + 32, canvas.theme.muted),
+        ):
+            for mark in marks:
+                canvas.line([(mark.start, line_top), (mark.start, self._rows_bottom)], canvas.theme.grid)
+            for left, label in placed_labels(marks, lambda text: canvas.text_layout.width(text, SMALL_SIZE)):
+                canvas.text(left, middle, label, SMALL_SIZE, colour)
         bottom = [(self._axis.left, self._rows_top), (self._axis.right, self._rows_top)]
         canvas.line(bottom, canvas.theme.grid, width=1.5)
-
-    def _draw_label(self, canvas: Canvas, mark: Mark, middle: float, colour: str) -> None:
-        if canvas.text_layout.width(mark.label, SMALL_SIZE) <= mark.end - mark.start - 4:
-            canvas.text(mark.start + 4, middle, mark.label, SMALL_SIZE, colour)
 
     def _draw_row(self, canvas: Canvas, row: _Row) -> None:
         top = row.middle - row.text_height / 2

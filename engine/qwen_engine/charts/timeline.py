@@ -1,6 +1,6 @@
 """Events along a line, each on a card above or below it, without overlaps of cards or stems."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qwen_engine.charts.axis import ClockAxis, DateAxis, Mark, clock
 from qwen_engine.charts.canvas import Canvas
@@ -120,7 +120,7 @@ class TimelineLayout(Layout):
         return [*reach[:-1], reach[-1] + STEM] if cards else [0.0]
 
     def _marked(self, text_layout: TextLayout) -> list[Mark]:
-        """Labels inside the line, as many as fit."""
+        """Labels inside the line, as many as fit; where the first has but a few days, the second stands beside it."""
         if isinstance(self._axis, ClockAxis):
             marks = self._axis.marks()
         else:
@@ -128,7 +128,10 @@ class TimelineLayout(Layout):
             marks = large or small
         shown: list[Mark] = []
         for mark in marks:
-            if not shown or mark.start >= shown[-1].start + text_layout.width(shown[-1].label, SMALL_SIZE) + 12:
+            free = shown[-1].start + text_layout.width(shown[-1].label, SMALL_SIZE) + 12 if shown else mark.start
+            if len(shown) == 1 and free + text_layout.width(mark.label, SMALL_SIZE) <= mark.end:
+                mark = replace(mark, start=max(mark.start, free))
+            if mark.start >= free:
                 shown.append(mark)
         return shown
 
