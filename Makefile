@@ -50,7 +50,8 @@ upstream: $(TTS_VENV)/.complete
 system:
 	@scripts/apt.sh $$($(PYTHON) -c "import os, sysconfig; \
 	  found = os.path.exists(os.path.join(*sysconfig.get_config_vars('LIBDIR', 'INSTSONAME'))); \
-	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng fonts-noto-cjk
+	  print('' if found else 'libpython' + sysconfig.get_config_var('VERSION'))") espeak-ng fonts-noto-cjk \
+	  nginx
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/apt.sh python3-venv
 
 $(VENV)/.complete: pyproject.toml packages/client/pyproject.toml packages/gateway/pyproject.toml requirements/main.txt | system

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from qwen_client import __version__
-from qwen_gateway import errors, file_routes, health
+from qwen_gateway import errors, file_routes, health, triton_door
 from qwen_gateway.api import asr, captions, chains, image, tts, voices
 from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
@@ -19,6 +19,7 @@ from qwen_gateway.realtime import routes as realtime
 from qwen_gateway.realtime.json_socket import OpenSockets
 from qwen_gateway.remote_files import RemoteFiles
 from qwen_gateway.settings import GatewaySettings
+from qwen_gateway.triton_exchange import TritonHTTP
 from qwen_gateway.upstream import Upstream
 
 DESCRIPTION = "Speech recognition, speech synthesis, pictures, chat and chains of them."
@@ -40,7 +41,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)
-    for module in OWN + OPENAI:
+    for module in (*OWN, *OPENAI, triton_door):
         app.include_router(module.router)
     return app
 
@@ -49,10 +50,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings: GatewaySettings = app.state.settings
     app.state.upstream = Upstream(settings.triton, settings.timeout_s)
+    app.state.triton_http = TritonHTTP(settings.triton_http)
     app.state.remote_files = RemoteFiles(settings)
     app.state.kept_files = KeptFiles(Path(settings.files_folder) if settings.files_folder else own_folder())
     app.state.open_sockets = OpenSockets(settings.max_open_sockets)
     try:
         yield {}
     finally:
+        await app.state.triton_http.close()
         await app.state.upstream.close()

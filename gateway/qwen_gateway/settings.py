@@ -15,6 +15,12 @@ class GatewaySettings(BaseModel):
     triton: tuple[str, ...] = Field(
         default=("127.0.0.1:8001",), min_length=1, max_length=100, description="gRPC addresses"
     )
+    triton_http: tuple[str, ...] = Field(
+        default=(), max_length=100, description="HTTP addresses of the same servers, for /v2; none: it is not served"
+    )
+    trusts_tenants: bool = Field(
+        default=False, description="take the header qwen-tenant on /v2 from callers: only behind a proxy that sets it"
+    )
     max_body_bytes: int = Field(default=256 << 20, ge=1024, description="size of a request, files included")
     max_json_bytes: int = Field(default=32 << 20, ge=1024, description="size of a JSON request, files included")
     max_file_bytes: int = Field(default=128 << 20, ge=1024, description="size of one file")
