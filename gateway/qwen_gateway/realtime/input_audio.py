@@ -25,6 +25,7 @@ class Turn:
 
     def drop(self) -> None:
         """Hear no more of it."""
+        self.transcription.drop()
         if self.item.heard is not None:
             self.item.heard.cancel()
 

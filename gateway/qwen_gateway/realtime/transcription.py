@@ -58,6 +58,10 @@ class TurnTranscription:
         self._is_whole = True
         self._has_more.set()
 
+    def drop(self) -> None:
+        """Free its sound; who runs it is cancelled."""
+        self._audio.clear()
+
     async def run(self) -> str:
         """The text. Raises `QwenError` where the server gives none."""
         async with self._listener.slots:
