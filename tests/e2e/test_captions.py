@@ -6,7 +6,8 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
 from demo.training import sounds
-from qwen_client import AsyncClient, Caption, Client
+from qwen_client import AsyncClient, Caption, Client, QwenError
+from qwen_server.profiles import Profile, load_profile
+from qwen_server.triton_process import Address, TritonProcess
 
 MODEL = "qwen3_asr_stream"
 QWEN = Path(sys.prefix) / "bin" / "qwen"
@@ -194,3 +197,47 @@ def test_streams_that_are_left_early_leave_room(client, recording):
         with client.asr.stream(chunk_s=0.1) as captions:
             captions.feed(recording[: SAMPLE_RATE_HZ // 10])
     assert len(lines_of(captions_of(client, recording))) == 2
+
+
+IDLE_S = 1.0
+BREAK_S = 4 * IDLE_S
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[str]:
+    """The address of a server that forgets silent streams soon."""
+    settings = load_profile("demo").models[MODEL].model_copy(update={"idle_timeout_s": IDLE_S})
+    with TritonProcess(Profile({MODEL: settings}), Address.free()) as process:
+        process.wait_ready()
+        yield process.address.grpc
+
+
+def test_a_muted_microphone_ends_no_session_and_changes_no_text(client, impatient, recording):
+    """What is said goes on in the middle of a word."""
+    expected = captions_of(client, recording)[-1].stable
+    halves = np.array_split(recording, 2)
+    with Client(impatient) as connected, connected.asr.stream() as captions:
+        captions.feed(halves[0])
+        time.sleep(BREAK_S)
+        captions.feed(halves[1])
+        assert captions.finish().stable == expected
+
+    async def speak() -> str:
+        async with AsyncClient(impatient) as connected, connected.asr.stream() as captions:
+            await captions.feed(halves[0])
+            await asyncio.sleep(BREAK_S)
+            await captions.feed(halves[1])
+            return (await captions.finish()).stable
+
+    assert asyncio.run(speak()) == expected
+
+
+def test_a_session_of_a_client_that_is_gone_is_forgotten(impatient, recording):
+    """Nothing keeps it alive."""
+    with Client(impatient) as connected:
+        captions = connected.asr.stream()
+        captions.feed(recording[:SAMPLE_RATE_HZ])
+        captions._keep_alive.stop()
+        time.sleep(BREAK_S)
+        with pytest.raises(QwenError, match=r"START flag|opens no stream"):
+            captions.feed(recording[:SAMPLE_RATE_HZ])

@@ -111,6 +111,23 @@ def test_stable_text_only_grows_and_the_final_text_does_not_depend_on_the_chunks
     assert captions[-1].stable == join_texts(text for *_, text in written(captions))
 
 
+def between_silences(cut: Cut) -> Cut:
+    """After each chunk some that hold nothing."""
+    sizes = itertools.cycle((None, 0.0, 0.0, None, 0.0))
+    return lambda: cut() if (size := next(sizes)) is None else size
+
+
+@pytest.mark.parametrize("rate_hz", [SAMPLE_RATE_HZ, 8000])
+def test_chunks_without_sound_change_nothing(loop, sounds, rate_hz):
+    """The client sends them to keep a stream open: a break is not heard."""
+    expected = caption(loop, sounds[0], evenly(0.5), sample_rate_hz=rate_hz)
+    captions = caption(loop, sounds[0], between_silences(evenly(0.5)), sample_rate_hz=rate_hz)
+    assert len(captions) > 2 * len(expected)
+    assert written(captions) == written(expected)
+    assert captions[-1].stable == expected[-1].stable
+    assert captions[-1].audio_s == expected[-1].audio_s
+
+
 def test_text_comes_while_it_is_spoken(loop, sounds):
     """There is partial text before anything is stable, and what is written first is gone on with."""
     captions = caption(loop, sounds[0], evenly(0.5))

@@ -73,6 +73,7 @@ class Captioner:
     Its state is by sequence and token, as the real model's is.
     """
 
+    idle_timeout_s: float = 600.0
     num_bytes: dict[bytes, int] = field(default_factory=dict)
     num_events: dict[bytes, int] = field(default_factory=dict)
 
@@ -81,7 +82,7 @@ class Captioner:
         token, told = f"token of {sequence.decode()}", {}
         if inputs["START"] == b"1":
             self.num_bytes[sequence], self.num_events[sequence] = 0, -1
-            told = {"token": token}
+            told = {"token": token, "idle_timeout_s": self.idle_timeout_s}
         elif json.loads(inputs["OPTIONS"]).get("token") != token:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "OPTIONS.token opens no stream")
         before = self.num_bytes[sequence] // HALF_SECOND_BYTES

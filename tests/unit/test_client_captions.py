@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from fake_triton import FakeTriton, Payloads, Refusal
 
 from qwen_client import AsyncClient, AudioPiece, Caption, Client, InvalidRequest, QwenError, Segment, Unavailable
 
+WAIT_S = 20
 SECONDS_3 = bytes(6 * HALF_SECOND_BYTES)
 WORDS = "w0 w1 w2 w3 w4 w5"
 
@@ -272,3 +275,96 @@ def test_sessions_do_not_mix(triton: FakeTriton) -> None:
             return await asyncio.gather(*(session(client, number) for number in range(12)))
 
     assert [len(text.split()) for text in asyncio.run(run())] == list(range(12))
+
+
+IDLE_S = 0.3  # after which the scripted server would forget a session
+
+
+class Forgetful(Captioner):
+    """Forgets sessions that are silent, and tells when it has heard `num_signs` signs of life."""
+
+    def __init__(self, num_signs: int, refused: QwenError | None = None) -> None:
+        super().__init__(idle_timeout_s=IDLE_S)
+        self.has_heard = threading.Event()
+        self.signs: list[float] = []
+        self._num_signs = num_signs
+        self._refused = refused
+
+    def __call__(self, inputs: Payloads) -> Iterator[Payloads]:
+        if not inputs["AUDIO"] and inputs["END"] == b"0":
+            self.signs.append(time.monotonic())
+            if len(self.signs) >= self._num_signs:
+                self.has_heard.set()
+            if self._refused is not None:
+                raise Refusal(grpc.StatusCode.UNAVAILABLE, str(self._refused))
+        return super().__call__(inputs)
+
+
+@pytest.fixture
+def no_threads_left() -> Iterator[None]:
+    """Those of the test end with it."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "keep-alive":
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("no_threads_left")
+def test_a_silent_session_is_kept_open(triton: FakeTriton) -> None:
+    captioner = triton.scripts["qwen3_asr_stream"] = Forgetful(5)
+    with Client(triton.address) as client, client.asr.stream() as captions:
+        captions.feed(SECONDS_3[: 2 * HALF_SECOND_BYTES])
+        assert captioner.has_heard.wait(WAIT_S)
+        heard = [*captions.feed(SECONDS_3[2 * HALF_SECOND_BYTES :]), captions.finish()]
+    assert heard[-1].text == WORDS
+    assert heard[-1].audio_s == 3.0
+    num_signs = len(captioner.signs)
+    assert sum(not num_bytes for num_bytes in audio_of(triton)) == num_signs + 1  # and the end
+
+
+def test_a_silent_session_of_the_async_client_is_kept_open(triton: FakeTriton) -> None:
+    captioner = triton.scripts["qwen3_asr_stream"] = Forgetful(5)
+
+    async def run() -> tuple[Caption, set[str]]:
+        async with AsyncClient(triton.address) as client, client.asr.stream() as captions:
+            await captions.feed(SECONDS_3[: 2 * HALF_SECOND_BYTES])
+            await asyncio.to_thread(captioner.has_heard.wait, WAIT_S)
+            await captions.feed(SECONDS_3[2 * HALF_SECOND_BYTES :])
+            last = await captions.finish()
+        await asyncio.sleep(0)
+        return last, {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+
+    last, tasks = asyncio.run(run())
+    assert last.text == WORDS
+    assert "_repeat_async" not in tasks
+
+
+def test_a_session_that_is_fed_needs_no_sign_of_life(triton: FakeTriton) -> None:
+    captioner = triton.scripts["qwen3_asr_stream"] = Forgetful(1)
+    captioner.idle_timeout_s = 600.0
+    sync_captions(triton, [SECONDS_3])
+    assert captioner.signs == []
+
+
+def test_a_sign_of_life_that_is_refused_breaks_nothing(triton: FakeTriton) -> None:
+    captioner = triton.scripts["qwen3_asr_stream"] = Forgetful(3, Unavailable("the queue is full"))
+    with Client(triton.address) as client, client.asr.stream() as captions:
+        captions.feed(SECONDS_3[:HALF_SECOND_BYTES])
+        assert captioner.has_heard.wait(WAIT_S)
+        captions.feed(SECONDS_3[HALF_SECOND_BYTES:])
+        assert captions.finish().text == WORDS
+
+
+@pytest.mark.usefixtures("no_threads_left")
+def test_a_session_that_nobody_has_or_whose_client_is_closed_is_forgotten(triton: FakeTriton) -> None:
+    captioner = triton.scripts["qwen3_asr_stream"] = Forgetful(1)
+    with Client(triton.address) as client:
+        lost, kept = client.asr.stream(), client.asr.stream()
+        for captions in (lost, kept):
+            captions.feed(SECONDS_3[:HALF_SECOND_BYTES])
+        assert captioner.has_heard.wait(WAIT_S)
+        del lost, captions
+    with pytest.raises(QwenError):
+        kept.feed(SECONDS_3[:HALF_SECOND_BYTES])

@@ -109,7 +109,8 @@ class Caption:
     """What has been heard up to `audio_s`: `stable` will not change any more, `partial`, which follows it, still may.
 
     `segments` have ended since the caption before; number `segment` is running. The last caption `is_final`. The first
-    one has the `token` that all further chunks need. `finish_reason` "length": one of those segments went on without
+    one has the `token` that all further chunks need, and `idle_timeout_s`: a stream without chunks for so long is
+    forgotten, and one without sound keeps it open. `finish_reason` "length": one of those segments went on without
     end, and was cut.
     """
 
@@ -123,6 +124,7 @@ class Caption:
     audio_s: float
     is_final: bool
     token: str | None = absent(repr=False)
+    idle_timeout_s: float | None = absent(repr=False)
     finish_reason: FinishReason = "stop"
     timings: Timings | None = absent()
 
@@ -131,5 +133,6 @@ class Caption:
         return self.stable + self.partial
 
     def as_dict(self) -> dict[str, Any]:
-        """What is heard, as JSON writes it; without the token."""
-        return {name: value for name, value in asdict(self).items() if name not in ("type", "token", "timings")}
+        """What is heard, as JSON writes it; without what concerns the connection."""
+        left_out = ("type", "token", "idle_timeout_s", "timings")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}

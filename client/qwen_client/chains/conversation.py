@@ -62,7 +62,8 @@ def conversation(
                 for event in talk.say(text=said):
                     ...
 
-    A new one begins, of the name `session` or of any, which the server forgets when the `with` block is left. With the
+    A new one begins, of the name `session` or of any, which the server forgets when the `with` block is left, or after
+    half an hour without a turn (unless it has another limit): `messages` of the last reply begin another one. With the
     `token` of one that is open already, that one goes on. The rest as for `voice_chat`. Returns a `Conversation`.
     """
     if token is not None and (session is None or messages is not None):

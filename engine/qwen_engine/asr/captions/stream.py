@@ -142,6 +142,7 @@ class CaptionStream:
             audio_s=self._reader.duration_s,
             is_final=is_final,
             token=token,
+            idle_timeout_s=None if token is None else self._settings.idle_timeout_s,
         )
 
     def _check_length(self, request: CaptionRequest) -> None:
