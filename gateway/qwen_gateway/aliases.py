@@ -9,6 +9,8 @@ MODELS: Mapping[str, str] = {
     "gpt-4o-transcribe": "qwen3_asr",
     "gpt-4o-mini-transcribe": "qwen3_asr",
     "gpt-4o-transcribe-diarize": "qwen3_asr",
+    "gpt-transcribe": "qwen3_asr",
+    "gpt-live-transcribe": "qwen3_asr",
     "gpt-realtime-whisper": "qwen3_asr",
     "tts-1": "qwen3_tts",
     "tts-1-hd": "qwen3_tts",
@@ -25,7 +27,11 @@ MODELS: Mapping[str, str] = {
     "gpt-4.1": "qwen3_chat",
     "gpt-5": "qwen3_chat",
     "gpt-realtime": "voice_chat",
+    "gpt-realtime-1.5": "voice_chat",
+    "gpt-realtime-2": "voice_chat",
+    "gpt-realtime-mini": "voice_chat",
     "gpt-4o-realtime-preview": "voice_chat",
+    "gpt-4o-mini-realtime-preview": "voice_chat",
 }
 # The 13 voices of OpenAI's API; which speaker stands for each is the profile's choice. Empty: the first speaker.
 VOICES = (

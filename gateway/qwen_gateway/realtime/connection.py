@@ -198,23 +198,24 @@ class RealtimeConnection:
         await self._respond(event.response or events.ResponseOptions())
 
     async def _respond(self, options: events.ResponseOptions) -> None:
-        session = self._session.updated(options.session_fields(), self._settings.aliases)
-        context = list(self._conversation) if options.input is None else []
-        for one in options.input or ():
-            if isinstance(one, events.Reference):
-                context.append(self._conversation.item(one.id))
-            else:
-                context.append((await self._new_item(one))[0])
         if self._response is not None and self._response.is_cancelled:
             await self._wait_for_response()
         if self._response is not None:
             message = f"response {self._response.id} is in progress: wait for its end, or cancel it"
             raise bad_request(message, code="conversation_already_has_active_response")
+        session = self._session.updated(options.session_fields(), self._settings.aliases)
+        context = list(self._conversation) if options.input is None else [await self._given(it) for it in options.input]
         conversation = self._conversation if options.conversation == "auto" else None
         voice = self._settings.aliases.voice(session.audio.output.voice)
         plan = ResponsePlan(session, context, conversation, voice, options.metadata)
         self._response = Response(plan, self._upstream, self._emit)
         self._responding = self._scope.start(self._run_response(self._response))
+
+    async def _given(self, item: events.Reference | events.ItemBody) -> Item:
+        """An item that a response alone is given."""
+        if isinstance(item, events.Reference):
+            return self._conversation.item(item.id)
+        return (await self._new_item(item))[0]
 
     async def _run_response(self, response: Response) -> None:
         await response.run(self._scope)

@@ -138,7 +138,7 @@ class Session(OpenAIBody):
         fixed: dict[str, Any] = {
             "tools": [],
             "tool_choice": "auto",
-            "truncation": "auto",
+            "truncation": "disabled",
             "tracing": None,
             "prompt": None,
         }
