@@ -6,9 +6,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from qwen_gateway.app import create_app
-from qwen_gateway.settings import GatewaySettings
+from qwen_gateway.settings import SETTINGS_VARIABLE, GatewaySettings
 
-SETTINGS_VARIABLE = "QWEN_GATEWAY_SETTINGS"  # JSON, for the worker processes
 GRACE_S = 10  # for what is open when the gateway stops
 HEADER_S = 10
 MAX_HEADER_BYTES = 64 << 10

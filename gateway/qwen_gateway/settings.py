@@ -1,12 +1,13 @@
-"""Settings of the gateway: the section [gateway] of a profile. Environment: QWEN_GATEWAY__MAX_BODY_BYTES=..."""
+"""Settings of the gateway: the section [gateway] of a profile."""
 
 import secrets
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from qwen_gateway.aliases import Aliases
+
+SETTINGS_VARIABLE = "QWEN_GATEWAY_SETTINGS"  # JSON, for the processes of a gateway
 
 
 class GatewaySettings(BaseModel):
@@ -62,8 +63,3 @@ class GatewaySettings(BaseModel):
         description="signs client secrets; the same for all gateways that are to accept them. None: a random one",
     )
     aliases: Aliases = Field(default=Aliases(), description="names of other platforms' models and voices")
-
-
-def read_settings(fields: Mapping[str, Any]) -> GatewaySettings:
-    """The settings in the section [gateway] of a profile. Raises `pydantic.ValidationError`."""
-    return GatewaySettings.model_validate(fields)

@@ -29,7 +29,7 @@ CODECS: dict[str, tuple[str, str]] = {
 }
 REPEATABLE = {"fflags": "+bitexact"}  # no random number and no version in a file
 OPUS_RATE_HZ = 48_000
-BIT_RATE = 64_000
+BIT_RATE = 128_000
 PCM16_SCALE = 32_768
 UNKNOWN_SIZE = 0xFFFF_FFFF  # of a file that is still being written
 WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")

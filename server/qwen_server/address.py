@@ -77,6 +77,13 @@ class Address:
             connection.close()
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on now."""
+    with socket.create_server((host, 0), family=_family(host)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
 def numeric_host(host: str) -> str:
     """The number of `host`: a name, or an address of IPv4 or IPv6, also in brackets. HTTP in Triton knows no names.
 

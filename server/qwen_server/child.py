@@ -24,12 +24,12 @@ ENVIRONMENT = {**ALLOCATOR, **DOORS}
 def prepare_child() -> None:
     """To be called in the child, before it becomes tritonserver."""
     os.umask(OTHERS)
-    _die_with_parent()
+    die_with_parent()
     _give_threads_room()
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end Triton if the supervisor is killed."""
+def die_with_parent() -> None:
+    """Have the kernel end the child if the supervisor is killed. To be called in the child."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

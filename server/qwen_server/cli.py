@@ -2,6 +2,8 @@
 
 import json
 import signal
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -14,6 +16,7 @@ from qwen_server import checkpoints, doctor, staging
 from qwen_server.address import numeric_host
 from qwen_server.demo import run_demo
 from qwen_server.errors import ServerError
+from qwen_server.gateway_process import GatewayProcess
 from qwen_server.profiles import load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
@@ -36,6 +39,8 @@ def serve(
     http_port: int = 8000,
     grpc_port: int = 8001,
     metrics_port: int = 8002,
+    port: Annotated[int, typer.Option(help="port of the gateway, which serves REST and OpenAI's API")] = 8080,
+    gateway: Annotated[bool, typer.Option(help="whether the gateway is started, too")] = True,
     log_file: Annotated[Path | None, typer.Option(help="Triton's log")] = None,
     triton_flags: Annotated[
         list[str] | None,
@@ -47,18 +52,23 @@ def serve(
         signal.signal(number, _raise_stop)
     try:
         address = Address(numeric_host(host), http_port, grpc_port, metrics_port)
-        _serve(TritonProcess(load_profile(profile), address, log_file, triton_flags or ()), profile)
+        server = TritonProcess(load_profile(profile), address, log_file, triton_flags or ())
+        _serve(server, profile, GatewayProcess.beside(server, port) if gateway else None)
     except ServerError as error:
         _complain(error)
 
 
-def _serve(server: TritonProcess, profile: str) -> None:
+def _serve(server: TritonProcess, profile: str, gateway: GatewayProcess | None) -> None:
     try:
-        with server:
+        with server, gateway or nullcontext():
             with console.status(f"loading {profile}; log: {server.log_file}"):
                 server.wait_ready()
-            console.print(f"ready: {', '.join(server.models)} at grpc {server.address.grpc}, {server.address.http}")
-            status = server.wait()
+                if gateway is not None:
+                    gateway.wait_ready()
+            door = "" if gateway is None else f"; REST and OpenAI's API at {gateway.url}"
+            where = f"grpc {server.address.grpc}, {server.address.http}{door}"
+            console.print(f"ready: {', '.join(server.models)} at {where}", soft_wrap=True)
+            status = server.wait((lambda: None) if gateway is None else partial(gateway.keep_running, console.print))
             raise ServerError(f"tritonserver ended by itself with status {status}; see {server.log_file}")
     except _Stop:
         console.print("stopped")

@@ -1,4 +1,4 @@
-"""`qwen demo`: transcribes a spoken request and draws it, and answers a spoken message with speech."""
+"""`qwen demo`: draws a spoken request, answers a spoken message with speech, and calls the gateway as OpenAI's API."""
 
 import json
 import time
@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from qwen_client import Client
+from qwen_server.address import free_port
+from qwen_server.gateway_process import GatewayProcess
 from qwen_server.home import project_file
 from qwen_server.profiles import Profile, load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
 ResultT = TypeVar("ResultT")
 SEED = 0
+SENTENCE = "Good morning, everyone."
 console = Console(stderr=True)
 
 
@@ -37,8 +40,9 @@ def run_demo(profile_name: str, out: Path, *, as_json: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with TritonProcess(profile, Address.free()) as server, console.status("starting Triton and loading the models"):
         server.wait_ready()
-        with Client(server.address.grpc) as client:
-            steps = list(_steps(client, profile, project_file("demo/audio"), out))
+        with GatewayProcess.beside(server, free_port()) as gateway, Client(server.address.grpc) as client:
+            gateway.wait_ready()
+            steps = [*_steps(client, profile, project_file("demo/audio"), out), _openai_step(gateway.url, profile)]
     if as_json:
         print(json.dumps([asdict(step) for step in steps], indent=2))
     else:
@@ -46,7 +50,7 @@ def run_demo(profile_name: str, out: Path, *, as_json: bool) -> None:
 
 
 def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator[Step]:
-    checkpoint = {name: next(iter(settings.checkpoints().values()), "") for name, settings in profile.models.items()}
+    checkpoint = {name: _checkpoint(profile, name) for name in profile.models}
     request, message = audio / "request.wav", audio / "message.wav"
     picture_file, reply_file = out / "picture.png", out / "reply.wav"
 
@@ -65,6 +69,28 @@ def _steps(client: Client, profile: Profile, audio: Path, out: Path) -> Iterator
 
     again, latency_s = _timed(lambda: client.asr.transcribe(reply_file))
     yield Step("speech → text", reply_file.name, f"“{again.text}”", latency_s, checkpoint["qwen3_asr"])
+
+
+def _openai_step(url: str, profile: Profile) -> Step:
+    """OpenAI's client, of which only the base_url was changed, hears what it had spoken."""
+    from openai import DefaultHttpxClient, OpenAI  # takes a second to load
+
+    def speak_and_hear() -> str:
+        direct = DefaultHttpxClient(trust_env=False)  # the environment's proxies know nothing of this machine
+        with OpenAI(base_url=f"{url}/v1", api_key="none", http_client=direct) as client:
+            spoken = client.audio.speech.create(
+                model="tts-1", voice="alloy", input=SENTENCE, response_format="wav", extra_body={"seed": SEED}
+            )
+            file = ("spoken.wav", spoken.read())
+            return client.audio.transcriptions.create(model="whisper-1", file=file).text
+
+    heard, latency_s = _timed(speak_and_hear)
+    both = f"{_checkpoint(profile, 'qwen3_tts')}, {_checkpoint(profile, 'qwen3_asr')}"
+    return Step("text → speech → text, by OpenAI's client", f"“{SENTENCE}”", f"“{heard}”", latency_s, both)
+
+
+def _checkpoint(profile: Profile, model: str) -> str:
+    return next(iter(profile.models[model].checkpoints().values()), "")
 
 
 def _timed(call: Callable[[], ResultT]) -> tuple[ResultT, float]:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from qwen_engine.models import MODELS
 from qwen_engine.settings import ChainSettings, ModelSettings, TenantSettings, VoiceChatSettings
+from qwen_gateway.settings import GatewaySettings
 from qwen_server.errors import ServerError
 from qwen_server.home import project_home
 
@@ -32,6 +33,7 @@ class Profile:
     models: Mapping[str, ModelSettings]
     chains: Mapping[str, ChainSettings] = field(default_factory=dict)
     tenants: TenantSettings = field(default_factory=TenantSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
 
     def chain(self, name: str) -> ChainSettings | None:
         """The settings of a chain: those of its own section, where it may have one; None: it is not served."""
@@ -39,9 +41,9 @@ class Profile:
 
 
 def sections() -> dict[str, type[BaseModel]]:
-    """What a profile may have sections for: its tenants, each model, and chains."""
+    """What a profile may have sections for: its tenants, the gateway, each model, and chains."""
     models = {name: model.settings_type for name, model in MODELS.items()}
-    return {"tenants": TenantSettings, **models, **CHAIN_SECTIONS}
+    return {"tenants": TenantSettings, "gateway": GatewaySettings, **models, **CHAIN_SECTIONS}
 
 
 def profile_path(name: str) -> Path:
@@ -78,7 +80,7 @@ def load_profile(name: str) -> Profile:
     if not models:
         raise ServerError(f"profile {path.name} serves no model; give it a section such as [qwen3_asr]")
     chains = {name: found[name] for name in CHAIN_SECTIONS if name in found}
-    return Profile(models, chains, found.get("tenants", TenantSettings()))
+    return Profile(models, chains, found.get("tenants", TenantSettings()), found.get("gateway", GatewaySettings()))
 
 
 def _sections_of(path: Path) -> dict[str, Any]:

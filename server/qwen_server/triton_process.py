@@ -111,9 +111,10 @@ class TritonProcess:
             time.sleep(0.4)
         self._hide_regions()
 
-    def wait(self) -> int:
-        """Wait for the end of Triton; its exit status."""
+    def wait(self, on_wait: Callable[[], None] = lambda: None) -> int:
+        """Wait for the end of Triton; its exit status. `on_wait` is called some times a second."""
         while (status := self._running().poll()) is None:
+            on_wait()
             self._hide_regions()  # those of a model that was loaded again
             time.sleep(0.2)  # a wait without end could sleep through a signal that came just before it
         return status

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 
 from qwen_client import AsyncClient, Client
-from qwen_server.address import Address, numeric_host
+from qwen_server.address import Address, free_port, numeric_host
 from qwen_server.errors import ServerError
 from tests.proxies import DEAD_PROXIES
 from tests.workflow_examples import CHART, DRAWN
@@ -39,13 +40,22 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     profile.write_text(PROFILE)
     address = Address.free(numeric_host(request.param))
     ports = [f"--{name}-port={getattr(address, f'{name}_port')}" for name in ("http", "grpc", "metrics")]
-    command = [QWEN, "serve", "--profile", profile, "--host", request.param, *ports]
+    port = free_port(address.host)
+    command = [QWEN, "serve", "--profile", profile, "--host", request.param, *ports, f"--port={port}"]
     with subprocess.Popen(command, env=os.environ | DEAD_PROXIES, stderr=subprocess.PIPE, text=True) as process:
-        told = next(line for line in process.stderr or () if line.startswith(("ready:", "error:")))
-        assert told.endswith(f"at grpc {address.grpc}, {address.http}\n")
-        yield address
-        process.terminate()
+        try:
+            yield from _served_at(address, port, process)
+        finally:
+            process.terminate()
         assert process.wait(WAIT_S) == 0
+
+
+def _served_at(address: Address, port: int, process: "subprocess.Popen[str]") -> Iterator[Address]:
+    told = next(line for line in process.stderr or () if line.startswith(("ready:", "error:")))
+    gateway = address.http.rsplit(":", 1)[0] + f":{port}"
+    assert told.endswith(f"at grpc {address.grpc}, {address.http}; REST and OpenAI's API at {gateway}\n")
+    assert httpx.get(f"{gateway}/health/ready", trust_env=False).status_code == 200
+    yield address
 
 
 def test_the_sdk_chains_and_the_cli_reach_it(address: Address, tmp_path: Path) -> None:

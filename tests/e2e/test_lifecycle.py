@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from qwen_client import Client, Unavailable
+from qwen_server.address import free_port
 from qwen_server.admin_key import AdminKey
 from qwen_server.errors import ServerError
 from qwen_server.home import work_folder
@@ -36,7 +37,8 @@ class Serve:
     def __init__(self, profile: Path, address: Address) -> None:
         self.address = address
         ports = [f"--{name}-port={getattr(address, f'{name}_port')}" for name in ("http", "grpc", "metrics")]
-        command = [QWEN, "serve", "--profile", str(profile), *ports]
+        self.gateway_port = free_port()
+        command = [QWEN, "serve", "--profile", str(profile), *ports, f"--port={self.gateway_port}"]
         environment = {**os.environ, **DEAD_PROXIES, **VERTEX_AI}
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -166,7 +168,8 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 def free_ports() -> list[str]:
     address = Address.free()
-    return [f"--{name}-port={getattr(address, f'{name}_port')}" for name in ("http", "grpc", "metrics")]
+    ports = [f"--{name}-port={getattr(address, f'{name}_port')}" for name in ("http", "grpc", "metrics")]
+    return [*ports, f"--port={free_port()}"]
 
 
 def test_a_taken_port_is_named():

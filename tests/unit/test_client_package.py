@@ -45,9 +45,7 @@ def test_all_packages_have_one_version() -> None:
     assert [project["version"] for project in projects] == [qwen_client.__version__] * 4
     server = projects[0]
     extras = server["optional-dependencies"]
-    pinned = (
-        [one for project in projects for one in project.get("dependencies", ())] + extras["demo"] + extras["gateway"]
-    )
+    pinned = [*extras["demo"], *(one for project in projects for one in project.get("dependencies", ()))]
     assert [one.split("==")[1] for one in pinned if one.startswith("qwen-triton-")] == [qwen_client.__version__] * 4
 
 

@@ -103,7 +103,7 @@ def test_the_health_check_asks_the_server_itself(status, code):
 
 def test_services_are_published_on_this_machine_only(services):
     for service in services.values():
-        assert len(service["ports"]) == 3
+        assert len(service["ports"]) == 4
         assert all(port.startswith("${QWEN_BIND:-127.0.0.1}:") for port in service["ports"])
 
 

@@ -54,6 +54,7 @@ class SpeechBody(OpenAIBody):
     response_format: SoundFormat = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
     stream_format: Literal["audio", "sse"] = "audio"
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="not OpenAI's: same seed, same sound")
 
 
 @router.post("/transcriptions", openapi_extra=documented(TranscriptionBody, FORM), response_model=None)
@@ -177,6 +178,7 @@ async def _sound(context: Context, body: SpeechBody) -> Parts:
     options: dict[str, Any] = {
         "voice": context.settings.aliases.voice(voice_name(body.voice)),
         "instruction": body.instructions,
+        "seed": body.seed,
     }
     with context.upstream.server() as client:
         if body.speed == 1.0:
