@@ -49,7 +49,8 @@ DAYS = {
         "来週の金曜日", "来週末",
     ],
     "2026-12-05": [
-        "December 5", "5 December", "Dec. 5", "the 5th of December", "December the 5th", "December 5, 10:00",
+        "December 5", "5 December", "Dec. 5", "the 5th of December", "December the 5th", "December fifth",
+        "the fifth of December", "by the fifth", "December 5, 10:00",
         "5-Dec-2026", "12/05/2026", "12/5/26", "12-05-2026", "05.12.2026", "2026/12/05", "2026-12-05T10:00",
         "12/5", "by the 5th", "in 10 days", "ten days from now", "the 5th of next month", "12月5日", "12月5号",
         "十二月五日", "12月5日，周六", "2026年12月5日", "二零二六年十二月五号", "2026-12-05前", "十天之内", "5号",
@@ -61,9 +62,12 @@ DAYS = {
         "in a couple of weeks", "两周后", "两个星期之内", "二週間後",
     ],
     "2026-12-11": ["two weeks from Friday", "Friday after next", "下下周五", "再来週の金曜日"],
-    "2026-12-25": ["12/25", "a month from now", "1个月后", "一か月後"],
+    "2026-12-25": [
+        "December twenty-fifth", "the twenty fifth of December", "12/25", "a month from now", "1个月后", "一か月後",
+    ],
     "2026-12-31": [
-        "end of the quarter", "end of Q4", "end of the year", "year-end", "end of next month", "31/12/2026",
+        "end of the quarter", "end of Q4", "end of the year", "year-end", "by year's end",
+        "end of next month", "31/12/2026",
         "end of December", "季度末", "第四季度末", "年底", "今年年底", "12月底", "下月底", "四半期末", "年末",
         "来月末",
     ],
@@ -79,7 +83,8 @@ DAYS = {
 NO_DAYS = [
     "", "soon", "ASAP", "now", "noon", "Christmas", "when the mondayish mood is over", "a month of Sundays", "5",
     "five", "5pm", "at 5", "room 5", "2026", "3.14", "24/7", "50/50", "v1.2.2026.3", "10.0.0.1", "20261205", "may",
-    "you may", "5 may be enough", "march", "second", "the second point", "the 5th floor", "sun", "the sun", "sat",
+    "you may", "5 may be enough", "march", "second", "the second point",
+    "the second", "by the second week", "the 5th floor", "sun", "the sun", "sat",
     "2027-02-30", "February 30", "December 32", "13/13/2026", "9999-01-01", "in 999 years, or 9000-01-01",
     "not today", "not before Friday", "won't be done by Friday", "Friday won't work", "except Monday",
     "every Friday", "each Monday", "every other week", "on Fridays", "weekly", "weekly on Monday", "daily",
@@ -87,7 +92,8 @@ NO_DAYS = [
     "mid-December", "early next week", "before next week", "last week", "two weeks after the launch",
     "in 5 business days", "五", "第二", "五个人", "5号会议室", "会议室5号", "三四天后", "13月5日", "2月30日",
     "3个工作日", "一周一次", "两周一次", "一天三次", "每天", "每周五", "每两周", "每月5号", "隔周周五", "不是今天",
-    "今天不行", "周五以外", "除了周五", "下周前", "一月", "火", "月", "日本", "毎日", "毎週金曜日", "隔週",
+    "今天不行", "周五以外", "除了周五", "下周前", "来週早々", "来月上旬",
+    "一月", "火", "月", "日本", "毎日", "毎週金曜日", "隔週",
     "週1回", "月に2回", "金曜日ごとに", "2日おきに", "今日ではない", "金曜日まではできない", "5営業日以内",
 ]  # fmt: skip
 DEADLINES = {

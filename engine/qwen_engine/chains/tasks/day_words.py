@@ -28,7 +28,20 @@ WHICH = {
     **dict.fromkeys("上先去", "last"),
     **dict.fromkeys("本这這今当", "this"),
 }
+_ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+    "twentieth",
+)  # fmt: skip
+ORDINALS = {
+    **{name: number for number, name in enumerate(_ORDINALS, 1)},
+    **{f"twenty {name}": number for number, name in enumerate(_ORDINALS[:9], 21)},
+    "thirtieth": 30,
+    "thirty first": 31,
+}
 ENDS = {unit[0]: unit for unit in PERIODS}
+_ORDINAL = rf"(?P<ordinal>(?:(?:twenty|thirty)[ -])?(?:{'|'.join([*_ORDINALS, 'thirtieth'])}))"
+_MONTHS = "|".join(name.casefold() for name in month_name[1:])
 _DIGIT = f"[{''.join(DIGITS)}]"
 _NUMERAL = (  # the weekday's is none: 周一
     rf"(?<![周週期拜十])(?<!{_DIGIT})(?:{_DIGIT}?十{_DIGIT}?|{_DIGIT}{{4}}(?=年)|{_DIGIT})"
@@ -75,6 +88,11 @@ def _month(number: str) -> str:
     return month_name[int(number)].casefold() if 1 <= int(number) <= 12 else ""
 
 
+def _ordinal(found: re.Match[str]) -> str:
+    number = ORDINALS.get(found["ordinal"].replace("-", " "))
+    return f"{number}th" if number else found["ordinal"]
+
+
 def _distances(unit: str, name: str) -> list[tuple[str, Rewrite]]:
     return [
         (rf"(\d{{1,3}})(?:{name})[之以]?[后後内內]", rf" in \1 {unit} "),
@@ -119,8 +137,11 @@ def _rewrites() -> list[tuple[str, Rewrite]]:
         (rf"第?([1-4])(?:{quarter})", r" q\1 "),
         (rf"(?:{week})(?P<day>[一二三四五六日天])", lambda found: f" {_weekday(found)} "),
         (r"(?P<day>[月火水木金土日])曜日?", lambda found: f" {_weekday(found)} "),
+        (rf"\b({_MONTHS}) (?:the )?{_ORDINAL}\b", lambda found: f"{found[1]} {_ordinal(found)}"),
+        (rf"\b{_ORDINAL}(?= (?:of )?(?:{_MONTHS}|(?:this|next) month)\b)", lambda found: f"{_ordinal(found)}"),
+        (rf"\b(by|on|before|until) the {_ORDINAL}\b", lambda found: f"{found[1]} the {_ordinal(found)}"),
         (r"\beo([wmqy])\b", lambda found: f"end of {ENDS[found[1]]}"),
-        (r"\b(?:(this|next|last) )?(week|month|quarter|year)[ -]?end\b", r" end of \1 \2 "),
+        (r"\b(?:(this|next|last) )?(week|month|quarter|year)(?:'s)?[ -]?end\b", r" end of \1 \2 "),
         (r"\bfrom now\b", "from today"),
         (r"\ba couple of\b", "two"),
         (r"\b(?:no|not) (?:any )?later than\b|不[晚迟]于", "by"),

@@ -251,7 +251,8 @@ _KINDS = [
     *_kinds(
         (
             rf"(?<!before )(?<!until )(?<!till )(?<!of )\b(?:(?:in|by|during) (?={_MONTH}\b|q[1-4])"
-            rf"|(?=this|current|next|q[1-4]|the \w+ after next))(?:the )?{_PERIOD}(?! ?[之以]?前)",
+            rf"|(?=this|current|next|q[1-4]|the \w+ after next))(?:the )?{_PERIOD}"
+            r"(?! ?(?:[之以]?前|早々|初|[上中下]旬))",
             _period,
         )
     ),
