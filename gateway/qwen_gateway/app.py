@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from qwen_client import __version__
 from qwen_gateway import errors, file_routes, health, triton_door
+from qwen_gateway.answer_cache import AnswerCache
 from qwen_gateway.api import asr, captions, chains, image, tts, voices
 from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
@@ -38,6 +39,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         responses={"default": {"model": errors.ErrorAnswer, "description": "any error"}},
     )
     app.state.settings = settings
+    app.add_middleware(AnswerCache, max_bytes=settings.max_cache_bytes)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestIds)
     errors.install(app)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from fastapi import Depends, Request
 
 from qwen_client import AsyncClient
+from qwen_gateway.answer_cache import keep
 from qwen_gateway.kept_files import KeptFiles
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.remote_files import RemoteFiles
@@ -26,6 +27,10 @@ class Context:
     upstream: Upstream
     kept_files: KeptFiles
     remote_files: RemoteFiles
+
+    def keep_answer(self) -> None:
+        """Have the answer kept for the same request: it is the same every time."""
+        keep(self.request.scope)
 
     async def ask(self, call: Call[ResultT]) -> ResultT:
         """The result of a call of the SDK, on one of the servers; cancelled where the caller leaves."""

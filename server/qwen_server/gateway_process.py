@@ -42,7 +42,9 @@ class GatewayProcess:
     def beside(cls, server: TritonProcess, port: int) -> "GatewayProcess":
         """One in front of `server`, on the same host; its log stands beside Triton's."""
         place = server.address
-        settings = server.profile.gateway.model_copy(update={"triton": (place.grpc,), "triton_http": (place.http,)})
+        settings = server.profile.gateway.model_copy(
+            update={"triton": (place.grpc,), "triton_http": (place.http.removeprefix("http://"),)}
+        )
         return cls(settings, server.address.host, port, server.log_file.with_name("gateway.log"))
 
     def __enter__(self) -> "GatewayProcess":

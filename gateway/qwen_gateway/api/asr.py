@@ -65,6 +65,7 @@ async def transcribe(context: ContextOf) -> Any:
             max_audio_s=body.options.max_duration,
         )
     )
+    context.keep_answer()
     return _answer(heard, 1000 * (time.monotonic() - begun_s))
 
 

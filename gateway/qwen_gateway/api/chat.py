@@ -76,6 +76,8 @@ async def chat(context: ContextOf) -> Any:
         events = await unless_left(context.request, begun(_events(context, body, messages)))
         return event_response(events, context.settings.keep_alive_s)
     answer = await context.ask(lambda client: client.chat.complete(messages, **_options(body)))
+    if body.temperature == 0 or body.seed is not None:
+        context.keep_answer()
     return ChatReply(
         text=answer.text,
         thinking=answer.thinking,
@@ -93,6 +95,7 @@ async def describe(context: ContextOf) -> Response | DescribeAnswer:
     image = await one_file(context, file=body.file, image_data=body.image_data, image_url=body.image_url)
     options = {"language": language_of(body.language), "max_new_tokens": body.max_tokens}
     told = await context.ask(lambda client: client.vision.describe(image, body.question, **options))  # type: ignore[arg-type]
+    context.keep_answer()  # nothing is sampled
     return DescribeAnswer(
         text=told.text,
         question=told.question,

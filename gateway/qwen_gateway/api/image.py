@@ -67,6 +67,8 @@ async def generate(context: ContextOf) -> Any:
     begun_s = time.monotonic()
     body = await read_body(context.request, GenerateBody)
     drawn = await context.ask(lambda client: client.image.generate(body.prompt, **_options(body)))
+    if body.options.seed is not None:
+        context.keep_answer()
     return _answer(drawn, begun_s)
 
 
@@ -79,6 +81,8 @@ async def edit(context: ContextOf) -> Any:
     mask = await _mask(context, body)
     options = {**_options(body), "images": image, "mask": mask, "task": "edit" if mask is None else "inpaint"}
     drawn = await context.ask(lambda client: client.image.generate(body.prompt, **options))
+    if body.options.seed is not None:
+        context.keep_answer()
     return _answer(drawn, begun_s)
 
 

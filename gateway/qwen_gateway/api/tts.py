@@ -62,6 +62,8 @@ async def synthesize(context: ContextOf) -> Any:
     data = await asyncio.to_thread(encode_whole, changed.samples, changed.sample_rate, body.format)
     if body.streaming:
         return await _respond(context, body, _whole(data))
+    if body.seed is not None:
+        context.keep_answer()
     return SynthesizeAnswer(
         audio_data=base64_text(data),
         duration=round(changed.duration_s, 3),
