@@ -1,5 +1,6 @@
 """Names of OpenAI's models and voices, which clients have built in, and what stands for them here."""
 
+import re
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,10 +30,15 @@ MODELS: Mapping[str, str] = {
     "gpt-realtime": "voice_chat",
     "gpt-realtime-1.5": "voice_chat",
     "gpt-realtime-2": "voice_chat",
+    "gpt-realtime-2.1": "voice_chat",
+    "gpt-realtime-2.1-mini": "voice_chat",
     "gpt-realtime-mini": "voice_chat",
     "gpt-4o-realtime-preview": "voice_chat",
     "gpt-4o-mini-realtime-preview": "voice_chat",
+    "gpt-audio-1.5": "qwen3_chat",
+    "gpt-audio-mini": "qwen3_chat",
 }
+DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")  # of a version: gpt-realtime-2025-08-28
 # The 13 voices of OpenAI's API; which speaker stands for each is the profile's choice. Empty: the first speaker.
 VOICES = (
     "alloy",
@@ -69,8 +75,8 @@ class Aliases(BaseModel):
         return self.sizes.get(name, name)
 
     def model(self, name: str) -> str:
-        """The Triton model that `name` stands for; itself where it has no alias."""
-        return self.models.get(name, name)
+        """The Triton model that `name` stands for, with a date or without; itself where it has no alias."""
+        return self.models.get(name) or self.models.get(DATE.sub("", name), name)
 
     def voice(self, name: str | None) -> str | None:
         """The speaker or stored voice that `name` stands for; None: the first speaker."""

@@ -3,17 +3,20 @@
 import asyncio
 import base64
 import time
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import httpx2 as httpx
 import pytest
 from client_scripts import SAMPLES_PER_FRAME
 from fake_triton import FakeTriton
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from openai.types.realtime import AudioTranscription, RealtimeSessionCreateRequest
 from realtime_client import checked, realtime, silence, speaking, speech
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from qwen_gateway.realtime.session import first_session
+from qwen_gateway.settings import GatewaySettings
 from tests.gateway_thread import GatewayThread
 
 SECRETS = "/v1/realtime/client_secrets"
@@ -123,3 +126,17 @@ def test_secrets_that_cannot_be(openai: OpenAI, http: httpx.Client) -> None:
     ):
         assert http.post(SECRETS, json=body).status_code == 422
     assert http.post(SECRETS, json={}).json()["session"]["type"] == "realtime"
+
+
+def names_of(model: type[Any], field: str) -> list[str]:
+    """The names that a field of the client's types lists."""
+    literal = next(one for one in get_args(model.model_fields[field].annotation) if get_origin(one) is Literal)
+    return list(get_args(literal))
+
+
+def test_the_client_s_names_of_models_are_known() -> None:
+    aliases = GatewaySettings().aliases
+    for name in names_of(RealtimeSessionCreateRequest, "model"):
+        assert first_session("realtime", name, aliases).model == name
+    for name in names_of(AudioTranscription, "model"):
+        assert first_session("transcription", name, aliases).audio.input.transcription is not None
