@@ -4,7 +4,7 @@ VENV := .venv
 TTS_VENV := .venv-tts
 BIN := $(VENV)/bin
 
-.PHONY: demo serve quick test test-long check docs site env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image bench-chains perf-quick perf-locust
+.PHONY: demo serve quick test test-long check docs site env upstream system clean demo-checkpoints demo-audio bench-tts bench-asr bench-image bench-chains bench-gateway perf-quick perf-locust
 
 demo: env
 	$(BIN)/qwen demo
@@ -144,6 +144,10 @@ bench-image: env
 # Against the same steps one after another, in one run.
 bench-chains: env
 	$(BIN)/python -m perf.bench_chains
+
+bench-gateway: env
+	@scripts/apt.sh wrk
+	$(BIN)/python -m perf.bench_gateway
 
 perf-quick: env
 	$(BIN)/python -m perf.quick
