@@ -163,14 +163,36 @@ def test_who_is_silent_is_let_go(triton: FakeTriton) -> None:
         assert socket.rest()[-1]["error"]["code"] == "idle"
 
 
-def test_a_turn_has_an_end(triton: FakeTriton) -> None:
+def test_a_turn_that_nobody_ends_is_committed(triton: FakeTriton) -> None:
     with GatewayThread(triton=(triton.address,), max_turn_s=2.0) as gateway, realtime(gateway) as socket:
-        socket.update(audio={"input": {"turn_detection": None}})
+        socket.update(audio={"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}})
+        for _ in range(3):
+            socket.append(speech(0.9))
+            socket.append(speech(0.2))
+            told = kinds(socket.until("conversation.item.input_audio_transcription.completed"))
+            assert "input_audio_buffer.committed" in told
+            assert "input_audio_buffer.speech_stopped" not in told
+
+
+def test_sound_that_waits_to_be_heard_is_bounded(triton: FakeTriton) -> None:
+    end = threading.Event()
+    captioner = triton.scripts["qwen3_asr_stream"]
+
+    def script(inputs: Payloads) -> Iterator[Payloads]:
+        assert end.wait(30)
+        yield from captioner(inputs)
+
+    triton.scripts["qwen3_asr_stream"] = script
+    with GatewayThread(triton=(triton.address,), max_turn_s=2.0) as gateway, realtime(gateway) as socket:
+        socket.update(output_modalities=["text"], audio={"input": {"turn_detection": None}})
         for _ in range(3):
             socket.append(speech(0.9))
         assert socket.until("error")[-1]["error"]["code"] == "input_audio_buffer_full"
+        end.set()
         socket.send("input_audio_buffer.clear")
         socket.until("input_audio_buffer.cleared")
+        socket.send("response.create")
+        socket.until("response.done")  # all is heard
         socket.append(speech(0.9))
         socket.send("input_audio_buffer.commit")
         socket.until("conversation.item.done")

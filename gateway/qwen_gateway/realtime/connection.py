@@ -87,7 +87,8 @@ class RealtimeConnection:
         config = self._session.audio.input
         position_s = self._input.position_s if hasattr(self, "_input") else 0.0
         first_sample = round(position_s * config.format.rate_hz)
-        # At half of what there is room for, a turn that voice activity does not end is ended: the next one begins.
+        # At half of what there is room for, a turn that nobody ends is committed: the next one begins. Clients that
+        # find turns themselves send sound in between, too.
         longest_s = self._settings.max_turn_s / 2
         return InputAudio(config, longest_s, lambda: self._listener.begin(self._session.audio.input), first_sample)
 
@@ -109,10 +110,11 @@ class RealtimeConnection:
             self._response.cancel("turn_detected")
 
     async def _ended(self, change: TurnChange) -> None:
-        item_id = change.turn.item.id
-        await self._emit("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=change.at_ms)
-        await self._commit_turn(change.turn)
         turns = self._session.audio.input.turn_detection
+        if turns is not None:
+            item_id = change.turn.item.id
+            await self._emit("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=change.at_ms)
+        await self._commit_turn(change.turn)
         if turns is not None and turns.create_response and self._session.type == "realtime":
             self._scope.start(self._answer_turn(change.turn))
 

@@ -10,7 +10,7 @@ from qwen_gateway.realtime.audio_formats import SAMPLE_BYTES
 from qwen_gateway.realtime.conversation import Item
 from qwen_gateway.realtime.session import AudioInput
 from qwen_gateway.realtime.transcription import TurnTranscription
-from qwen_gateway.realtime.vad import NOTICED_MS, VoiceDetector
+from qwen_gateway.realtime.vad import NOTICED_MS, VoiceChange, VoiceDetector
 
 MIN_TURN_MS = 100
 LONG_BYTES = 64 << 10  # a second and more: detected beside the event loop
@@ -32,7 +32,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class TurnChange:
-    """By voice activity, a turn has begun or is over, so many ms after the session's begin."""
+    """A turn has begun, by voice activity, or is over, so many ms after the session's begin."""
 
     turn: Turn
     is_begin: bool
@@ -45,7 +45,7 @@ Begin: TypeAlias = Callable[[], Turn]
 class InputAudio:
     """Sound of the running turn, and in silence so much of it as a turn's padding needs.
 
-    `begin` makes a turn. One that voice activity does not end is over after `max_turn_s`.
+    `begin` makes a turn. One that nobody ends is over after `max_turn_s`.
     """
 
     def __init__(self, config: AudioInput, max_turn_s: float, begin: Begin, first_sample: int = 0) -> None:
@@ -74,13 +74,10 @@ class InputAudio:
 
     async def append(self, pcm: bytes) -> list[TurnChange]:
         """More sound; which turns begin and end with it."""
+        changes: list[TurnChange] = []
         if self._detector is None:
             self._turn = self._turn or self._begin()
-            self._take(pcm)
-            return []
-        found = self._detector.feed(pcm) if len(pcm) < LONG_BYTES else await asyncio.to_thread(self._detector.feed, pcm)
-        changes: list[TurnChange] = []
-        for change in found:
+        for change in await self._detected(pcm):
             # A turn begins some frames before it is noticed: those lie in the silence already.
             cut = max(0, change.sample + self._origin - self._num_samples) * SAMPLE_BYTES
             self._take(pcm[:cut])
@@ -91,8 +88,8 @@ class InputAudio:
                 changes.append(self._ended(self._turn))
         self._take(pcm)
         if self._turn is not None and self._turn.transcription.num_bytes >= self._max_bytes:
-            self._detector.stop()
             changes.append(self._ended(self._turn))
+            self._forget()
         return changes
 
     def commit(self) -> Turn:
@@ -114,6 +111,13 @@ class InputAudio:
         if self._turn is not None:
             self._turn.drop()
         self._forget()
+
+    async def _detected(self, pcm: bytes) -> list[VoiceChange]:
+        if self._detector is None:
+            return []
+        if len(pcm) < LONG_BYTES:
+            return self._detector.feed(pcm)
+        return await asyncio.to_thread(self._detector.feed, pcm)
 
     def _take(self, pcm: bytes) -> None:
         self._num_samples += len(pcm) // SAMPLE_BYTES
