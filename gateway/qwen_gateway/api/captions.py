@@ -16,7 +16,7 @@ from pydantic import Field
 from qwen_client.captions import DEFAULT_SAMPLE_RATE
 from qwen_gateway.api import AUTO, PREFIX, language_of
 from qwen_gateway.body import Body, check
-from qwen_gateway.errors import GatewayError, bad_request, body_of
+from qwen_gateway.errors import GatewayError, bad_request
 from qwen_gateway.files import decoded
 from qwen_gateway.realtime.json_socket import JsonSocket, OpenSockets
 from qwen_gateway.realtime.task_scope import TaskScope
@@ -60,7 +60,7 @@ async def _read(socket: JsonSocket, audio: asyncio.Queue[bytes | None], max_byte
         try:
             await audio.put(await _audio_of(await socket.receive(), max_bytes))
         except GatewayError as error:
-            await socket.send({"type": "error", **body_of(error)[1]})
+            await socket.send_error(error)
             socket.charge()
 
 

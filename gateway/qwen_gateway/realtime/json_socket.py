@@ -135,11 +135,17 @@ class JsonSocket:
         except (TimeoutError, WebSocketDisconnect) as error:
             raise ClientLeft from error
 
+    async def send_error(self, error: Exception) -> int:
+        """Tell an error; its status."""
+        status, body = body_of(error)
+        await self.send({"type": "error", "event_id": new_id("event"), **body})
+        return status
+
     async def fail(self, error: Exception, code: int | None = None) -> None:
         """Tell an error, and close."""
-        status, body = body_of(error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         with suppress(ClientLeft):
-            await self.send({"type": "error", "event_id": new_id("event"), **body})
+            status = await self.send_error(error)
         is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         await self.close(code or (INTERNAL_ERROR if is_ours else POLICY_VIOLATION))
 
