@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from qwen_client import __version__
 from qwen_gateway import errors, file_routes, health, triton_door
@@ -14,6 +15,8 @@ from qwen_gateway.answer_cache import AnswerCache
 from qwen_gateway.api import asr, captions, chains, image, tts, voices
 from qwen_gateway.api import chat as own_chat
 from qwen_gateway.kept_files import KeptFiles, own_folder
+from qwen_gateway.mcp_files import McpFiles
+from qwen_gateway.mcp_server import McpEndpoint, McpServer, mcp_sessions
 from qwen_gateway.middleware import Guard, RequestIds
 from qwen_gateway.openai import audio, chat, images, models, realtime_secrets
 from qwen_gateway.realtime import routes as realtime
@@ -45,6 +48,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     errors.install(app)
     for module in (*OWN, *OPENAI, triton_door):
         app.include_router(module.router)
+    app.router.routes.append(Route("/mcp", McpEndpoint()))
     return app
 
 
@@ -56,8 +60,10 @@ async def _connected(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.remote_files = RemoteFiles(settings)
     app.state.kept_files = KeptFiles(Path(settings.files_folder) if settings.files_folder else own_folder())
     app.state.open_sockets = OpenSockets(settings.max_open_sockets)
+    mcp_files = McpFiles(settings, app.state.kept_files, app.state.remote_files)
     try:
-        yield {}
+        async with mcp_sessions(McpServer(app.state.upstream, mcp_files), settings) as app.state.mcp:
+            yield {}
     finally:
         await app.state.triton_http.close()
         await app.state.upstream.close()

@@ -1,10 +1,12 @@
-"""`qwen gateway`."""
+"""`qwen gateway` and `qwen mcp`."""
 
+import asyncio
 from typing import Annotated
 
 import typer
 
 from qwen_client.cli import app
+from qwen_gateway.mcp_server import serve_stdio
 from qwen_gateway.serving import serve
 from qwen_gateway.settings import GatewaySettings
 
@@ -19,6 +21,14 @@ def gateway(
 ) -> None:
     """Serve the REST API and OpenAI's API in front of running servers, until Ctrl-C or SIGTERM."""
     serve(GatewaySettings(triton=_addresses(triton), triton_http=_addresses(triton_http)), host, port, workers)
+
+
+@app.command()
+def mcp(
+    triton: Annotated[str, typer.Option(help="gRPC addresses of the servers, apart by commas")] = "127.0.0.1:8001",
+) -> None:
+    """Serve tools to an agent on stdin and stdout (Model Context Protocol)."""
+    asyncio.run(serve_stdio(GatewaySettings(triton=_addresses(triton))))
 
 
 def _addresses(text: str) -> tuple[str, ...]:

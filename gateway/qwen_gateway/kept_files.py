@@ -10,7 +10,7 @@ from qwen_gateway.errors import GatewayError
 
 KEPT_S = 3600.0
 MAX_BYTES = 1 << 30
-ENDINGS = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpeg"}
+ENDINGS = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpeg", "audio/wav": ".wav"}
 
 
 class KeptFiles:

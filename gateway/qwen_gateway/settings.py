@@ -43,6 +43,12 @@ class GatewaySettings(BaseModel):
         default=(443,), max_length=100, description="ports that files are fetched from"
     )
     remote_timeout_s: float = Field(default=30.0, gt=0, description="longest time that fetching a file may take")
+    mcp_origins: tuple[str, ...] = Field(
+        default=(), max_length=100, description="origins of pages, besides local ones, that may call /mcp"
+    )
+    max_inline_bytes: int = Field(
+        default=1 << 20, ge=0, description="files in results of /mcp; larger ones are named by reference"
+    )
     max_cache_bytes: int = Field(default=64 << 20, ge=0, description="answers kept for repeated requests; 0: none")
     max_open_sockets: int = Field(default=500, ge=1, description="WebSockets open in a process; more are refused (503)")
     max_event_bytes: int = Field(default=1 << 20, ge=1024, description="size of an event on a WebSocket")
