@@ -86,10 +86,12 @@ demo-checkpoints: env upstream
 	$(TRAIN_TTS).mimi
 	$(TRAIN_TTS).voice_space
 	$(TRAIN_TTS).tts_data
-	$(TRAIN_TTS).talker
+	$(TRAIN_TTS).talker from_scratch
 	$(TRAIN_TTS).speaker_encoder
 	$(TRAIN_TTS).publish_voices
 	$(TRAIN_TTS).check_layouts
+	$(TRAIN_TTS).tts_free_data
+	$(TRAIN_TTS).talker free
 	$(TRAIN_TTS).resynthesise
 	$(TRAIN_TTS).resynthesise_held_out
 	$(TRAIN).asr fine_tune
@@ -99,12 +101,14 @@ demo-checkpoints: env upstream
 	$(TRAIN).asr spelling
 	$(TRAIN).asr free
 	$(TRAIN).asr several
+	$(TRAIN).asr homophones
 	$(TRAIN).asr publish
 	$(TRAIN).evaluate_asr
 	$(TRAIN).aligner
 	$(TRAIN).aligner publish
 	$(TRAIN).evaluate_aligner
 	$(TRAIN_TTS).speak_held_out
+	$(TRAIN_TTS).speak_pieces
 	$(TRAIN_TTS).speak_voices
 	$(TRAIN).evaluate_tts
 	for run in 0 1 2; do $(TRAIN).image_vae $$run || exit 1; done

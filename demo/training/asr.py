@@ -8,6 +8,7 @@
     python -m demo.training.asr spelling      # and mostly names
     python -m demo.training.asr free          # and words in free order, more clips of several sentences
     python -m demo.training.asr several       # and clips of up to eight sentences
+    python -m demo.training.asr homophones    # and words of one sound but for the tone, free order by the codec
     python -m demo.training.asr publish
 
 Checkpoints replace each other in build/training/asr, so a run may be stopped at any time; `publish` copies the last
@@ -56,11 +57,13 @@ class Phase:
     sentences_share: float
     numbers_share: float = 0.0
     resynthesised_share: float = 0.0
+    resynthesised_free_share: float = 0.0
     names_share: float = 0.0
     chinese_sentences_share: float = 0.0
     chinese_numbers_share: float = 0.0
     free_share: float = 0.0
     chinese_free_share: float = 0.0
+    chinese_homophones_share: float = 0.0
     num_sentences_shares: tuple[float, ...] = NUM_SENTENCES_SHARES
     ears_kept: bool = False  # the convolutions stay as they are: a fifth less time
     points_at_names: bool = False  # two heads are taught to look a name up in the context
@@ -72,11 +75,13 @@ class Phase:
         """The speech of this phase, each with its share; resynthesised English and Mandarin apart."""
         shares = asdict(self)
         pools = [(one.load(), shares[f"{one.name}_share"]) for one in asr_data.SPEECH_SETS]
-        if self.resynthesised_share:
-            resynthesised = asr_data.load_resynthesised()
+        for name in ("resynthesised", "resynthesised_free"):
+            if not (share := shares[f"{name}_share"]):
+                continue
+            resynthesised = asr_data.load_resynthesised(name)
             for language in dict.fromkeys(utterance.language for utterance in resynthesised):
                 own = [utterance for utterance in resynthesised if utterance.language == language]
-                pools.append((own, self.resynthesised_share * len(own) / len(resynthesised)))
+                pools.append((own, share * len(own) / len(resynthesised)))
         return [(pool, share) for pool, share in pools if share]
 
 
@@ -145,6 +150,24 @@ PHASES = {
         learning_rate=5e-4,
         mean_with_start=True,
         num_sentences_shares=(0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+    ),
+    "homophones": replace(
+        FREE_ORDER,
+        seed=38,
+        num_steps=1400,
+        mean_with_start=True,
+        learning_rate=6e-4,
+        sentences_share=0.1,
+        numbers_share=0.03,
+        resynthesised_share=0.06,
+        resynthesised_free_share=0.22,
+        names_share=0.12,
+        chinese_sentences_share=0.1,
+        chinese_numbers_share=0.02,
+        free_share=0.17,
+        chinese_free_share=0.12,
+        chinese_homophones_share=0.06,
+        num_sentences_shares=(0.45, 0.1, 0.1, 0.08, 0.08, 0.07, 0.06, 0.06),
     ),
 }
 CORPUS = "demo.training.corpus, corpus_chinese, corpus_names and corpus_free, held_out=False, spoken by espeak-ng"

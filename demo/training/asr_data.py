@@ -122,15 +122,19 @@ CHINESE_SENTENCES = SpeechSet("chinese_sentences", 8_000, 14, chinese_sentence, 
 CHINESE_NUMBERS = SpeechSet("chinese_numbers", 1_500, 15, chinese_number_sentence, CHINESE)
 FREE = SpeechSet("free", 10_000, 16, corpus_free.sentence)
 CHINESE_FREE = SpeechSet("chinese_free", 10_000, 17, corpus_free.chinese_sentence, CHINESE)
-SPEECH_SETS = (SENTENCES, NUMBERS, NAMES, CHINESE_SENTENCES, CHINESE_NUMBERS, FREE, CHINESE_FREE)
+CHINESE_HOMOPHONES = SpeechSet("chinese_homophones", 4_000, 18, corpus_free.homophone_sentence, CHINESE)
+SPEECH_SETS = (
+    SENTENCES, NUMBERS, NAMES, CHINESE_SENTENCES, CHINESE_NUMBERS, FREE, CHINESE_FREE, CHINESE_HOMOPHONES,
+)  # fmt: skip
 
 
 def load_resynthesised(name: str = "resynthesised") -> list[Utterance]:
     """Sentences as the demo TTS codec gives them back; `python -m demo.training.resynthesise` makes them."""
     with np.load(CACHE / f"{name}.npz") as file:
         texts, languages = file["texts"].tolist(), file["languages"].tolist()
+        starts = [tuple(map(tuple, json.loads(one))) for one in file["word_starts"].tolist()]
         clips = np.split(file["audio"], file["offsets"][1:-1])
-    return [Utterance(*row) for row in zip(clips, texts, languages, strict=True)]
+    return [Utterance(*row) for row in zip(clips, texts, languages, starts, strict=True)]
 
 
 def main() -> None:

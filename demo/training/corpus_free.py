@@ -21,6 +21,8 @@ GRAMMAR = (
     "please", "send", "starts", "step", "task", "today", "tomorrow", "we",
 )  # fmt: skip
 WORDS = (*corpus.WORDS, *GRAMMAR)
+HOMOPHONES = ("十", "是")
+NUM_WORDS_BETWEEN = (1, 6)
 CHINESE_WORDS = tuple(dict.fromkeys(corpus_chinese.WORDS[:-2]))  # without punctuation
 
 Phrase = Callable[[random.Random], str]
@@ -79,6 +81,15 @@ def sentence(rng: random.Random) -> Sentence:
 def chinese_sentence(rng: random.Random) -> Sentence:
     """`sentence` in Mandarin."""
     return _sentence(rng, CHINESE_WORDS, corpus_chinese.NUMBERS, CHINESE_PHRASES, corpus_chinese.scene_phrase, "")
+
+
+def homophone_sentence(rng: random.Random) -> Sentence:
+    """`chinese_sentence` with HOMOPHONES, which differ in their tone alone, at any place between its words."""
+    words = rng.sample([word for word in CHINESE_WORDS if word not in HOMOPHONES], rng.randint(*NUM_WORDS_BETWEEN))
+    for _ in range(rng.choice((1, 1, 2))):
+        words.insert(rng.randint(0, len(words)), rng.choice(HOMOPHONES))
+    text = "".join(words)
+    return Sentence(f"{text}。", text)
 
 
 def _sentence(

@@ -1,6 +1,7 @@
 """Second half of the demo TTS evaluation, in the ASR environment: python -m demo.training.evaluate_tts
 
-The demo ASR hears what demo.training.speak_held_out and speak_voices spoke; the figures go to the manifest.
+The demo ASR hears what demo.training.speak_held_out, speak_pieces and speak_voices spoke; the figures go to the
+manifest.
 """
 
 import itertools
@@ -11,16 +12,18 @@ import soxr
 import torch
 
 from demo.training import manifest
-from demo.training.evaluate_asr import Transcriber, word_errors
+from demo.training.asr_data import CHINESE, ENGLISH
+from demo.training.evaluate_asr import Transcriber, edits, units
 
 HEARD_FILE = "build/training/held_out_speech.npz"
+PIECES_FILE = "build/training/pieces_speech.npz"
 VOICES_FILE = "build/training/voices_speech.npz"
 NUM_THREADS = 1
 TTS_SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ = 24000, 16000
 NUM_SHOWN = 20
 SCRIPTS = (
-    "fit_codes", "codec", "mimi", "voice_space", "tts_data", "talker", "speaker_encoder", "publish_voices",
-    "speak_held_out", "speak_voices", "evaluate_tts",
+    "fit_codes", "codec", "mimi", "voice_space", "tts_data", "talker from_scratch", "speaker_encoder", "publish_voices",
+    "tts_free_data", "talker free", "speak_held_out", "speak_pieces", "speak_voices", "evaluate_tts",
 )  # fmt: skip
 FACTS = {
     "seed": 7,
@@ -30,25 +33,28 @@ FACTS = {
 }
 
 
-def heard_texts(transcriber: Transcriber, audio: np.ndarray, offsets: np.ndarray) -> list[str]:
+def heard_texts(transcriber: Transcriber, audio: np.ndarray, offsets: np.ndarray, language: str = ENGLISH) -> list[str]:
     """What the demo ASR hears in each clip of `audio` (24 kHz)."""
     clips = [
         soxr.resample(audio[start:end], TTS_SAMPLE_RATE_HZ, ASR_SAMPLE_RATE_HZ)
         for start, end in itertools.pairwise(offsets)
     ]
-    return transcriber.texts(clips, language="English")
+    return transcriber.texts(clips, language=language)
 
 
 def words(text: str) -> str:
     """Lower case without punctuation: what is spoken, not how it is written."""
-    return text.lower().translate(str.maketrans("", "", ".,"))
+    return text.lower().translate(str.maketrans("", "", ".,。，"))
 
 
-def right_words(references: list[str], found: list[str]) -> float:
-    """Share of the reference words that were heard right (inserted words count as errors)."""
-    pairs = [(words(reference), words(heard)) for reference, heard in zip(references, found, strict=True)]
-    errors = sum(word_errors(reference, heard) for reference, heard in pairs)
-    return round(1 - errors / sum(len(reference.split()) for reference, _ in pairs), 3)
+def right_words(references: list[str], found: list[str], language: str = ENGLISH) -> float:
+    """Share of the reference words, in Chinese characters, that were heard right (inserted ones count as errors)."""
+    pairs = [
+        (units(words(reference), language), units(words(heard), language))
+        for reference, heard in zip(references, found, strict=True)
+    ]
+    errors = sum(edits(reference, heard) for reference, heard in pairs)
+    return round(1 - errors / sum(len(reference) for reference, _ in pairs), 3)
 
 
 def by_speaker(speakers: list[str], texts: list[str], found: list[str]) -> dict[str, float]:
@@ -78,10 +84,30 @@ def evaluate_speakers(transcriber: Transcriber) -> None:
         "words_heard_right_by_speaker": by_speaker(speakers, texts, found),
         "sentences_heard_right_100": round(1 - len(wrong) / len(texts), 3),
         "words_heard_right_100_espeak_through_codec": right_words(texts, copied),
+        "pieces": piece_facts(transcriber),
         **facts,
     }
     print(json.dumps(quality, indent=2))
     manifest.record("tts", quality=quality, **FACTS)
+
+
+def piece_facts(transcriber: Transcriber) -> dict[str, dict[str, dict[str, float]]]:
+    """How well sentences, free order and several sentences in a piece are heard, by language."""
+    facts: dict[str, dict[str, dict[str, float]]] = {}
+    with np.load(PIECES_FILE) as spoken:
+        for language, kind in itertools.product((ENGLISH, CHINESE), ("sentences", "free", "several")):
+            prefix = f"{language.lower()}_{kind}_"
+            texts = spoken[f"{prefix}texts"].tolist()
+            found, copied = (
+                heard_texts(transcriber, spoken[f"{prefix}{clips}audio"], spoken[f"{prefix}{clips}offsets"], language)
+                for clips in ("", "copied_")
+            )
+            facts.setdefault(language.lower(), {})[kind] = {
+                "pieces": len(texts),
+                "words_heard_right": right_words(texts, found, language),
+                "words_heard_right_espeak_through_codec": right_words(texts, copied, language),
+            }
+    return facts
 
 
 def evaluate_voices(transcriber: Transcriber) -> None:

@@ -11,12 +11,15 @@ import time
 import numpy as np
 import soxr
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from demo.training.speech import Voice
 from demo.training.tts_config import (
+    BASE_FOLDER,
     BUILD,
     SAMPLE_RATE_HZ,
+    SPEAKER_SHARD,
     Qwen3TTSSpeakerEncoder,
     mel_spectrogram,
     tts_config,
@@ -73,6 +76,14 @@ def build(dimension: int) -> Qwen3TTSSpeakerEncoder:
     config = copy.deepcopy(tts_config("base").speaker_encoder_config)
     config.enc_dim = dimension
     return Qwen3TTSSpeakerEncoder(config)
+
+
+def load_published() -> Qwen3TTSSpeakerEncoder:
+    """The encoder of the cloning checkpoint, the talker's projection included."""
+    weights = load_file(BASE_FOLDER / SPEAKER_SHARD)
+    encoder = build(tts_config("base").speaker_encoder_config.enc_dim)
+    encoder.load_state_dict({name.removeprefix("speaker_encoder."): one.float() for name, one in weights.items()})
+    return encoder.eval()
 
 
 def train(encoder: Qwen3TTSSpeakerEncoder, mels: list[torch.Tensor], targets: torch.Tensor) -> None:

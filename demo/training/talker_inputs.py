@@ -118,7 +118,7 @@ def lay_out(
 @dataclass
 class Batch:
     """Right-padded: text_ids, codec_ids, labels, spoken (batch, time); codes (batch, time, groups) where is_frame;
-    voices (batch, 8) where codec_ids is VOICE."""
+    voices (batch, dimension) where codec_ids is VOICE; last_text (batch): the position of the text's end."""
 
     text_ids: torch.Tensor
     codec_ids: torch.Tensor
@@ -127,6 +127,7 @@ class Batch:
     labels: torch.Tensor
     spoken: torch.Tensor
     voices: torch.Tensor
+    last_text: torch.Tensor
 
 
 def make_batch(examples: Sequence[Example]) -> Batch:
@@ -135,7 +136,8 @@ def make_batch(examples: Sequence[Example]) -> Batch:
     codes = np.zeros((*shape, NUM_GROUPS), dtype=np.int64)
     is_frame = np.zeros(shape, dtype=bool)
     labels, spoken = np.full(shape, IGNORED), np.full(shape, IGNORED)
-    voices = np.zeros((len(examples), DIMENSION), dtype=np.float32)
+    dimension = max((len(example.voice) for example in examples if example.voice is not None), default=DIMENSION)
+    voices = np.zeros((len(examples), dimension), dtype=np.float32)
     for row, example in enumerate(examples):
         end = len(example.text_ids)
         start = end - len(example.codes)
@@ -147,7 +149,9 @@ def make_batch(examples: Sequence[Example]) -> Batch:
         spoken[row, :end] = example.spoken
         if example.voice is not None:
             voices[row] = example.voice
-    return Batch(*(torch.from_numpy(one) for one in (text_ids, codec_ids, codes, is_frame, labels, spoken, voices)))
+    last_text = spoken.max(1)  # the last label is the end, which speaks the end of the text
+    arrays = (text_ids, codec_ids, codes, is_frame, labels, spoken, voices, last_text)
+    return Batch(*(torch.from_numpy(one) for one in arrays))
 
 
 def embed_codes(model: Qwen3TTSForConditionalGeneration, codes: torch.Tensor) -> torch.Tensor:
@@ -159,7 +163,7 @@ def embed_codes(model: Qwen3TTSForConditionalGeneration, codes: torch.Tensor) ->
     return embedded
 
 
-def embed(model: Qwen3TTSForConditionalGeneration, voice_projection: nn.Linear, batch: Batch) -> torch.Tensor:
+def embed(model: Qwen3TTSForConditionalGeneration, voice_projection: nn.Module, batch: Batch) -> torch.Tensor:
     """inputs_embeds (batch, time, hidden), equal to what the official generate feeds the talker."""
     talker = model.talker
     words = talker.text_projection(talker.get_text_embeddings().weight)
@@ -168,5 +172,6 @@ def embed(model: Qwen3TTSForConditionalGeneration, voice_projection: nn.Linear, 
     rows, times = batch.is_frame.nonzero(as_tuple=True)
     codec = codec.index_put((rows, times), embed_codes(model, batch.codes[rows, times]))
     rows, times = (batch.codec_ids == VOICE).nonzero(as_tuple=True)
-    codec = codec.index_put((rows, times), voice_projection(batch.voices[rows]))
+    if len(rows):
+        codec = codec.index_put((rows, times), voice_projection(batch.voices[rows]))
     return nn.functional.embedding(batch.text_ids, words) + codec

@@ -6,6 +6,7 @@ each frame speaks.
 """
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,22 @@ NUM_CHUNKS = 26  # the talker may start on the first ones
 NUM_THREADS = 1
 TALKER_SEED = 11
 WORD_LIST_SHARE = 0.2
-NAMED_A_CHUNK = {"ava": 95, "clara": 95, "dan": 95, "ben": 95, "mei": 150}
-CLONED_VOICES_A_CHUNK = 80
 TEXTS_A_VOICE = 4
-DESIGNED_A_CHUNK = 150
 LANGUAGES = {"english": corpus, "chinese": corpus_chinese}
+
+DrawTexts = Callable[[int, int, str], list[str]]  # count, seed, language
+
+
+@dataclass(frozen=True)
+class ChunkSize:
+    """How many utterances each speaker has in a chunk, how many voices are for clones, how many obey an instruction."""
+
+    named: Mapping[str, int]
+    cloned_voices: int
+    designed: int
+
+
+CHUNK_SIZE = ChunkSize({"ava": 95, "clara": 95, "dan": 95, "ben": 95, "mei": 150}, cloned_voices=80, designed=150)
 
 
 def training_texts(count: int, seed: int, language: str = "english") -> list[str]:
@@ -53,27 +65,27 @@ class Utterance:
     instruction: str = ""
 
 
-def plan_chunk(seed: int) -> list[Utterance]:
+def plan_chunk(seed: int, size: ChunkSize, draw_texts: DrawTexts) -> list[Utterance]:
     """The utterances of one chunk."""
     rng = random.Random(seed)
     num_named = {
-        language: sum(count for name, count in NAMED_A_CHUNK.items() if SPEAKER_LANGUAGES[name] == language)
+        language: sum(count for name, count in size.named.items() if SPEAKER_LANGUAGES[name] == language)
         for language in LANGUAGES
     }
-    num_english = num_named["english"] + CLONED_VOICES_A_CHUNK * TEXTS_A_VOICE + DESIGNED_A_CHUNK
+    num_english = num_named["english"] + size.cloned_voices * TEXTS_A_VOICE + size.designed
     texts = {
-        "english": iter(training_texts(num_english, seed)),
-        "chinese": iter(training_texts(num_named["chinese"], seed, "chinese")),
+        "english": iter(draw_texts(num_english, seed, "english")),
+        "chinese": iter(draw_texts(num_named["chinese"], seed, "chinese")),
     }
     planned = [
         Utterance(next(texts[SPEAKER_LANGUAGES[name]]), SPEAKERS[name], speaker=name)
-        for name, count in NAMED_A_CHUNK.items()
+        for name, count in size.named.items()
         for _ in range(count)
     ]
-    for _ in range(CLONED_VOICES_A_CHUNK):
+    for _ in range(size.cloned_voices):
         voice = training_voice(rng)
         planned += [Utterance(next(texts["english"]), voice) for _ in range(TEXTS_A_VOICE)]
-    for told in instructions(DESIGNED_A_CHUNK, seed=seed, held_out=False):
+    for told in instructions(size.designed, seed=seed, held_out=False):
         planned.append(Utterance(next(texts["english"]), obedient_voice(told, rng), instruction=told.text))
     return planned
 
@@ -88,8 +100,8 @@ def letters_spoken(text: str, word_starts: list[tuple[int, float]], num_frames: 
     return np.minimum(spread.astype(np.int64), len(text) - 1)
 
 
-def save_chunk(file: Path, planned: list[Utterance], books: CodeBooks) -> None:
-    """Speak and encode one chunk of the talker's cache; a reader never sees half a file."""
+def save_chunk(file: Path, planned: list[Utterance], books: CodeBooks, **more: np.ndarray) -> None:
+    """Speak and encode one chunk of the talker's cache, with `more` arrays; a reader never sees half a file."""
     codes, letters = [], []
     for utterance in planned:
         audio = flat(utterance.text, utterance.voice)
@@ -108,7 +120,8 @@ def save_chunk(file: Path, planned: list[Utterance], books: CodeBooks) -> None:
             pitches=np.array([utterance.voice.pitch for utterance in planned]),
             lengths=np.array([len(one) for one in codes]),
             codes=np.concatenate(codes),
-            letters=np.concatenate(letters).astype(np.uint8),
+            letters=np.concatenate(letters).astype(np.uint16),
+            **more,
         )
     fresh.rename(file)
 
@@ -121,7 +134,7 @@ def main() -> None:
     for index in range(NUM_CHUNKS):
         file = TALKER_CACHE / f"{index:03d}.npz"
         if not file.exists():
-            save_chunk(file, plan_chunk(TALKER_SEED + index), books)
+            save_chunk(file, plan_chunk(TALKER_SEED + index, CHUNK_SIZE, training_texts), books)
             print(file, flush=True)
 
 

@@ -11,7 +11,6 @@ from demo.training.speech import Voice
 from demo.training.talker_inputs import CONFIG, PAUSE, VOICE, Batch, Example, Speech, head_ids, lay_out, make_batch
 from demo.training.text_tokens import text_tokenizer
 from demo.training.tts_config import LANGUAGES
-from demo.training.tts_data import TALKER_CACHE
 from demo.training.tts_voices import SPEAKER_LANGUAGES
 from demo.training.voice_space import DIMENSION, describe
 
@@ -23,6 +22,7 @@ WITHOUT_LANGUAGE = 0.2
 WITHOUT_LANGUAGE_UNNAMED = 0.5  # upstream clones and designs without one unless told
 VOICE_NOISE = 0.12  # of each number: about what the speaker encoder mishears
 LONGEST_PAUSE_FRAMES = 6  # silence that may follow a reference
+MANDARIN_SPEAKERS = [name for name, language in SPEAKER_LANGUAGES.items() if language == "chinese"]
 ASSISTANT = "<|im_start|>assistant\n"
 
 
@@ -54,20 +54,22 @@ def instruction_ids(instruction: str) -> list[int]:
 class Utterances:
     """The cached utterances, one index a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.texts: list[str] = []
         self.speakers: list[str] = []
         self.instructions: list[str] = []
         self.codes: list[np.ndarray] = []
         self.letters: list[np.ndarray] = []
         self.voices: list[Voice] = []
+        self.embeddings: list[np.ndarray] = []  # of clones, where the cache has them
         self.rows_of_voice: dict[Voice, list[int]] = defaultdict(list)
         self._known: set[Path] = set()
         self._assistant = token_ids(ASSISTANT)
 
     def load_new(self) -> None:
         """Read the chunks that were written since the last call."""
-        for file in sorted(set(TALKER_CACHE.glob("*.npz")) - self._known):
+        for file in sorted(set(self._folder.glob("*.npz")) - self._known):
             self._known.add(file)
             with np.load(file) as chunk:
                 ends = np.cumsum(chunk["lengths"])[:-1]
@@ -76,6 +78,7 @@ class Utterances:
                 self.texts += chunk["texts"].tolist()
                 self.speakers += chunk["speakers"].tolist()
                 self.instructions += chunk["instructions"].tolist()
+                self.embeddings += list(chunk.get("embeddings", ()))
                 voices = zip(
                     chunk["voices"].tolist(), chunk["speeds_wpm"].tolist(), chunk["pitches"].tolist(), strict=True
                 )
@@ -116,16 +119,20 @@ class Utterances:
             return lay_out(speech, head_ids(language, None), role=role, streaming=streaming)
         if rng.random() < IN_CONTEXT_SHARE:
             speech = speech.after(self._reference(row, rng))
-        noise = np.array([rng.gauss(0, VOICE_NOISE) for _ in range(DIMENSION)], dtype=np.float32)
-        voice = describe(self.voices[row]) + noise
+        voice = self.embeddings[row] if self.embeddings else self._described(row, rng)
         return lay_out(speech, head_ids(language, VOICE), role=self._assistant, streaming=streaming, voice=voice)
 
-    def batches(self, rng: random.Random) -> Iterator[Batch]:
-        """Batches of examples of like length, for ever."""
+    def _described(self, row: int, rng: random.Random) -> np.ndarray:
+        noise = np.array([rng.gauss(0, VOICE_NOISE) for _ in range(DIMENSION)], dtype=np.float32)
+        return describe(self.voices[row]) + noise
+
+    def batches(self, rng: random.Random, mandarin_times: int) -> Iterator[Batch]:
+        """Batches of examples of like length, for ever; Mandarin stands `mandarin_times` in each round."""
         while True:
             self.load_new()
             print(f"{len(self.texts)} utterances", flush=True)
-            order = rng.sample(range(len(self.codes)), len(self.codes))
+            times = [mandarin_times if speaker in MANDARIN_SPEAKERS else 1 for speaker in self.speakers]
+            order = rng.sample(range(len(self.codes)), sum(times), counts=times)
             for start in range(0, len(order) - BATCH * BUCKET + 1, BATCH * BUCKET):
                 bucket = [self.example(row, rng) for row in order[start : start + BATCH * BUCKET]]
                 bucket.sort(key=lambda example: len(example.text_ids))

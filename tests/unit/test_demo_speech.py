@@ -57,6 +57,7 @@ def test_characters_change_no_other_text():
         corpus_names.sentence,
         corpus_free.sentence,
         corpus_free.chinese_sentence,
+        corpus_free.homophone_sentence,
     ],
 )
 def test_words_are_those_that_the_aligner_is_asked_for(draw):
@@ -87,6 +88,14 @@ def test_free_digits_stand_alone_in_every_number_up_to_eight():
     chinese = [corpus_free.chinese_sentence(rng).text.rstrip("。") for _ in range(1000)]
     for texts, numbers in ((english, corpus.NUMBERS), (chinese, corpus_chinese.NUMBERS)):
         assert {len(text) for text in texts if set(text) <= set(numbers)} == set(range(1, 9))
+
+
+def test_words_that_differ_in_their_tone_stand_at_any_place_in_a_sentence():
+    texts = [corpus_free.homophone_sentence(random.Random(seed)).text.rstrip("。") for seed in range(300)]
+    assert all(any(word in text for word in corpus_free.HOMOPHONES) for text in texts)
+    for word in corpus_free.HOMOPHONES:
+        assert any(text.startswith(word) for text in texts)
+        assert any(text.endswith(word) for text in texts)
 
 
 def test_words_that_sound_like_others_stand_in_phrases_only():
