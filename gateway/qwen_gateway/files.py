@@ -36,17 +36,6 @@ def _decode(text: str, param: str, max_bytes: int) -> bytes:
     return data
 
 
-async def file_of(context: Context, text: str, param: str) -> bytes:
-    """The file that base64 or a data URI holds, or that lies at a URL.
-
-    Raises:
-        GatewayError: it is none of them, holds too much, or is not fetched here.
-    """
-    if is_url(text):
-        return await unless_left(context.request, context.remote_files.fetch(text, param))
-    return await decoded(text, param, context.settings.max_file_bytes)
-
-
 async def one_file(context: Context, **fields: bytes | str | None) -> bytes:
     """The file of a request that holds it in one of `fields`: as an upload, in base64, or by URL (`..._url`).
 

@@ -7,6 +7,7 @@ same checks, and what a host resolves to is checked by the connection itself (`p
 import asyncio
 import re
 import ssl
+from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -19,6 +20,7 @@ from qwen_gateway.settings import GatewaySettings
 HTTPS_PORT = 443
 MAX_URL_CHARS = 8192
 MAX_REDIRECTS = 3
+MAX_FILES = 16  # of one request
 REDIRECTS = (301, 302, 303, 307, 308)
 URL_CHARS = re.compile(r"[!#-;=?-Z_a-z~\[\]]+")  # printable ASCII without white space, quotes and backslashes
 # Names only; one whose last part is a number is read as an address: 127.1, 2130706433, 0x7f.1, 0177.0.0.1.
@@ -60,6 +62,22 @@ class RemoteFiles:
             raise bad_request(f"{param} could not be fetched", param=param, code="url_failed") from error
         except GatewayError as error:
             raise GatewayError(error.status, str(error), code=error.code, param=param) from error
+
+    async def fetch_all(self, urls: Iterable[str], param: str) -> dict[str, bytes]:
+        """The files of one request by their URLs, each fetched once; together no more than a request may have.
+
+        Raises:
+            GatewayError: as of `fetch`; or there are too many, or they are too large.
+        """
+        several = tuple(dict.fromkeys(urls))
+        if len(several) > MAX_FILES:
+            raise bad_request(f"{param}: more than {MAX_FILES} files to fetch", param=param, code="url_refused")
+        found: dict[str, bytes] = {}
+        for url in several:
+            found[url] = await self.fetch(url, param)
+            if sum(map(len, found.values())) > self._settings.max_body_bytes:
+                raise _too_large(param, self._settings.max_body_bytes)
+        return found
 
     async def _followed(self, url: str, param: str) -> bytes:
         """A pool for each file: a connection that was checked for one is used for no other."""

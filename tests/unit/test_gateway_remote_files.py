@@ -308,6 +308,24 @@ def test_a_fetch_that_is_cancelled_closes_its_connection(
     assert host.left.wait(30)
 
 
+def test_the_files_of_one_request(remote_files: Callable[..., RemoteFiles], host: TLSHost) -> None:
+    """Each is fetched once; together they are bounded, by number and by size."""
+
+    def fetched(*names: str, **settings: Any) -> dict[str, bytes]:
+        urls = [f"https://{HOST}/{name}" for name in names]
+        return asyncio.run(remote_files(**settings).fetch_all(urls, "images"))
+
+    host.answers |= {f"/{number}": answer(bytes(1000)) for number in range(20)}
+    assert list(fetched("0", "1", "0").values()) == [bytes(1000)] * 2
+    assert len(host.requests) == 2
+    with pytest.raises(GatewayError, match="more than 16 files"):
+        fetched(*map(str, range(17)))
+    assert len(host.requests) == 2
+    with pytest.raises(GatewayError) as caught:
+        fetched("0", "1", "2", "3", max_body_bytes=2500)
+    assert (caught.value.status, len(host.requests)) == (413, 5)
+
+
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "audio_url": ("/api/v1/asr/transcribe", {}),
     "image_url": ("/api/v1/image/edit", {"prompt": "blue"}),

@@ -3,7 +3,7 @@
 import itertools
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -17,27 +17,26 @@ from qwen_gateway.sound_encoder import SoundFormat, encode_whole, encoded
 from qwen_gateway.streaming import base64_text
 
 KEPT_S = 3600
-MAX_FETCHED = 16  # pictures of one request, by URL
 
 
 async def heard_messages(context: Context, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages with what is said in their `input_audio` parts as text, and with pictures that lie elsewhere."""
     contents = [message["content"] for message in messages if isinstance(message["content"], list)]
-    if sum(is_url(_url(part)) for part in itertools.chain.from_iterable(contents)) > MAX_FETCHED:
-        raise bad_request(f"messages have more than {MAX_FETCHED} pictures to fetch", param="messages")
-    return [{**message, "content": await _heard(context, message["content"])} for message in messages]
+    urls = filter(is_url, map(_url, itertools.chain.from_iterable(contents)))
+    pictures = await context.remote_files.fetch_all(urls, "image_url")
+    return [{**message, "content": await _heard(context, message["content"], pictures)} for message in messages]
 
 
-async def _heard(context: Context, content: Any) -> Any:
+async def _heard(context: Context, content: Any, pictures: Mapping[str, bytes]) -> Any:
     if not isinstance(content, list):
         return content
-    return [await _heard_part(context, part) for part in content]
+    return [await _heard_part(context, part, pictures) for part in content]
 
 
-async def _heard_part(context: Context, part: Any) -> Any:
+async def _heard_part(context: Context, part: Any, pictures: Mapping[str, bytes]) -> Any:
     kind = part.get("type") if isinstance(part, dict) else None
-    if kind == "image_url" and is_url(url := _url(part)):
-        return {"type": "image", "image": await context.remote_files.fetch(url, "image_url")}
+    if kind == "image_url" and (url := _url(part)) in pictures:
+        return {"type": "image", "image": pictures[url]}
     if kind in ("text", "image_url"):
         return part
     if kind != "input_audio":  # also what the SDK knows beyond: paths of files

@@ -13,10 +13,11 @@ from qwen_client import Picture, Progress
 from qwen_gateway.body import FORM, JSON, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.errors import bad_request
-from qwen_gateway.files import file_of
+from qwen_gateway.files import decoded
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.names import require_model
 from qwen_gateway.openai.bodies import OpenAIBody
+from qwen_gateway.remote_files import is_url
 from qwen_gateway.streaming import Parts, base64_text, begun, event, event_response
 
 router = APIRouter(prefix="/v1/images", tags=["OpenAI: images"])
@@ -80,10 +81,13 @@ async def edits(context: ContextOf) -> Response | dict[str, Any]:
 
 async def _pictures(context: Context, body: EditBody) -> list[bytes]:
     urls = [one.get("image_url") for one in body.images]
-    texts = [url.get("url") if isinstance(url, dict) else url for url in urls]
-    if any(not isinstance(text, str) for text in texts):
+    texts = [text for url in urls if isinstance(text := url.get("url") if isinstance(url, dict) else url, str)]
+    if len(texts) < len(urls):
         raise bad_request("images holds an object without image_url", param="images")
-    pictures = [*body.image, *[await file_of(context, str(text), "images") for text in texts]]
+    fetched = await unless_left(context.request, context.remote_files.fetch_all(filter(is_url, texts), "images"))
+    most = context.settings.max_file_bytes
+    sent = [fetched[text] if text in fetched else await decoded(text, "images", most) for text in texts]
+    pictures = [*body.image, *sent]
     if not pictures or not all(pictures):
         raise bad_request("send a picture as image", param="image", code="missing_file")
     return pictures
