@@ -7,6 +7,7 @@ from typing import Any, Self
 import uvicorn
 
 from qwen_gateway.app import create_app
+from qwen_gateway.realtime.websocket_protocol import WebSocketProtocol
 from qwen_gateway.settings import GatewaySettings
 from tests.waiting import until
 
@@ -25,6 +26,7 @@ class GatewayThread:
             loop="uvloop",
             http="httptools",
             access_log=False,
+            ws=WebSocketProtocol,
             ws_per_message_deflate=False,
         )
         self._server = uvicorn.Server(config)

@@ -6,6 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from qwen_gateway.app import create_app
+from qwen_gateway.realtime.websocket_protocol import WebSocketProtocol
 from qwen_gateway.settings import SETTINGS_VARIABLE, GatewaySettings
 
 GRACE_S = 10  # for what is open when the gateway stops
@@ -25,7 +26,7 @@ def serve(settings: GatewaySettings, host: str, port: int, workers: int = 1) -> 
         workers=workers,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,  # sound is not smaller by it
         backlog=BACKLOG,
         server_header=False,

@@ -1,12 +1,14 @@
 """A spoken conversation by OpenAI's client through the gateway and the real server: what it says can be heard again."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
 from openai import OpenAI
+from websockets.sync.client import connect
 
 from qwen_engine.chains.tasks.prompts import prompt
 from tests.gateway_thread import GatewayThread
@@ -51,3 +53,21 @@ def test_what_is_said_is_heard_and_answered_aloud(server, client, audio):
     assert words(said)
     reply = np.frombuffer(sound, "<i2").astype(np.float32) / 32_768
     assert words(client.asr.transcribe((reply, RATE_HZ)).text) == words(said)
+
+
+def test_captions_of_what_is_spoken(server, audio):
+    samples, rate_hz = soundfile.read(audio / "message.wav", dtype="int16")
+    pcm = samples.astype("<i2").tobytes()
+    with (
+        GatewayThread(triton=(server.address.grpc,)) as gateway,
+        connect(
+            f"ws://127.0.0.1:{gateway.port}/api/v1/captions?language=en&sample_rate={rate_hz}", proxy=None
+        ) as socket,
+    ):
+        for at in range(0, len(pcm), PIECE_BYTES):
+            socket.send(pcm[at : at + PIECE_BYTES])
+        socket.send('{"type": "finish"}')
+        captions = [json.loads(text) for text in socket]
+    assert [caption["is_final"] for caption in captions] == [False] * (len(captions) - 1) + [True]
+    said = " ".join(segment["text"] for caption in captions for segment in caption["segments"])
+    assert words(said) == words((audio / "message.txt").read_text())

@@ -262,17 +262,29 @@ def test_who_does_not_read_is_let_go(triton: FakeTriton) -> None:
         GatewayThread(triton=(triton.address,), send_timeout_s=0.3) as gateway,
         create_connection(("127.0.0.1", gateway.port), timeout=30) as raw,
     ):
-        raw.sendall(
-            b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: " + base64.b64encode(bytes(16)) + b"\r\n\r\n"
-        )
+        raw.sendall(HANDSHAKE + b"\r\n")
         assert raw.recv(12) == b"HTTP/1.1 101"
         for frame in (session(output_modalities=["text"]), item(), {"type": "response.create"}):
             raw.sendall(masked(json.dumps(frame).encode()))
         until(lambda: bool(triton.received) and not triton.open_ids)
         open_sockets = gateway.app.state.open_sockets
         until(lambda: open_sockets.num_open == 0)
+
+
+@pytest.mark.parametrize("headers", [b"X: " + b"y" * 10_000 + b"\r\n", b"X: y\r\n" * 200])
+def test_a_handshake_with_too_many_headers_is_answered(headers: bytes, shared: GatewayThread) -> None:
+    with create_connection(("127.0.0.1", shared.port), timeout=30) as raw:
+        raw.sendall(HANDSHAKE + headers + b"\r\n")
+        answer = b""
+        while data := raw.recv(1000):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 431")
+
+
+HANDSHAKE = (
+    b"GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + base64.b64encode(bytes(16)) + b"\r\n"
+)
 
 
 def masked(payload: bytes) -> bytes:
