@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 
 from qwen_client import Client
+from qwen_server.address import free_port
+from qwen_server.gateway_process import GatewayProcess
 from qwen_server.profiles import load_profile
 from qwen_server.triton_process import Address, TritonProcess
 
@@ -48,6 +50,14 @@ def audio() -> Path:
 def server() -> Iterator[TritonProcess]:
     """The demo profile on free ports; alive for the whole session."""
     with TritonProcess(load_profile("demo"), Address.free()) as process:
+        process.wait_ready()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def gateway(server: TritonProcess) -> Iterator[GatewayProcess]:
+    """In front of that server, as `qwen serve` starts it."""
+    with GatewayProcess.beside(server, free_port()) as process:
         process.wait_ready()
         yield process
 

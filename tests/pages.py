@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from qwen_server.gateway_process import GatewayProcess
 from qwen_server.triton_process import TritonProcess
 
 HOME = Path(__file__).resolve().parents[1]
@@ -40,9 +41,11 @@ def blocks(page: Path) -> list[Block]:
     return [Block(str(page.relative_to(HOME)), *one) for one in found]
 
 
-def at_server(text: str, server: TritonProcess) -> str:
-    """The addresses and the folder of a server with default ports replaced by those of `server`."""
+def at_server(text: str, server: TritonProcess, gateway: GatewayProcess | None = None) -> str:
+    """The addresses and the folder of a server with default ports replaced by those of `server` and of its gateway."""
     address = server.address
     folder = f"{os.environ['XDG_STATE_HOME']}/qwen/{address.grpc_port}"
     text = text.replace("127.0.0.1:8000", address.http.removeprefix("http://")).replace("127.0.0.1:8001", address.grpc)
+    if gateway is not None:
+        text = text.replace("127.0.0.1:8080", gateway.url.removeprefix("http://"))
     return text.replace("$HOME/.local/state/qwen/8001", folder)

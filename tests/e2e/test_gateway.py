@@ -24,13 +24,6 @@ SENTENCE = "Good morning, everyone."
 
 
 @pytest.fixture(scope="module")
-def gateway(server: TritonProcess) -> Iterator[GatewayProcess]:
-    with GatewayProcess.beside(server, free_port()) as process:
-        process.wait_ready()
-        yield process
-
-
-@pytest.fixture(scope="module")
 def openai(gateway: GatewayProcess) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
         yield client

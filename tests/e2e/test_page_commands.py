@@ -40,13 +40,16 @@ def run(command: list[str], server) -> str:
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
-def test_commands(server, block: Block):
-    assert run(["bash", "-e", "-o", "pipefail", "-c", at_server(block.text, server)], server) or "> out/" in block.text
+def test_commands(server, gateway, block: Block):
+    assert (
+        run(["bash", "-e", "-o", "pipefail", "-c", at_server(block.text, server, gateway)], server)
+        or "> out/" in block.text
+    )
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_python(server, block: Block):
-    run([sys.executable, "-c", BEFORE + at_server(block.text, server)], server)
+def test_python(server, gateway, block: Block):
+    run([sys.executable, "-c", BEFORE + at_server(block.text, server, gateway)], server)
 
 
 def test_what_is_not_run_has_a_reason():

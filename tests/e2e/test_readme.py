@@ -35,18 +35,18 @@ def _in_the_project(monkeypatch):
 
 def test_the_readme_has_the_examples_it_should():
     assert COMMANDS[:3] == ["make demo", "make serve", "make test"]
-    assert len(PYTHON) == 1
-    assert sum("curl -s" in command for command in COMMANDS) == 3
+    assert [("OpenAI(base_url" in text, "Client(" in text) for text in PYTHON] == [(False, True), (True, False)]
+    assert sum("curl -s" in command for command in COMMANDS) == 5
     assert len(GPU_COMMANDS) == 2
     assert {block.title for block in BLOCKS if block.title} <= set(NOT_RUN)
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("make") and "doctor" not in line])
-def test_command(server, command):
+def test_command(server, gateway, command):
     """Also where the environment has proxies, which are not for this machine."""
     environment = {**os.environ, **DEAD_PROXIES, "QWEN_URL": server.address.grpc}
     done = subprocess.run(
-        ["bash", "-c", at_server(command, server)],
+        ["bash", "-c", at_server(command, server, gateway)],
         env=environment,
         capture_output=True,
         text=True,
@@ -83,17 +83,19 @@ def test_every_recipe_names_its_content_type_and_goes_by_no_proxy(recipe):
     assert " -d " not in recipe or "-H 'Content-Type: application/json'" in recipe
 
 
-def test_python(server):
+@pytest.mark.parametrize(("number", "told"), [(0, "English"), (1, "Good morning, everyone.")])
+def test_python(server, gateway, number, told):
+    """OpenAI's client goes by the environment's proxies, so it is told that there are none for this machine."""
     done = subprocess.run(
-        [sys.executable, "-c", at_server(PYTHON[0], server)],
-        env={**os.environ, **DEAD_PROXIES},
+        [sys.executable, "-c", at_server(PYTHON[number], server, gateway)],
+        env={**os.environ, **DEAD_PROXIES, **({"no_proxy": "127.0.0.1"} if number else {})},
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "English" in done.stdout
+    assert told in done.stdout
 
 
 def make(target: str, **options) -> subprocess.Popen[str]:
