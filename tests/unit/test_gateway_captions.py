@@ -102,7 +102,7 @@ def test_who_sends_nothing_is_let_go(triton: FakeTriton) -> None:
         assert socket.close_code == 1001
 
 
-def test_no_more_sockets_than_there_is_room_for(triton: FakeTriton, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_more_sockets_than_there_is_room_for(triton: FakeTriton, capsys: pytest.CaptureFixture[str]) -> None:
     with GatewayThread(triton=(triton.address,), max_open_sockets=1) as gateway:
         with opened(gateway):
             with pytest.raises(InvalidStatus) as caught:
@@ -114,7 +114,7 @@ def test_no_more_sockets_than_there_is_room_for(triton: FakeTriton, caplog: pyte
         with opened(gateway) as socket:
             socket.send(FINISH)
             assert received(socket)[-1]["is_final"]
-    assert not caplog.records
+    assert "ERROR" not in capsys.readouterr().err
 
 
 def test_who_leaves_ends_the_sequence(gateway: GatewayThread, triton: FakeTriton) -> None:
