@@ -38,7 +38,7 @@ from qwen_engine.chains.tasks.prompts import prompt
 QWEN = Path(sys.prefix) / "bin" / "qwen"
 DAY = date(2026, 11, 25)
 IDEA = "Please draw a small red circle on a blue background."
-LECTURE = "A small blue circle on a yellow background. The task is done by Ben on Friday."
+LECTURE = "A small blue circle on a yellow background. The task is done by Anna on Friday."
 PRODUCT = "Show me a yellow ring on a black background. Send the report to Ben today."
 SCENE = re.compile(
     rf"an? (?:(?P<size>\w+) )?(?P<colour>{'|'.join(corpus.COLOURS)}) (?P<shape>\w+)(?: on an? (?P<background>\w+) .*)?"
