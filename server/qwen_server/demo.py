@@ -19,7 +19,7 @@ from qwen_server.triton_process import Address, TritonProcess
 
 ResultT = TypeVar("ResultT")
 SEED = 0
-SENTENCE = "Good morning, everyone."
+SENTENCE = "Good morning everyone."
 console = Console(stderr=True)
 
 

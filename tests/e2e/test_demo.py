@@ -24,5 +24,5 @@ def test_the_demo_hears_draws_and_speaks(tmp_path, audio):
     with PIL.Image.open(tmp_path / "picture.png") as picture:
         assert picture.size == (64, 64)
     assert soundfile.info(tmp_path / "reply.wav").duration > 1
-    assert steps["text → speech → text, by OpenAI's client"]["made"] == "“Good morning, everyone.”"
+    assert steps["text → speech → text, by OpenAI's client"]["made"] == "“Good morning everyone.”"
     assert all(step["latency_s"] > 0 and "demo/checkpoints" in step["checkpoint"] for step in steps.values())
