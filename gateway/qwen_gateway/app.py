@@ -19,6 +19,7 @@ from qwen_gateway.mcp_files import McpFiles
 from qwen_gateway.mcp_server import McpEndpoint, McpServer, mcp_sessions
 from qwen_gateway.middleware import Guard, RequestIds
 from qwen_gateway.openai import audio, chat, images, models, realtime_secrets
+from qwen_gateway.openai import voices as openai_voices
 from qwen_gateway.realtime import routes as realtime
 from qwen_gateway.realtime.json_socket import OpenSockets
 from qwen_gateway.remote_files import RemoteFiles
@@ -28,7 +29,7 @@ from qwen_gateway.upstream import Upstream
 
 DESCRIPTION = "Speech recognition, speech synthesis, pictures, chat and chains of them."
 OWN = (health, file_routes, asr, tts, image, captions, own_chat, voices, chains)
-OPENAI = (audio, images, chat, models, realtime, realtime_secrets)
+OPENAI = (audio, openai_voices, images, chat, models, realtime, realtime_secrets)
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:

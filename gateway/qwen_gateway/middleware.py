@@ -48,16 +48,18 @@ class Guard:
         self._app = app
         self._settings = settings
         self._num_open = 0
+        self._memory = _BodyMemory(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         answer = _Answer(send, self._settings.send_timeout_s)
+        body = _Body(receive, _max_bytes(scope, self._settings), self._settings.body_timeout_s, self._memory)
         self._num_open += 1
         try:
             self._admit(scope)
-            await self._app(scope, self._bounded(receive, _max_bytes(scope, self._settings)), answer)
+            await self._app(scope, body, answer)
         except ClientLeft:
             log.debug("a caller left")
         except Exception as error:
@@ -68,6 +70,7 @@ class Guard:
                 raise  # so that the connection is cut: the answer is no whole one
         finally:
             self._num_open -= 1
+            self._memory.give_back(body.num_bytes)
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -83,27 +86,53 @@ class Guard:
         if len(length) > len(str(2**63)) or int(length) > _max_bytes(scope, self._settings):
             raise _too_large(_max_bytes(scope, self._settings))
 
-    def _bounded(self, receive: Receive, max_bytes: int) -> Receive:
-        num_bytes, is_complete = 0, False
 
-        async def receive_bounded() -> Message:
-            nonlocal num_bytes, is_complete
-            if is_complete:  # what is still to come is the caller's leaving
-                return await receive()
-            try:
-                async with asyncio.timeout(self._settings.body_timeout_s):
-                    message = await receive()
-            except TimeoutError as error:
-                raise GatewayError(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly", code="slow_body") from error
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            num_bytes += len(message.get("body", b""))
-            if num_bytes > max_bytes:
-                raise _too_large(max_bytes)
-            is_complete = not message.get("more_body", False)
-            return message
+class _BodyMemory:
+    """The bytes of all bodies in progress, of which there are `max_bytes` at most."""
 
-        return receive_bounded
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+
+    def take(self, num_bytes: int) -> None:
+        """Raises `GatewayError` (503) where there is no room."""
+        if num_bytes > self._left:
+            raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "too much is being sent; try again", code="busy")
+        self._left -= num_bytes
+
+    def give_back(self, num_bytes: int) -> None:
+        self._left += num_bytes
+
+
+class _Body:
+    """Receives a body within its bounds: size, pauses, and the memory of all."""
+
+    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float, memory: _BodyMemory) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._memory = memory
+        self._is_complete = False
+        self.num_bytes = 0
+
+    async def __call__(self) -> Message:
+        if self._is_complete:  # what is still to come is the caller's leaving
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise GatewayError(HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly", code="slow_body") from error
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        self._add(len(message.get("body", b"")))
+        self._is_complete = not message.get("more_body", False)
+        return message
+
+    def _add(self, size: int) -> None:
+        if self.num_bytes + size > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        self._memory.take(size)
+        self.num_bytes += size
 
 
 class ClientLeft(Exception):

@@ -25,6 +25,9 @@ class GatewaySettings(BaseModel):
     max_body_bytes: int = Field(default=256 << 20, ge=1024, description="size of a request, files included")
     max_json_bytes: int = Field(default=32 << 20, ge=1024, description="size of a JSON request, files included")
     max_file_bytes: int = Field(default=128 << 20, ge=1024, description="size of one file")
+    max_held_bytes: int = Field(
+        default=2 << 30, ge=1 << 20, description="bodies of all requests in progress; more are refused (503)"
+    )
     max_form_fields: int = Field(default=200, ge=1, description="fields of a form, files included")
     body_timeout_s: float = Field(default=60.0, gt=0, description="longest pause while a request is sent")
     timeout_s: float = Field(default=600.0, gt=0, description="longest time that a request may take")

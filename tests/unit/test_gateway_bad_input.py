@@ -171,3 +171,19 @@ def test_more_requests_than_there_is_room_for(triton: FakeTriton) -> None:
                 checked(http.get("/health/live"), 503)
         with httpx.Client(base_url=gateway.url) as http:
             until(lambda: http.get("/health/live").status_code == 200)
+
+
+def test_bodies_have_so_much_memory_together(triton: FakeTriton) -> None:
+    body = b'{"text": "' + b"x" * 700_000
+    with GatewayThread(triton=(triton.address,), max_held_bytes=1 << 20) as gateway:
+        with (
+            socket.create_connection(("127.0.0.1", gateway.port)) as waiting,
+            httpx.Client(base_url=gateway.url, trust_env=False) as http,
+        ):
+            waiting.sendall(HEAD + b"Content-Length: 700100\r\n\r\n" + body)
+            large = {"audio_data": "A" * 600_000}
+            until(lambda: http.post(ASR, json=large).status_code == 503)
+            assert checked(http.post(ASR, json=large), 503)["code"] == "busy"
+            assert works(http)
+        with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+            until(lambda: http.post(ASR, json=large).status_code == 200)
