@@ -11,11 +11,12 @@ import pytest
 from chain_scripts import CHAIN_SCRIPTS
 from client_scripts import ENDING, event
 from fake_triton import FakeTriton, Payloads
+from test_client_voice import voice_chat
 
 
 @pytest.fixture(autouse=True)
 def _chains(triton: FakeTriton) -> None:
-    triton.scripts |= CHAIN_SCRIPTS
+    triton.scripts |= {**CHAIN_SCRIPTS, "voice_chat": voice_chat}
 
 
 def encoded(data: bytes) -> str:
@@ -50,6 +51,24 @@ def test_a_spoken_picture(http: httpx.Client) -> None:
     heard, picture, end = told(http, "spoken_image", audio_data=[encoded(b"RIFF")])
     assert (heard["stage"], picture["value"]["width"], end["type"]) == ("heard", 64, "end")
     assert base64.b64decode(picture["payload"]).startswith(b"\x89PNG")
+
+
+def test_a_spoken_turn(http: httpx.Client, triton: FakeTriton) -> None:
+    events = told(http, "voice_chat", audio_data=[encoded(b"RIFF")], inputs={"voice": "alloy", "seed": 3})
+    kinds = [one["type"] for one in events]
+    assert kinds.index("heard") < kinds.index("text") < kinds.index("sound") < kinds.index("end") == len(kinds) - 1
+    sound = next(one for one in events if one["type"] == "sound")
+    assert len(base64.b64decode(sound["payload"])) > 100
+    assert sound["sample_rate"] == 24_000
+    [request] = triton.received
+    assert json.loads(request.inputs["OPTIONS"]) == {"seed": 3}
+
+
+def test_a_turn_is_said_or_written(http: httpx.Client, triton: FakeTriton) -> None:
+    assert told(http, "voice_chat", text="Hello.")[-1]["type"] == "end"
+    answer = http.post("/api/v1/chains/voice_chat", json={"inputs": {"loud": True}})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "loud")
+    assert http.post("/api/v1/chains/voice_chat", json={}).status_code == 400
 
 
 GRAPH = {

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field, field_validator
 
 from qwen_gateway.api import PREFIX
+from qwen_gateway.api.voice_turns import turn
 from qwen_gateway.body import FORM, JSON, Body, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.errors import GatewayError, bad_request
@@ -62,12 +63,14 @@ async def _events(name: str, context: Context, body: ChainBody) -> Events:
     image = body.image if body.image_data is None else await _file(context, body.image_data, "image_data")
     if name == "workflow":
         return _workflow(context, body, await _workflow_inputs(context, body))
+    if name == "voice_chat":
+        return turn(context, _only(audio) if audio else None, body.text, body.inputs)
     if name == "spoken_image":
         return _spoken_image(context, _only(audio), body)
     if name == "aligned_transcript":
         return _aligned(context, _only(audio), body)
     if name not in GRAPHS:
-        known = ", ".join((*GRAPHS, "spoken_image", "aligned_transcript", "workflow"))
+        known = ", ".join((*GRAPHS, "spoken_image", "aligned_transcript", "voice_chat", "workflow"))
         raise GatewayError(HTTPStatus.NOT_FOUND, f"there is no chain of this name; known: {known}", code="no_chain")
     return _graph(name, context, body, audio, image)
 
