@@ -101,6 +101,25 @@ def test_models(openai: OpenAI) -> None:
         openai.models.retrieve("nothing")
 
 
+def chinese(inputs: Payloads) -> Iterator[Payloads]:
+    segments = [{"start_s": 0.0, "end_s": 2.0, "text": "早上好。"}, {"start_s": 2.0, "end_s": 4.0, "text": "谢谢。"}]
+    told = {"language": "Chinese", "duration_s": 4.0, "text": "早上好。谢谢。", "segments": segments, **ENDING}
+    yield {"TEXT": b"", "RESULT": json.dumps(told).encode()}
+
+
+@pytest.mark.filterwarnings("ignore:deprecated")
+def test_translations_are_in_english_segment_by_segment(openai: OpenAI, triton: FakeTriton) -> None:
+    assert openai.audio.translations.create(model="whisper-1", file=WAV).text == "14 bytes"  # which was English
+    triton.scripts["qwen3_asr"] = chinese
+    told = openai.audio.translations.create(model="whisper-1", file=WAV, response_format="verbose_json")
+    assert (told.language, told.text) == ("english", "2: 早上好。 2: 谢谢。")  # what the scripted chat model answers
+    assert [(one.start, one.text) for one in told.segments or []] == [(0.0, "2: 早上好。"), (2.0, "2: 谢谢。")]
+    srt = openai.audio.translations.create(model="whisper-1", file=WAV, response_format="srt")
+    assert "00:00:02,000 --> 00:00:04,000\n2: 谢谢。" in str(srt)
+    asked = json.loads(triton.received[2].inputs["OPTIONS"])
+    assert "into English" in asked["messages"][0]["content"]
+
+
 def test_errors_are_those_of_the_client(openai: OpenAI) -> None:
     with pytest.raises(BadRequestError) as caught:
         openai.audio.transcriptions.create(model="whisper-1", file=WAV, response_format="diarized_json")

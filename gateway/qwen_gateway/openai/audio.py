@@ -16,6 +16,7 @@ from qwen_gateway.errors import bad_request
 from qwen_gateway.leaving import unless_left
 from qwen_gateway.names import require_model
 from qwen_gateway.openai.bodies import OpenAIBody
+from qwen_gateway.openai.translation import in_english
 from qwen_gateway.openai.voice_names import voice_name
 from qwen_gateway.sound_encoder import MEDIA_TYPES, SoundFormat, encode_whole, encoded
 from qwen_gateway.streaming import Parts, PartsResponse, base64_text, begun, event, event_response
@@ -25,7 +26,6 @@ router = APIRouter(prefix="/v1/audio", tags=["OpenAI: audio"])
 Granularity = Literal["word", "segment"]
 TEXT_FORMATS = {"text": "text/plain", "srt": "text/plain", "vtt": "text/plain"}
 MAX_INPUT_CHARS = 4096
-TRANSLATES = "this server writes speech down in its own language; it does not translate"
 
 
 class TranscriptionBody(OpenAIBody):
@@ -44,6 +44,14 @@ class TranscriptionBody(OpenAIBody):
     @classmethod
     def _several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+
+class TranslationBody(OpenAIBody):
+    file: Upload
+    model: str = "whisper-1"
+    prompt: str = ""
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    temperature: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
 class SpeechBody(OpenAIBody):
@@ -70,10 +78,15 @@ async def transcriptions(context: ContextOf) -> Response:
     return _transcription(heard, body)
 
 
-@router.post("/translations", response_model=None)
+@router.post("/translations", openapi_extra=documented(TranslationBody, FORM), response_model=None)
 async def translations(context: ContextOf) -> Response:
-    """Speech of any language in English: this server does not translate, and says so."""
-    raise bad_request(TRANSLATES, code="unsupported")
+    """Write down in English what is said in a recording."""
+    body = await read_body(context.request, TranslationBody)
+    require_model(context, body.model, "qwen3_asr")
+    asked = TranscriptionBody(**body.model_dump())
+    heard = await context.ask(lambda client: client.asr.transcribe(body.file, **_asr_options(asked)))
+    told = await unless_left(context.request, in_english(context, heard))
+    return _transcription(told, asked, "translate")
 
 
 @router.post("/speech", openapi_extra=documented(SpeechBody), response_model=None)
@@ -115,14 +128,14 @@ def _asr_options(body: TranscriptionBody) -> dict[str, Any]:
     }
 
 
-def _transcription(heard: Transcription, body: TranscriptionBody) -> Response:
+def _transcription(heard: Transcription, body: TranscriptionBody, task: str = "transcribe") -> Response:
     match body.response_format:
         case "text":
             return PlainTextResponse(f"{heard.text}\n")
         case "srt" | "vtt":
             return PlainTextResponse(heard.as_subtitles(body.response_format))
         case "verbose_json":
-            return JSONResponse(_verbose(heard, body))
+            return JSONResponse(_verbose(heard, body, task))
     return JSONResponse({"text": heard.text, "usage": _duration_usage(heard), "languages": _languages(heard)})
 
 
@@ -134,7 +147,7 @@ def _duration_usage(heard: Transcription) -> dict[str, Any]:
     return {"type": "duration", "seconds": round(heard.duration_s, 3)}
 
 
-def _verbose(heard: Transcription, body: TranscriptionBody) -> dict[str, Any]:
+def _verbose(heard: Transcription, body: TranscriptionBody, task: str) -> dict[str, Any]:
     """As Whisper's; what is not known of a segment (its probabilities) has neutral values."""
     segments = [
         {
@@ -155,7 +168,7 @@ def _verbose(heard: Transcription, body: TranscriptionBody) -> dict[str, Any]:
         {"word": one.text, "start": round(one.start_s, 3), "end": round(one.end_s, 3)} for one in heard.words or ()
     ]
     return {
-        "task": "transcribe",
+        "task": task,
         "language": (heard.language or "").lower(),
         "duration": round(heard.duration_s, 3),
         "text": heard.text,
