@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import Any
 
@@ -90,8 +91,9 @@ def test_frames_that_are_wrong_are_told_and_left_out(frame: Any, triton: FakeTri
 
 def test_a_flood_of_frames_closes_the_connection(triton: FakeTriton) -> None:
     with GatewayThread(triton=(triton.address,), max_events_per_s=1) as gateway, opened(gateway) as socket:
-        for _ in range(30):
-            socket.send(b"")
+        with suppress(ConnectionClosed):  # it may be closed before all is sent
+            for _ in range(30):
+                socket.send(b"")
         assert error_of(received(socket)[-1])["code"] == "rate_limit_exceeded"
         assert socket.close_code == 1008
 
