@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody is left to read it
 RETRY_AFTER_S = 1
 INTERNAL = "internal error; the log of the gateway has the cause"
-MAX_INPUT_CHARS = 80
 STATUSES: Mapping[type[QwenError], int] = {
     InvalidRequest: HTTPStatus.BAD_REQUEST,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

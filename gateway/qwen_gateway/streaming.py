@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeAlias
@@ -12,8 +11,6 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from qwen_gateway.errors import body_of
-
-log = logging.getLogger(__name__)
 
 Parts: TypeAlias = AsyncGenerator[bytes, None]
 UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -56,12 +53,15 @@ async def begun(parts: Parts) -> Parts:
 
     async def rest() -> Parts:
         async with aclosing(parts):
+            yield b""  # see below
             if first is not None:
                 yield first
             async for part in parts:
                 yield part
 
-    return rest()
+    begun_parts = rest()
+    await anext(begun_parts)  # a generator that has not begun would not close what is inside
+    return begun_parts
 
 
 async def _told(events: Parts) -> Parts:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from qwen_client import Transcription
-from qwen_gateway.api import AUTO, PREFIX, language_of
+from qwen_gateway.api import AUTO, PREFIX, language_of, milliseconds_since
 from qwen_gateway.body import FORM, JSON, Body, Upload, documented, read_body
 from qwen_gateway.context import ContextOf
 from qwen_gateway.files import one_file
@@ -66,14 +66,14 @@ async def transcribe(context: ContextOf) -> Any:
         )
     )
     context.keep_answer()
-    return _answer(heard, 1000 * (time.monotonic() - begun_s))
+    return _answer(heard, milliseconds_since(begun_s))
 
 
 def _answer(heard: Transcription, processing_ms: float) -> TranscribeAnswer:
     return TranscribeAnswer(
         text=heard.text,
         language=heard.language,
-        processing_time=round(processing_ms, 1),
+        processing_time=processing_ms,
         timestamps=_timed(heard.words or ()),
         segments=_timed(heard.segments or ()),
         duration=round(heard.duration_s, 3),

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from qwen_gateway.api import PREFIX, language_of
+from qwen_gateway.api import PREFIX, language_of, milliseconds_since
 from qwen_gateway.body import FORM, JSON, Body, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.files import one_file
@@ -83,7 +83,7 @@ async def chat(context: ContextOf) -> Any:
         thinking=answer.thinking,
         finish_reason=answer.finish_reason,
         usage={"prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens},
-        chat_time=_milliseconds(begun_s),
+        chat_time=milliseconds_since(begun_s),
     )
 
 
@@ -102,7 +102,7 @@ async def describe(context: ContextOf) -> Response | DescribeAnswer:
         width=told.width,
         height=told.height,
         finish_reason=told.finish_reason,
-        describe_time=_milliseconds(begun_s),
+        describe_time=milliseconds_since(begun_s),
     )
 
 
@@ -119,7 +119,3 @@ def _options(body: ChatBody) -> dict[str, Any]:
     names = ("json_schema", "max_tokens", "temperature", "seed")
     given = {name: getattr(body, name) for name in names}
     return {"thinking": body.thinking, **{name: value for name, value in given.items() if value is not None}}
-
-
-def _milliseconds(begun_s: float) -> float:
-    return round(1000 * (time.monotonic() - begun_s), 1)

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from qwen_client import Picture
-from qwen_gateway.api import PREFIX
+from qwen_gateway.api import PREFIX, milliseconds_since
 from qwen_gateway.body import FORM, JSON, Body, Upload, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.files import decoded, one_file
@@ -109,7 +109,7 @@ def _answer(drawn: Picture, begun_s: float) -> ImageAnswer:
     pictures = [OnePicture(image_data=base64_text(one.data), seed=one.seed) for one in drawn.all]
     return ImageAnswer(
         image_data=pictures[0].image_data,
-        generation_time=round(1000 * (time.monotonic() - begun_s), 1),
+        generation_time=milliseconds_since(begun_s),
         size=PictureSize(width=drawn.width, height=drawn.height),
         seed=drawn.seed,
         images=pictures,

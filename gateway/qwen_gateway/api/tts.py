@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from qwen_client import Speech
-from qwen_gateway.api import AUTO, PREFIX, language_of
+from qwen_gateway.api import AUTO, PREFIX, language_of, milliseconds_since
 from qwen_gateway.body import Body, documented, read_body
 from qwen_gateway.context import Context, ContextOf
 from qwen_gateway.leaving import unless_left
@@ -67,7 +67,7 @@ async def synthesize(context: ContextOf) -> Any:
     return SynthesizeAnswer(
         audio_data=base64_text(data),
         duration=round(changed.duration_s, 3),
-        synthesis_time=round(1000 * (time.monotonic() - begun_s), 1),
+        synthesis_time=milliseconds_since(begun_s),
         sample_rate=changed.sample_rate,
     )
 
